@@ -1,0 +1,15 @@
+"""Prepare, embed and judge representations of spatial transcriptomics data, fairly.
+
+Import as ``import stfmkit as sk``. The namespaces load on first use, so that the import is cheap.
+"""
+
+from importlib.metadata import version
+
+import lazy_loader
+
+__version__ = version("stfmkit")
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["bm", "datasets", "io", "metrics", "models", "pl", "pp", "testing", "tl"],
+)

@@ -1,0 +1,1 @@
+"""The only doors to AnnData and SpatialData; they never compute."""

@@ -1,0 +1,46 @@
+"""Write results into slots, with their provenance."""
+
+import logging
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from anndata import AnnData
+
+from stfmkit import _keys
+from stfmkit._errors import InputError
+
+_log = logging.getLogger("stfmkit")
+
+
+def check_free_obsm(adata: AnnData, key: str) -> None:
+    """Refuse to overwrite an ``obsm`` entry that stfmkit did not write."""
+    ours = adata.uns.get(_keys.ROOT, {}).get(_keys.EMBEDDINGS, {})
+    if key in adata.obsm and key not in ours:
+        raise InputError(
+            f"obsm[{key!r}] exists and was not written by stfmkit.",
+            allowed="a free key, or one that stfmkit wrote before",
+            remedy="pass key_added= with another name, or delete the old entry.",
+        )
+
+
+def write_embedding(adata: AnnData, key: str, values: np.ndarray, provenance: dict[str, Any]) -> None:
+    """Write ``obsm[key]`` (n_obs, d) as float32 and its provenance into ``uns["stfmkit"]["embeddings"][key]``."""
+    adata.obsm[key] = np.ascontiguousarray(values, dtype=np.float32)
+    root = dict(adata.uns.get(_keys.ROOT, {}))
+    root[_keys.EMBEDDINGS] = {**root.get(_keys.EMBEDDINGS, {}), key: provenance}
+    adata.uns[_keys.ROOT] = root
+    _log.info("added obsm[%r] and uns['stfmkit']['embeddings'][%r]", key, key)
+
+
+def write_params(adata: AnnData, name: str, params: dict[str, Any]) -> None:
+    """Write the parameters of a step into ``uns["stfmkit"][name]``, beside what is there."""
+    root = dict(adata.uns.get(_keys.ROOT, {}))
+    root[name] = params
+    adata.uns[_keys.ROOT] = root
+    _log.info("added uns['stfmkit'][%r]", name)
+
+
+def package_versions(*names: str) -> dict[str, str]:
+    """Return the versions of stfmkit and of the packages named, for provenance."""
+    return {name: version(name) for name in ("stfmkit", *names)}

@@ -1,0 +1,1 @@
+"""Array algorithms: arrays in, arrays out; no AnnData, no logging."""

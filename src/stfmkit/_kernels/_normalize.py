@@ -1,0 +1,32 @@
+"""Size factors and log1p on CSR, without densifying."""
+
+import numpy as np
+from scipy import sparse
+
+
+def totals(counts: sparse.csr_array) -> np.ndarray:
+    """Return the counts of every observation (n_obs,), as float64."""
+    return np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+
+
+def median_total(depth: np.ndarray) -> float:
+    """Return the median of the positive totals; 1 where there is none."""
+    positive = depth[depth > 0]
+    return float(np.median(positive)) if positive.size else 1.0
+
+
+def size_factor_log1p(counts: sparse.csr_array, *, depth: np.ndarray, target: float) -> sparse.csr_array:
+    """Return ``log1p(counts / depth * target)`` as CSR float64 (n_obs, n_genes).
+
+    Parameters
+    ----------
+    counts
+        Raw counts (n_obs, n_genes).
+    depth
+        Library size of every observation (n_obs,); rows with depth 0 stay 0.
+    target
+        The library size that all are scaled to, fixed by the caller so that training and test agree.
+    """
+    scale = np.divide(target, depth, out=np.zeros(len(depth)), where=depth > 0)
+    data = np.log1p(counts.data * np.repeat(scale, np.diff(counts.indptr)))
+    return sparse.csr_array((data, counts.indices, counts.indptr), shape=counts.shape)

@@ -1,0 +1,68 @@
+"""Checks of arguments: found / allowed / remedy, before long work starts."""
+
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+from math import isfinite
+
+from stfmkit._errors import InputError, InputTypeError, MissingKeyError
+
+
+def listed(values: Iterable[object], *, most: int = 12) -> str:
+    """Write values for an error text, cut after `most`."""
+    items = [repr(v) for v in values]
+    shown = ", ".join(items[:most]) or "nothing"
+    return shown if len(items) <= most else f"{shown}, … ({len(items)} in all)"
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """Return " Did you mean …?" for the known names closest to `name`, or nothing."""
+    lowered = {k.casefold(): k for k in known}
+    hits = get_close_matches(str(name).casefold(), list(lowered), n=2, cutoff=0.6)
+    return f" Did you mean {' or '.join(repr(lowered[h]) for h in hits)}?" if hits else ""
+
+
+def check_choice(value: object, allowed: Collection[str], *, name: str) -> None:
+    """Refuse a value that is not among the allowed ones."""
+    if value not in allowed:
+        hint = nearest(value, allowed) if isinstance(value, str) else ""
+        raise InputError(f"{name}={value!r}.", allowed=listed(allowed), remedy=f"pass one of these.{hint}")
+
+
+def check_known(name: str, known: Collection[str], *, what: str, remedy: str) -> None:
+    """Refuse a name that is not known, and suggest the nearest."""
+    if name not in known:
+        raise MissingKeyError(
+            f"no {what} named {name!r}.",
+            allowed=listed(sorted(known)),
+            remedy=f"{remedy}{nearest(name, known)}",
+        )
+
+
+def check_positive(value: float, *, name: str) -> None:
+    """Refuse a number that is not finite and above zero."""
+    _check_number(value, name=name)
+    if not (isfinite(value) and value > 0):
+        raise InputError(f"{name}={value!r}.", allowed="a finite number above 0", remedy=f"pass a positive {name}.")
+
+
+def check_fraction(value: float, *, name: str) -> None:
+    """Refuse a number outside [0, 1]."""
+    _check_number(value, name=name)
+    if not 0 <= value <= 1:
+        raise InputError(f"{name}={value!r}.", allowed="a number in [0, 1]", remedy=f"pass a fraction for {name}.")
+
+
+def check_integer(value: int, *, name: str, least: int) -> None:
+    """Refuse a number that is not an integer of at least `least`."""
+    _check_number(value, name=name)
+    if int(value) != value or value < least:
+        raise InputError(
+            f"{name}={value!r}.",
+            allowed=f"an integer ≥ {least}",
+            remedy=f"pass a larger whole number for {name}.",
+        )
+
+
+def _check_number(value: object, *, name: str) -> None:
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise InputTypeError(f"{name}={value!r}.", allowed="a number", remedy=f"pass a number for {name}.")

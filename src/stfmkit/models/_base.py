@@ -1,0 +1,89 @@
+"""The contract of a model: a card, and what it does with a block of observations."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from stfmkit.models._card import ModelCard
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Block:
+    """Observations as a model sees them; whole samples where the model uses neighbours.
+
+    Attributes
+    ----------
+    obs_names
+        Names of the observations (n_obs,).
+    samples
+        Integer code of the sample of every observation (n_obs,).
+    counts
+        Raw counts (n_obs, n_genes), or None for models that do not read expression.
+    genes
+        Gene names (n_genes,), in the order of `counts`.
+    coords
+        Coordinates (n_obs, 2), or None.
+    composition
+        Share of every cell type (n_obs, n_types), or None.
+    """
+
+    obs_names: pd.Index
+    samples: np.ndarray
+    counts: sparse.csr_array | None = None
+    genes: pd.Index | None = None
+    coords: np.ndarray | None = None
+    composition: np.ndarray | None = None
+
+    @property
+    def n_obs(self) -> int:
+        """Number of observations."""
+        return len(self.obs_names)
+
+    def take(self, rows: np.ndarray) -> Self:
+        """Return the block of some rows."""
+        return replace(
+            self,
+            obs_names=self.obs_names[rows],
+            samples=self.samples[rows],
+            counts=None if self.counts is None else self.counts[rows],
+            coords=None if self.coords is None else self.coords[rows],
+            composition=None if self.composition is None else self.composition[rows],
+        )
+
+    def without_genes(self, hidden: np.ndarray) -> Self:
+        """Return the block without the genes at the positions `hidden`; their counts are gone, not zero."""
+        if self.counts is None or self.genes is None:
+            return self
+        keep = np.setdiff1d(np.arange(len(self.genes)), hidden)
+        return replace(self, counts=self.counts[:, keep], genes=self.genes[keep])
+
+
+@runtime_checkable
+class EmbeddingModel(Protocol):
+    """Anything with a card and the two verbs `prepare` and `encode`.
+
+    A model whose card says ``fits=True`` also has ``fit(block) -> Self``, called once, with training observations
+    only, before `prepare`.
+    """
+
+    card: ModelCard
+
+    def prepare(self, block: Block) -> Any:
+        """Turn a block into what `encode` takes (tokens, matrices, graphs)."""
+        ...
+
+    def encode(self, batch: Any) -> np.ndarray:
+        """Return the embedding (n_obs, d) of a prepared block, rows in the order of the block."""
+        ...
+
+
+@runtime_checkable
+class FittedModel(EmbeddingModel, Protocol):
+    """A model that learns from the data it is given."""
+
+    def fit(self, block: Block) -> Self:
+        """Learn from training observations and return self."""
+        ...

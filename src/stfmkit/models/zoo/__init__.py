@@ -1,0 +1,1 @@
+"""Foundation models, one file each."""
