@@ -37,6 +37,10 @@ class MissingKeyError(StfmkitError, KeyError):
     """A slot, column or name that is not there."""
 
 
+class MissingFileError(StfmkitError, FileNotFoundError):
+    """A file or folder that is not there."""
+
+
 class InputTypeError(StfmkitError, TypeError):
     """An object of a type that cannot be used."""
 

@@ -1,6 +1,7 @@
 """Write results into slots, with their provenance."""
 
 import logging
+from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
@@ -9,6 +10,7 @@ from anndata import AnnData
 
 from stfmkit import _keys
 from stfmkit._errors import InputError
+from stfmkit._validate import listed
 
 _log = logging.getLogger("stfmkit")
 
@@ -21,6 +23,21 @@ def check_free_obsm(adata: AnnData, key: str) -> None:
             f"obsm[{key!r}] exists and was not written by stfmkit.",
             allowed="a free key, or one that stfmkit wrote before",
             remedy="pass key_added= with another name, or delete the old entry.",
+        )
+
+
+def check_free(adata: AnnData, slot: str, keys: Iterable[str], *, step: str) -> None:
+    """Refuse to overwrite entries of a slot ("var", "layers", "obsp") that `step` of stfmkit did not write.
+
+    What a step wrote is listed in ``uns["stfmkit"][step]["wrote"]``.
+    """
+    ours = set(map(str, adata.uns.get(_keys.ROOT, {}).get(step, {}).get("wrote", ())))
+    taken = [key for key in keys if key in getattr(adata, slot) and key not in ours]
+    if taken:
+        raise InputError(
+            f"{slot} already has {listed(taken)}, not written by {step}.",
+            allowed="free keys, or those that the same step wrote before",
+            remedy="rename or delete the old entries, or pass key_added= where there is one.",
         )
 
 
@@ -39,6 +56,16 @@ def write_params(adata: AnnData, name: str, params: dict[str, Any]) -> None:
     root[name] = params
     adata.uns[_keys.ROOT] = root
     _log.info("added uns['stfmkit'][%r]", name)
+
+
+def write_result(adata: AnnData, step: str, key: str, params: dict[str, Any], *, wrote: Iterable[str]) -> None:
+    """Write the parameters of one of several results of a step into ``uns["stfmkit"][step]["results"][key]``.
+
+    Beside it, ``"wrote"`` lists the slots that the step owns, for :func:`check_free`.
+    """
+    before = adata.uns.get(_keys.ROOT, {}).get(step, {})
+    owned = sorted({*map(str, before.get("wrote", ())), *wrote})
+    write_params(adata, step, {"wrote": owned, "results": {**before.get("results", {}), key: params}})
 
 
 def package_versions(*names: str) -> dict[str, str]:

@@ -10,11 +10,13 @@ _SPARE = 16
 def knn_within(coords: np.ndarray, samples: np.ndarray, *, k: int) -> np.ndarray:
     """Return the `k` nearest other observations of the same sample (n_obs, k), -1 where a sample has too few.
 
-    Ties are broken by row number, so that lattices give the same neighbours on every machine.
+    Ties are broken by position (x, then y), so that lattices give the same neighbours on every machine and in every
+    order of the rows.
     """
     found = np.full((len(coords), k), -1, dtype=np.int64)
     for sample in np.unique(samples):
         rows = np.flatnonzero(samples == sample)
+        rows = rows[np.lexsort((coords[rows, 1], coords[rows, 0]))]
         want = min(k, len(rows) - 1)
         if want < 1:
             continue

@@ -1,1 +1,5 @@
-"""To be filled."""
+"""Data with known truth, to learn, test and demonstrate on."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
-"""To be filled."""
+"""Read files with the readers of the field: anndata, spatialdata and spatialdata-io."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

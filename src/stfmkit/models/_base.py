@@ -19,7 +19,8 @@ class Block:
     obs_names
         Names of the observations (n_obs,).
     samples
-        Integer code of the sample of every observation (n_obs,).
+        Integer code of the sample of every observation (n_obs,); in all blocks that one model sees, a code stands
+        for the same sample.
     counts
         Raw counts (n_obs, n_genes), or None for models that do not read expression.
     genes

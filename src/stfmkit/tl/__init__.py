@@ -1,1 +1,5 @@
-"""To be filled."""
+"""Tools: AnnData or SpatialData in, slots out."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,171 @@
+"""Lattices of spots: from positions to spots, and from spots to their centres."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numba import njit
+
+Shape: TypeAlias = Literal["hex", "hex_gapless", "square"]
+
+ROW_PITCH = float(np.sqrt(3) / 2)
+"""Distance of the rows of a hexagonal lattice, in pitches."""
+
+HEX_NEIGHBORS = ((0, -2), (0, 2), (-1, -1), (-1, 1), (1, -1), (1, 1))
+"""Steps (row, column) to the six neighbours in a hexagonal lattice."""
+
+SQUARE_NEIGHBORS = ((0, -1), (0, 1), (-1, 0), (1, 0))
+"""Steps (row, column) to the four neighbours that share an edge."""
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """A lattice of spots in the plane.
+
+    In hexagonal lattices the spot (row, column) has its centre at ``(column / 2, row * sqrt(3) / 2) * pitch``, and
+    row + column is even, as in Visium. In square lattices the spot (row, column) covers
+    ``[column, column + 1) × [row, row + 1)``, in pitches. The lattice is turned by `angle` around `origin`.
+
+    Attributes
+    ----------
+    shape
+        "hex" (circles), "hex_gapless" (hexagons) or "square".
+    pitch
+        Distance of neighbouring centres, in the unit of the positions.
+    origin
+        Position of the centre of spot (0, 0); with squares, of its lower corner.
+    angle
+        Degrees from the x axis towards the y axis.
+    diameter
+        Diameter of the circles; only with "hex".
+    """
+
+    shape: Shape
+    pitch: float
+    origin: tuple[float, float] = (0.0, 0.0)
+    angle: float = 0.0
+    diameter: float = 0.0
+
+    @property
+    def neighbors(self) -> tuple[tuple[int, int], ...]:
+        """Steps (row, column) to the neighbouring spots."""
+        return SQUARE_NEIGHBORS if self.shape == "square" else HEX_NEIGHBORS
+
+    def local(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return positions (n,) in the axes of the lattice."""
+        cos, sin = _direction(self.angle)
+        dx, dy = np.asarray(x, np.float64) - self.origin[0], np.asarray(y, np.float64) - self.origin[1]
+        return cos * dx + sin * dy, cos * dy - sin * dx
+
+    def assign(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the row, the column and whether the spot holds the position, each (n,).
+
+        A position belongs to the nearest centre; on a border between cells, to the cell with the larger row, then the
+        larger column (cells are half-open). Circles hold positions up to and with distance = diameter / 2.
+        """
+        u, v = self.local(x, y)
+        if self.shape == "square":
+            row, col = _squares(u, v, self.pitch)
+            return row, col, np.ones(len(row), dtype=bool)
+        row, col, distance2 = _hexagons(u, v, self.pitch)
+        if self.shape == "hex_gapless":
+            return row, col, np.ones(len(row), dtype=bool)
+        return row, col, distance2 <= (self.diameter / 2) ** 2
+
+    def centers(self, row: np.ndarray, col: np.ndarray) -> np.ndarray:
+        """Return the centres of spots (n, 2)."""
+        row, col = np.asarray(row, np.float64), np.asarray(col, np.float64)
+        if self.shape == "square":
+            u, v = (col + 0.5) * self.pitch, (row + 0.5) * self.pitch
+        else:
+            u, v = col / 2 * self.pitch, row * (self.pitch * ROW_PITCH)
+        return self.place(np.column_stack([u, v])) + np.asarray(self.origin)
+
+    def place(self, offsets: np.ndarray) -> np.ndarray:
+        """Turn vectors (n, 2) from the axes of the lattice to those of the positions."""
+        cos, sin = _direction(self.angle)
+        u, v = offsets[:, 0], offsets[:, 1]
+        return np.column_stack([cos * u - sin * v, sin * u + cos * v])
+
+    def reach(self, box: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
+        """Return (first row, first column, rows, columns) that hold every position of (x0, y0, x1, y1)."""
+        corners = np.array([[box[i], box[j]] for i in (0, 2) for j in (1, 3)])
+        u, v = self.local(corners[:, 0], corners[:, 1])
+        step = (self.pitch, self.pitch) if self.shape == "square" else (self.pitch / 2, self.pitch * ROW_PITCH)
+        col0, col1 = int(np.floor(u.min() / step[0])) - 4, int(np.ceil(u.max() / step[0])) + 4
+        row0, row1 = int(np.floor(v.min() / step[1])) - 2, int(np.ceil(v.max() / step[1])) + 2
+        return row0, col0, row1 - row0 + 1, col1 - col0 + 1
+
+    def outline(self) -> np.ndarray:
+        """Return the corners (k, 2) of a spot around its centre; circles have 256 corners."""
+        corners: np.ndarray
+        if self.shape == "square":
+            corners = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]) * self.pitch / 2
+        elif self.shape == "hex_gapless":
+            turn: np.ndarray = np.pi / 6 + np.arange(6) * np.pi / 3
+            corners = np.column_stack([np.cos(turn), np.sin(turn)]) * self.pitch / np.sqrt(3)
+        else:
+            turn = np.arange(256) * (2 * np.pi / 256)
+            corners = np.column_stack([np.cos(turn), np.sin(turn)]) * self.diameter / 2
+        return self.place(corners)
+
+    def sample_offsets(self, step: float) -> np.ndarray:
+        """Return a regular grid of about `step` that fills a spot (k, 2), around its centre."""
+        width = {"square": self.pitch, "hex_gapless": 2 * self.pitch / np.sqrt(3), "hex": self.diameter}[self.shape]
+        n = int(np.clip(np.ceil(width / step), 4, 48))
+        ticks = ((np.arange(n) + 0.5) / n - 0.5) * width
+        grid: np.ndarray = np.column_stack([axis.ravel() for axis in np.meshgrid(ticks, ticks)])
+        if self.shape == "hex":
+            grid = grid[(grid**2).sum(axis=1) <= (self.diameter / 2) ** 2]
+        elif self.shape == "hex_gapless":
+            home = Lattice("hex_gapless", self.pitch)
+            row, col, _ = home.assign(grid[:, 0], grid[:, 1])
+            grid = grid[(row == 0) & (col == 0)]
+        return self.place(grid)
+
+
+def _direction(angle: float) -> tuple[float, float]:
+    """Return the cosine and sine of degrees, exact for quarter turns."""
+    quarter, rest = divmod(angle % 360, 90)
+    if rest == 0:
+        return ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))[int(quarter) % 4]
+    return float(np.cos(np.deg2rad(angle))), float(np.sin(np.deg2rad(angle)))
+
+
+@njit(cache=True)
+def _floor_cell(value: float, pitch: float) -> int:
+    """Return k with k * pitch <= value < (k + 1) * pitch, exactly in floating point."""
+    k = int(np.floor(value / pitch))
+    if k * pitch > value:
+        k -= 1
+    elif (k + 1) * pitch <= value:
+        k += 1
+    return k
+
+
+@njit(cache=True)
+def _squares(u: np.ndarray, v: np.ndarray, pitch: float) -> tuple[np.ndarray, np.ndarray]:
+    n = u.size
+    row, col = np.empty(n, np.int64), np.empty(n, np.int64)
+    for i in range(n):
+        row[i], col[i] = _floor_cell(v[i], pitch), _floor_cell(u[i], pitch)
+    return row, col
+
+
+@njit(cache=True)
+def _hexagons(u: np.ndarray, v: np.ndarray, pitch: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Take the nearer of two candidates: the nearest centre in the row below and in the row above a position."""
+    n = u.size
+    row, col, best = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.float64)
+    step = pitch * ROW_PITCH
+    for i in range(n):
+        below = _floor_cell(v[i], step)
+        best[i] = np.inf
+        for r in (below, below + 1):
+            odd = r & 1
+            c = 2 * _floor_cell(u[i] + (pitch / 2) * (1 - odd), pitch) + odd
+            du, dv = u[i] - c / 2 * pitch, v[i] - r * step
+            distance2 = du * du + dv * dv
+            if distance2 <= best[i]:  # a tie goes to the row above
+                row[i], col[i], best[i] = r, c, distance2
+    return row, col, best

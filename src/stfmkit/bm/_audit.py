@@ -1,0 +1,224 @@
+"""Look for leaks and traps before anything is computed; every finding has severity, evidence and remedy."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from stfmkit import _keys
+from stfmkit._kernels._row_hash import row_hashes
+from stfmkit._validate import listed
+from stfmkit.bm._protocol import Protocol
+from stfmkit.bm._rank import TEST_FROM
+from stfmkit.bm._sources import Source, find_sources
+from stfmkit.bm._study import Study, load_study
+from stfmkit.pp._controls import control_names
+
+if TYPE_CHECKING:
+    from stfmkit._data._resolve import Container
+
+Severity = Literal["error", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that a careful reader must know.
+
+    Attributes
+    ----------
+    severity
+        "error" for what makes scores misleading, "warning" for what may, "info" for what is good to know.
+    """
+
+    severity: Severity
+    check: str
+    evidence: str
+    remedy: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the finding, ready for JSON."""
+        return asdict(self)
+
+
+def audit(data: "Container", protocol: Protocol, *, models: object = (), table_key: str | None = None) -> list[Finding]:
+    """Look for leaks and traps in data, split and models, without computing any score.
+
+    Parameters
+    ----------
+    data
+        AnnData or SpatialData.
+    protocol
+        The comparison that is planned.
+    models
+        Models as in `stfmkit.bm.run`, if they are to be looked at too.
+    table_key
+        Table of a SpatialData.
+
+    Returns
+    -------
+    Findings, the severe ones first.
+
+    Examples
+    --------
+    >>> import stfmkit as sk
+    >>> cells = sk.datasets.synthetic_cohort(n_patients=3, size=300, as_="anndata")
+    >>> leaky = sk.bm.Protocol(patient_key="patient", sample_key="sample", split=sk.pp.RandomKFold(3))
+    >>> sk.bm.audit(cells, leaky)[0].check
+    'patient on both sides'
+    """
+    study = load_study(data, protocol, table_key=table_key)
+    sources = find_sources(models, study) if models else []
+    return audit_study(study, sources)
+
+
+def audit_study(study: Study, sources: Sequence[Source]) -> list[Finding]:
+    """Return the findings of a study that is already read."""
+    found = [
+        finding
+        for check in (_split_leaks, _duplicates, _few_patients, _control_probes, _silent_genes, _labels, _units)
+        for finding in check(study)
+    ]
+    found += [finding for source in sources for finding in _source(study, source)]
+    return sorted(found, key=lambda f: SEVERITIES.index(f.severity))
+
+
+def _split_leaks(study: Study) -> Iterator[Finding]:
+    name = type(study.protocol.split).__name__
+    both = {"patient": 0, "sample": 0}
+    near = 0
+    for fold in study.folds:
+        for what, codes in (("patient", study.patient_codes), ("sample", study.sample_codes)):
+            both[what] += len(np.intersect1d(codes[fold.train], codes[fold.test]))
+        near += int(name == "RandomKFold")
+    if both["patient"]:
+        yield Finding(
+            severity="error" if name == "RandomKFold" else "warning",
+            check="patient on both sides",
+            evidence=f"{name} puts observations of one patient into training and test ({both['patient']} times over "
+            f"{len(study.folds)} folds).",
+            remedy="use PatientKFold; without a second patient, scores say nothing about the next patient.",
+        )
+    if both["sample"] and near:
+        yield Finding(
+            severity="error",
+            check="neighbours on both sides",
+            evidence=f"{name} deals single observations: the neighbours of test observations train.",
+            remedy="use PatientKFold, or SpatialBlockKFold with a buffer.",
+        )
+    buffer = getattr(study.protocol.split, "buffer", None)
+    if buffer == 0:
+        yield Finding(
+            severity="warning",
+            check="no buffer",
+            evidence="SpatialBlockKFold without a buffer: observations along borders of blocks have neighbours in "
+            "training.",
+            remedy="pass a buffer of at least the range of spatial autocorrelation.",
+        )
+
+
+def _duplicates(study: Study) -> Iterator[Finding]:
+    hashes = row_hashes(study.counts)
+    enough = np.diff(study.counts.indptr) >= 5  # a few counts can be equal by chance
+    torn = 0
+    for fold in study.folds:
+        train, test = (hashes[rows[enough[rows]]] for rows in (fold.train, fold.test))
+        torn += int(np.isin(test, train).sum())
+    if torn:
+        yield Finding(
+            severity="error",
+            check="duplicated counts across the split",
+            evidence=f"{torn} test observations have exactly the counts of a training observation.",
+            remedy="look for one section stored twice, or one patient under two ids.",
+        )
+
+
+def _few_patients(study: Study) -> Iterator[Finding]:
+    n = len(study.patients.categories)
+    if n < TEST_FROM:
+        yield Finding(
+            severity="warning" if n <= 3 else "info",
+            check="cannot test",
+            evidence=f"{n} patient{'s' if n > 1 else ''}; an exact sign-flip test can reach p < .05 from {TEST_FROM} "
+            "patients up.",
+            remedy="read the points and effect sizes; do not read a ranking into them.",
+        )
+
+
+def _control_probes(study: Study) -> Iterator[Finding]:
+    left = study.genes[control_names(study.genes.astype(str))]
+    if len(left):
+        yield Finding(
+            severity="warning",
+            check="control probes among the genes",
+            evidence=f"{len(left)} control features: {listed(left, most=4)}.",
+            remedy="drop them: sk.pp.bin does, or adata[:, ~control].",
+        )
+
+
+def _silent_genes(study: Study) -> Iterator[Finding]:
+    silent = np.bincount(study.counts.indices, minlength=len(study.genes)) == 0
+    if silent.any():
+        yield Finding(
+            severity="warning",
+            check="genes without any count",
+            evidence=f"{int(silent.sum())} of {len(silent)} genes: {listed(study.genes[silent], most=4)}.",
+            remedy="they are never a target and carry nothing; drop them with sc.pp.filter_genes(adata, min_counts=1).",
+        )
+
+
+def _labels(study: Study) -> Iterator[Finding]:
+    if study.labels is None:
+        return
+    codes = study.labels.codes
+    patients = study.patient_codes
+    rare = [
+        str(name)
+        for code, name in enumerate(study.labels.categories)
+        if len(np.unique(patients[codes == code])) == 1 < len(study.patients.categories)
+    ]
+    if rare:
+        yield Finding(
+            severity="info",
+            check="labels of one patient only",
+            evidence=f"{listed(rare, most=6)} occur in one patient: no model can have learnt them from others.",
+            remedy="merge them into a wider label, or read the scores by label.",
+        )
+    if study.protocol.celltype_key == study.protocol.label_key and study.labels is not None:
+        yield Finding(
+            severity="error",
+            check="label read by a model",
+            evidence=f"celltype_key and label_key are both {study.protocol.label_key!r}.",
+            remedy="pass different columns.",
+        )
+
+
+def _units(study: Study) -> Iterator[Finding]:
+    known = study.adata.uns.get(_keys.ROOT, {}).get(_keys.MICRONS) or study.protocol.microns_per_unit
+    if known is None:
+        yield Finding(
+            severity="info",
+            check="unknown unit of coordinates",
+            evidence="neither uns['stfmkit']['microns_per_unit'] nor the protocol says it.",
+            remedy="nothing here depends on it; distances in µm cannot be given.",
+        )
+
+
+def _source(study: Study, source: Source) -> Iterator[Finding]:
+    if source.array is None:
+        return
+    ours = study.adata.uns.get(_keys.ROOT, {}).get(_keys.EMBEDDINGS, {}).get(source.label, {})
+    if ours.get("fits"):
+        yield Finding(
+            severity="warning",
+            check="fitted on test observations",
+            evidence=f"sk.tl.embed wrote {source.label!r}; {ours.get('model')!r} was fitted on the whole table.",
+            remedy="pass the registry name: the model is then fitted on training observations only.",
+        )
+    yield Finding(
+        severity="info",
+        check="embedding computed elsewhere",
+        evidence=f"{source.label!r} may have read target genes or test observations; an array cannot tell.",
+        remedy="pass the model itself, or leave its expression scores out.",
+    )

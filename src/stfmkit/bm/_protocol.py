@@ -1,0 +1,122 @@
+"""Every choice of a comparison, in one frozen object."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from stfmkit import _keys
+from stfmkit._errors import InputError, InputTypeError
+from stfmkit._validate import check_choice, check_integer, check_positive
+from stfmkit.pp._splitters import PatientKFold, Splitter
+
+TARGETS = ("size_factor_log1p", "log1p")
+FLAVORS = ("reliable_svg", "svg", "svg_within_depth", "hvg", "hest")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """Every choice of a comparison; two tables compare only if their protocols are the same.
+
+    Attributes
+    ----------
+    patient_key, sample_key
+        Columns of ``obs`` with the patient and the sample (slide) of every observation. Never defaulted.
+    label_key
+        Column of ``obs`` with regions, niches or cell types; tasks on labels need it. Observations without a label
+        are used for nothing that needs labels.
+    target_genes
+        Genes to predict. None chooses `n_target_genes` in every fold, on training patients only.
+    n_target_genes
+        How many genes are chosen where `target_genes` is None; at most half of the genes.
+    target_flavor
+        The selector of `stfmkit.pp.select_genes` that chooses them.
+    target
+        Scale of the predicted expression: log1p of counts divided by size factors, or log1p of raw counts (which
+        carries library size).
+    split
+        How observations are held out.
+    rng
+        Seed of everything that is random.
+    layer
+        Layer with raw counts; None for ``X``.
+    spatial_key
+        Key of the coordinates in ``obsm``.
+    celltype_key
+        Cell types for models that read them: a column of ``obs``, or an ``obsm`` matrix of shares.
+    microns_per_unit
+        Length of one coordinate unit in µm, if ``uns["stfmkit"]`` does not say it.
+    linear_c
+        Inverse penalties of the linear probe, tuned inside training groups.
+    knn_k
+        Neighbours of the kNN probe, tuned inside training groups.
+    ridge_alpha
+        Penalties of the expression probe, tuned inside training groups.
+    n_inner
+        Inner folds of the tuning.
+    max_components
+        Embeddings wider than this are reduced by PCA, fitted on training observations, before the ridge.
+    min_spots
+        Samples with fewer test observations are not scored by correlations.
+
+    Examples
+    --------
+    >>> import stfmkit as sk
+    >>> protocol = sk.bm.Protocol(patient_key="patient", sample_key="sample", label_key="niche")
+    >>> protocol.describe()["split"]
+    {'name': 'PatientKFold', 'n_splits': 5}
+    """
+
+    patient_key: str
+    sample_key: str
+    label_key: str | None = None
+    target_genes: Sequence[str] | None = None
+    n_target_genes: int = 100
+    target_flavor: str = "reliable_svg"
+    target: Literal["size_factor_log1p", "log1p"] = "size_factor_log1p"
+    split: Splitter = field(default_factory=PatientKFold)
+    rng: int = 0
+    layer: str | None = None
+    spatial_key: str = _keys.SPATIAL
+    celltype_key: str | None = None
+    microns_per_unit: float | None = None
+    linear_c: Sequence[float] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+    knn_k: Sequence[int] = (5, 10, 20, 40)
+    ridge_alpha: Sequence[float] = (1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
+    n_inner: int = 4
+    max_components: int = 256
+    min_spots: int = 20
+
+    def __post_init__(self) -> None:
+        check_choice(self.target, TARGETS, name="target")
+        check_choice(self.target_flavor, FLAVORS, name="target_flavor")
+        for name, least in (("n_target_genes", 2), ("n_inner", 2), ("max_components", 1), ("min_spots", 3)):
+            check_integer(getattr(self, name), name=name, least=least)
+        for name in ("linear_c", "knn_k", "ridge_alpha"):
+            grid = tuple(getattr(self, name))
+            if not grid:
+                raise InputError(f"{name} is empty.", allowed="one value or more", remedy=f"pass values for {name}.")
+            for value in grid:
+                check_positive(value, name=name)
+            object.__setattr__(self, name, tuple(sorted(grid)))
+        if isinstance(self.rng, bool) or not isinstance(self.rng, int):
+            raise InputTypeError(
+                f"rng={self.rng!r}.", allowed="an integer seed", remedy="a protocol is repeatable; pass rng=0, say."
+            )
+        if isinstance(self.target_genes, str):
+            raise InputTypeError(
+                f"target_genes={self.target_genes!r}.", allowed="a list of genes", remedy="pass target_genes=[...]."
+            )
+        if self.target_genes is not None:
+            object.__setattr__(self, "target_genes", tuple(map(str, self.target_genes)))
+        if not hasattr(self.split, "split"):
+            raise InputTypeError(
+                f"split={self.split!r}.", allowed="a splitter", remedy="pass sk.pp.PatientKFold(5), for example."
+            )
+
+    def describe(self) -> dict[str, Any]:
+        """Return every choice, ready for JSON."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "split"}
+        return {
+            **{k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()},
+            "split": self.split.describe(),
+        }

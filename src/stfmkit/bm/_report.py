@@ -1,0 +1,211 @@
+"""The report: one offline HTML file that a reviewer can open."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from stfmkit.bm._report_appendix import (
+    cards_grid,
+    controls_grid,
+    metrics_legend,
+    overview_grid,
+    pairs_grid,
+    seconds_grid,
+)
+from stfmkit.bm._report_cells import Grid, number, seconds
+from stfmkit.bm._report_facts import REFERENCES, TaskFacts, patient_held_out, split_name, task_facts
+from stfmkit.bm._report_figures import Picture, dot_plot, map_grid
+from stfmkit.bm._report_tables import (
+    gene_grid,
+    limits_text,
+    metrics_grid,
+    niche_grids,
+    patient_grid,
+    ranking_grid,
+    reference_grid,
+)
+from stfmkit.bm._report_words import compare_references, reference_answer, task_verdict
+
+_SEVERITIES = ("error", "warning", "info")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSection:
+    """Everything the report says about one task."""
+
+    anchor: str
+    facts: TaskFacts
+    verdict: Sequence[Markup]
+    answers: Mapping[str, tuple[str, Markup]]
+    limits: str
+    ranking: Grid
+    references: Grid | None
+    patients: Grid
+    dots: Picture
+    metrics: Grid
+    niches: Sequence[Grid]
+    genes: Grid | None
+    maps: Picture | None
+    map_caption: str
+
+
+def render_report(results: Any, *, title: str = "Comparison of representations") -> str:
+    """Return the report on `results` as one HTML page that loads nothing from anywhere.
+
+    Parameters
+    ----------
+    results
+        :class:`stfmkit.bm.Results`.
+    title
+        Head line.
+
+    Returns
+    -------
+    The text of the page. Names that came from data are escaped; the page works without scripts, and its content
+    security policy lets nothing but its own script run.
+    """
+    ranks = results.rank()
+    sections = [_section(results, facts, i) for i, facts in enumerate(task_facts(results, ranks), start=1)]
+    tasks = [section.facts for section in sections]
+    meta = results.meta
+    env = Environment(
+        loader=PackageLoader("stfmkit.bm", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = env.get_template("report.js").render()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return env.get_template("report.html.j2").render(
+        title=title,
+        script=Markup(script),  # noqa: S704  our own file, without values from data
+        script_hash=digest,
+        results=results,
+        subtitle=_subtitle(results),
+        facts=_facts(results),
+        held_out=patient_held_out(results.protocol),
+        split=split_name(results.protocol) or "not stated",
+        references=REFERENCES,
+        sections=sections,
+        overview=overview_grid(results.table, tasks),
+        controls=controls_grid(results.table, tasks),
+        times=seconds_grid(results.table, tasks),
+        cards=cards_grid(meta.get("models", {})),
+        legend=metrics_legend(tasks),
+        protocol=pairs_grid(results.protocol, caption="Choices"),
+        data=pairs_grid(meta.get("data", {}), caption="Data", first="Fact"),
+        targets=pairs_grid(meta.get("target_genes", {}), caption="Target genes", first="Fold"),
+        versions=pairs_grid(meta.get("versions", {}), caption="Versions", first="Software"),
+        findings=_findings(results.findings),
+        code=_code(results, tasks),
+        cite=_cite(results),
+    )
+
+
+def _section(results: Any, facts: TaskFacts, place: int) -> TaskSection:
+    table = results.table
+    comparisons = compare_references(results, facts)
+    return TaskSection(
+        anchor=f"task-{place}",
+        facts=facts,
+        verdict=task_verdict(facts),
+        answers={r: reference_answer(comparisons, facts, results.meta, reference=r) for r in REFERENCES},
+        limits=limits_text(table, facts),
+        ranking=ranking_grid(table, facts),
+        references=reference_grid(comparisons, facts) if comparisons else None,
+        patients=patient_grid(table, facts),
+        dots=dot_plot(results, facts),
+        metrics=metrics_grid(table, facts),
+        niches=niche_grids(table, facts),
+        genes=gene_grid(table, facts),
+        maps=map_grid(results.observations, facts),
+        map_caption=_map_caption(results.observations, facts),
+    )
+
+
+def _map_caption(observations: Any, facts: TaskFacts) -> str:
+    mine = observations.loc[observations["task"] == facts.name]
+    if (mine["truth"].astype(str) != "").any():
+        said = "The first row shows the truth; below, grey-blue is right and orange is wrong."
+    else:
+        said = "The colour is the score of the observation: the correlation of prediction and truth over its genes."
+    return f"Held-out observations in their tissue. {said} Every map is drawn to its own scale, y points down."
+
+
+def _version(results: Any) -> str:
+    return str(results.meta.get("versions", {}).get("stfmkit") or version("stfmkit"))
+
+
+def _subtitle(results: Any) -> str:
+    created = str(results.meta.get("created") or "date not recorded")
+    try:
+        created = datetime.fromisoformat(created).strftime("%d %B %Y, %H:%M %Z").strip(" ,")
+    except ValueError:  # shown as it was written
+        created = created[:40]
+    return f"stfmkit {_version(results)} · {created} · protocol {results.protocol_id or 'without id'}"
+
+
+def _facts(results: Any) -> list[tuple[str, str]]:
+    """Return the numbers on top of the page."""
+    data = results.meta.get("data", {})
+    counted = [
+        ("Patients", "n_patients"),
+        ("Samples", "n_samples"),
+        ("Observations", "n_obs"),
+        ("Labelled", "n_labelled"),
+        ("Genes", "n_genes"),
+    ]
+    shown = [(text, f"{int(data[key]):,}") for text, key in counted if isinstance(data.get(key), int)]
+    models = [m for m in dict.fromkeys(results.table["model"].astype(str)) if not m.startswith("control:")]
+    shown += [("Models", str(len(models))), ("Tasks", str(results.table["task"].nunique()))]
+    if "median_counts" in data:
+        shown.append(("Median counts", number(data["median_counts"])))
+    if "seconds_total" in results.meta:
+        shown.append(("Time", seconds(results.meta["seconds_total"])))
+    return shown
+
+
+def _findings(findings: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Return the findings, the most severe first."""
+    place = {name: i for i, name in enumerate(_SEVERITIES)}
+    plain = [{k: str(f.get(k, "")) for k in ("severity", "check", "evidence", "remedy")} for f in findings]
+    return sorted(plain, key=lambda f: place.get(f["severity"], len(place)))
+
+
+def _code(results: Any, tasks: Sequence[TaskFacts]) -> str:
+    """Return the lines that run the comparison again, as far as a protocol can tell."""
+    choices = {k: v for k, v in results.protocol.items() if k != "split"}
+    split = results.protocol.get("split", {})
+    lines = ["import stfmkit as sk", "", "protocol = sk.bm.Protocol("]
+    lines += [f"    {key}={value!r}," for key, value in choices.items() if str(key).isidentifier()]
+    if isinstance(split, Mapping) and str(split.get("name", "")).isidentifier():
+        options = ", ".join(f"{k}={v!r}" for k, v in split.items() if k != "name")
+        lines.append(f"    split=sk.pp.{split['name']}({options}),")
+    models = list(dict.fromkeys(m for t in tasks for m in t.models))
+    lines += [
+        ")",
+        f"results = sk.bm.run(data, models={models!r}, tasks={[t.name for t in tasks]!r}, protocol=protocol)",
+        f"results.protocol_id  # {results.protocol_id!r} in this report",
+    ]
+    return "\n".join(lines)
+
+
+def _cite(results: Any) -> str:
+    data = results.meta.get("data", {})
+    facts = {
+        "software": f"stfmkit {_version(results)}",
+        "protocol_id": results.protocol_id,
+        "data_fingerprint": data.get("fingerprint", ""),
+        "patients": data.get("n_patients", ""),
+        "created": results.meta.get("created", ""),
+    }
+    return json.dumps(facts, indent=2, ensure_ascii=False, default=str)

@@ -1,0 +1,76 @@
+"""Score predicted expression gene by gene, within a sample."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from stfmkit import metrics
+from stfmkit.bm._rows import Row, by_sample
+from stfmkit.bm._study import Study
+from stfmkit.bm._truth import FoldTruth, ring_graph
+
+TASK = "expression"
+
+
+def score_expression(study: Study, truth: FoldTruth, predicted: np.ndarray) -> Iterator[Row]:
+    """Yield one row for every metric, sample and target gene.
+
+    Parameters
+    ----------
+    predicted
+        Predictions for the test observations (n_test, n_targets), on the scale of the protocol.
+    """
+    fold = truth.fold
+    for sample, at in by_sample(study.samples, fold.test):
+        if len(at) < study.protocol.min_spots:
+            continue
+        true, guess = truth.test[at], predicted[at]
+        graph = ring_graph(study.coords[fold.test[at]])
+        rate, expected = np.expm1(true), np.expm1(np.clip(guess, 0, None))
+        scores = {
+            "pearson": metrics.pearson(true, guess),
+            "spearman": metrics.spearman(true, guess),
+            "ccc": metrics.ccc(true, guess),
+            "q2": metrics.q2(true, guess, train_mean=truth.train.mean(axis=0)),
+            "deviance_explained": metrics.deviance_explained(rate, expected, null=np.expm1(truth.train.mean(axis=0))),
+            "partial_pearson": metrics.partial_pearson(true, guess, covariate=truth.log_depth[at]),
+            "variance_ratio": metrics.variance_ratio(true, guess),
+            "moran_ratio": metrics.moran_ratio(true, guess, graph=graph),
+        }
+        patient = str(study.patients[fold.test[at[0]]])
+        for metric, values in scores.items():
+            for gene, value in zip(truth.genes, values, strict=True):
+                yield Row(
+                    task=TASK,
+                    metric=metric,
+                    value=float(value),
+                    patient=patient,
+                    sample=sample,
+                    fold=fold.number,
+                    gene=gene,
+                )
+
+
+def ceilings(study: Study, truth: FoldTruth) -> Iterator[Row]:
+    """Yield the largest Pearson correlation that any prediction can expect, for every sample and target gene."""
+    fold = truth.fold
+    for sample, at in by_sample(study.samples, fold.test):
+        if len(at) < study.protocol.min_spots:
+            continue
+        ceiling = metrics.pearson_ceiling(metrics.split_half_reliability(truth.halves[0][at], truth.halves[1][at]))
+        patient = str(study.patients[fold.test[at[0]]])
+        for gene, value in zip(truth.genes, ceiling, strict=True):
+            yield Row(
+                task=TASK,
+                metric="pearson_ceiling",
+                value=float(value),
+                patient=patient,
+                sample=sample,
+                fold=fold.number,
+                gene=gene,
+            )
+
+
+def spot_scores(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return the Pearson correlation across target genes within every observation (n_test,), for maps."""
+    return metrics.pearson(truth.T, predicted.T)

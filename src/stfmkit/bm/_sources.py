@@ -1,0 +1,188 @@
+"""Where an embedding comes from: a registered model, an array computed elsewhere, or a model object."""
+
+import copy
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from stfmkit._errors import InputError, InputTypeError
+from stfmkit._kernels._fold import Fold
+from stfmkit._validate import check_known, listed
+from stfmkit.bm._rows import CONTROL
+from stfmkit.bm._study import Study
+from stfmkit.models._base import Block, EmbeddingModel
+from stfmkit.models._block import build_block
+from stfmkit.models._card import ModelCard
+from stfmkit.models._load_model import load_model
+from stfmkit.models._model_card import model_card
+from stfmkit.models._registry import registry
+from stfmkit.models._runner import fit_model, run_model
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Source:
+    """One contender.
+
+    Attributes
+    ----------
+    label
+        Its name in the table.
+    name
+        Registry name, if it is a registered model.
+    options
+        Options of the registered model.
+    array
+        Embedding computed elsewhere (n_obs, d).
+    model
+        A model object.
+    """
+
+    label: str
+    name: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    array: np.ndarray | None = None
+    model: EmbeddingModel | None = None
+
+    def identity(self) -> str | None:
+        """Return what identifies the embedding, or None for objects whose state cannot be told."""
+        if self.array is not None:
+            return f"array {hashlib.sha256(np.ascontiguousarray(self.array).tobytes()).hexdigest()}"
+        if self.name is not None:
+            return f"registry {self.name} {sorted(self.options.items())}"
+        return None
+
+    def describe(self) -> dict[str, Any]:
+        """Return facts for the report, ready for JSON."""
+        if self.array is not None:
+            return {"family": "embedding", "summary": "computed elsewhere", "dimension": int(self.array.shape[1])}
+        facts = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self.card).items()}  # type: ignore[arg-type]
+        return {**facts, "options": {k: repr(v) for k, v in self.options.items()}}
+
+    @property
+    def card(self) -> ModelCard | None:
+        """The card of the model; None for an array."""
+        if self.name is not None:
+            return model_card(self.name)
+        return None if self.model is None else self.model.card
+
+    @property
+    def reads_expression(self) -> bool:
+        """Whether hiding target genes changes the embedding."""
+        return self.card is not None and self.card.reads_expression
+
+    def load(self, seed: int) -> EmbeddingModel:
+        """Return a fresh model; the caller's object is copied, never fitted."""
+        if self.name is not None:
+            return load_model(self.name, rng=seed, **self.options)
+        return copy.deepcopy(self.model)  # type: ignore[return-value]
+
+    def embed(self, block: Block, fold: Fold, *, hidden: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the embeddings of training and test observations of a fold.
+
+        A registered model starts anew in every fold and is fitted on training observations only. Training and test
+        are encoded apart, so that neighbours never reach across the split. The genes at `hidden` are removed.
+        """
+        if self.array is not None:
+            return self.array[fold.train], self.array[fold.test]
+        seen = block.without_genes(hidden) if self.reads_expression else replace(block, counts=None, genes=None)
+        train, test = seen.take(fold.train), seen.take(fold.test)
+        model = self.load(seed)
+        if model.card.fits:
+            fit_model(model, train)
+        return run_model(model, train, show_progress=False), run_model(model, test, show_progress=False)
+
+
+def shared_block(study: Study, sources: list[Source]) -> Block:
+    """Return all that any of the sources reads, checked and read once."""
+    cards = [source.card for source in sources if source.card is not None]
+    needs = tuple(sorted({need for card in cards for need in card.needs} | {"coordinates"}))
+    readers = [s.label for s in sources if s.card is not None and "composition" in s.card.needs] or [
+        s.label for s in sources
+    ]
+    union = ModelCard(name=", ".join(readers), target="", family="baseline", summary="", needs=needs)  # type: ignore[arg-type]
+    protocol = study.protocol
+    return build_block(
+        study.adata,
+        union,
+        layer=protocol.layer,
+        sample_key=protocol.sample_key,
+        spatial_key=protocol.spatial_key,
+        celltype_key=protocol.celltype_key,
+    )
+
+
+def find_sources(models: object, study: Study) -> list[Source]:
+    """Return the contenders behind names, ``obsm`` keys, arrays and objects, or say what cannot be used."""
+    if isinstance(models, Mapping):
+        named = [(str(label), spec) for label, spec in models.items()]
+    elif isinstance(models, Sequence) and not isinstance(models, str):
+        named = [(_label(spec), spec) for spec in models]
+    else:
+        raise InputTypeError(
+            f"models of type {type(models).__name__}.",
+            allowed="a list of names, obsm keys and models, or a mapping from labels to these",
+            remedy="pass models=['hvg_pca', 'coordinates'], for example.",
+        )
+    labels = [label for label, _ in named]
+    if not named or len(set(labels)) < len(labels) or any(label.startswith(CONTROL) for label in labels):
+        raise InputError(
+            f"models named {listed(labels)}.",
+            allowed=f"one model or more, with distinct names that do not begin with {CONTROL!r}",
+            remedy="pass a mapping {'label': model} to tell them apart.",
+        )
+    return [_source(label, spec, study) for label, spec in named]
+
+
+def _label(spec: object) -> str:
+    if isinstance(spec, str):
+        return spec
+    if isinstance(spec, EmbeddingModel):
+        return spec.card.name
+    raise InputTypeError(
+        f"a model of type {type(spec).__name__} in the list.",
+        allowed="a registry name, an obsm key, or an object with card, prepare and encode",
+        remedy="pass arrays and options through a mapping: models={'label': array} or {'label': ('name', {...})}.",
+    )
+
+
+def _source(label: str, spec: object, study: Study) -> Source:
+    if isinstance(spec, tuple) and len(spec) == 2 and isinstance(spec[1], Mapping):
+        return Source(label=label, name=_known(spec[0]), options=dict(spec[1]))
+    if isinstance(spec, str):
+        if spec in study.adata.obsm:
+            return Source(label=label, array=_check_array(study.adata.obsm[spec], study, where=f"obsm[{spec!r}]"))
+        return Source(label=label, name=_known(spec, also=list(study.adata.obsm)))
+    if isinstance(spec, EmbeddingModel):
+        return Source(label=label, model=spec)
+    return Source(label=label, array=_check_array(spec, study, where=f"the array {label!r}"))
+
+
+def _known(name: str, also: Sequence[str] = ()) -> str:
+    check_known(
+        name,
+        [*registry.cards(), *also],
+        what="model or obsm key",
+        remedy="pass a registry name (stfmkit models) or an obsm key.",
+    )
+    return name
+
+
+def _check_array(values: object, study: Study, *, where: str) -> np.ndarray:
+    array = np.asarray(values)
+    if array.ndim != 2 or array.shape[0] != len(study.depth) or array.shape[1] == 0 or array.dtype.kind not in "iuf":
+        raise InputError(
+            f"{where} of shape {array.shape} and dtype {array.dtype}.",
+            allowed=f"numbers of shape ({len(study.depth)}, d)",
+            remedy="pass one row for every observation, in the order of obs_names.",
+        )
+    if not np.isfinite(array).all():
+        bad = int((~np.isfinite(array).all(axis=1)).sum())
+        raise InputError(
+            f"{bad} rows with NaN or infinite values in {where}.",
+            allowed="finite values",
+            remedy="repair the embedding.",
+        )
+    return array

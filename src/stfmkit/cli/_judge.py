@@ -1,0 +1,43 @@
+"""From data and choices to results on disk and on the terminal; what `bench` and `demo` share."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stfmkit.cli._show import say, show_findings, show_ranking
+
+if TYPE_CHECKING:
+    from stfmkit._data._resolve import Container
+    from stfmkit.bm._protocol import Protocol
+
+KEPT = "Finished units are kept: the same command goes on from there."
+
+
+def judge(
+    data: "Container",
+    *,
+    models: Sequence[str],
+    protocol: "Protocol",
+    out: Path,
+    title: str,
+    tasks: Sequence[str] | None = None,
+    table_key: str | None = None,
+    jobs: int = 1,
+) -> None:
+    """Run the comparison, save table and report in `out`, and print the ranking."""
+    from stfmkit import bm
+
+    results = bm.run(
+        data,
+        models=list(models),
+        protocol=protocol,
+        tasks=None if tasks is None else list(tasks),
+        table_key=table_key,
+        out=out,
+        n_jobs=jobs,
+    )
+    report = out / "report.html"
+    results.report(report, title=title)
+    show_findings(results)
+    show_ranking(results)
+    say(f"\nReport: {report}\nTable:  {out / 'table.parquet'}")

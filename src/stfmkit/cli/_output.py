@@ -1,0 +1,28 @@
+"""New files only, and whole or not there."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from stfmkit._errors import InputError
+
+
+def check_new_file(path: Path, *, suffix: str) -> None:
+    """Refuse a file that exists, or whose name has another ending."""
+    if path.suffix != suffix:
+        raise InputError(
+            f"--out {str(path)!r}.", allowed=f"a file name that ends in {suffix}", remedy=f"write {path.stem}{suffix}."
+        )
+    if path.exists():
+        raise InputError(
+            f"{str(path)!r} exists.", allowed="a new file", remedy="pass another --out, or remove the file first."
+        )
+
+
+def write_with(path: Path, writer: Callable[[Path], object]) -> None:
+    """Let `writer` write a file beside its place, and move it there when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        whole = Path(folder) / path.name
+        writer(whole)
+        whole.replace(path)

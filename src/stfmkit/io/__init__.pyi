@@ -1,0 +1,3 @@
+from ._read import read as read
+
+__all__ = ["read"]

@@ -1,0 +1,162 @@
+"""Gene-gene correlation, and what two such matrices have in common."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import sparse
+from scipy.stats import rankdata
+
+from stfmkit._errors import InputError
+from stfmkit._kernels._corr import orthonormal_design, residual_correlation
+from stfmkit._kernels._ranks import shifted_ranks
+from stfmkit._validate import check_choice
+from stfmkit.metrics._checks import labels, matrix, number, table, vector
+
+_SYMMETRY = 1e-8
+
+
+class CommonGenes(NamedTuple):
+    """Two correlation matrices on the genes that both define.
+
+    Attributes
+    ----------
+    truth, predicted
+        Matrices (n_kept, n_kept), without NaN.
+    n_dropped
+        How many genes at least one side leaves undefined.
+    kept
+        Which genes were kept (n_genes,).
+    """
+
+    truth: np.ndarray
+    predicted: np.ndarray
+    n_dropped: int
+    kept: np.ndarray
+
+
+def correlation(
+    X: ArrayLike | sparse.sparray,
+    *,
+    method: Literal["pearson", "spearman"] = "pearson",
+    groups: ArrayLike | None = None,
+    covariate: ArrayLike | None = None,
+) -> np.ndarray:
+    """Return the correlation of all pairs of genes.
+
+    Parameters
+    ----------
+    X
+        Values (n_obs, n_genes), such as size-factor log1p; dense or CSR. A sparse matrix is never dense as a whole.
+    method
+        Pearson's r, or Spearman's ρ (Pearson's r of mid-ranks over all observations).
+    groups
+        Slide of every observation (n_obs,): values, or ranks, are centred within slides, so that differences between
+        slides do not pass for co-expression.
+    covariate
+        One value (n_obs,) or several (n_obs, n_covariates), such as log library size, that values or ranks are
+        regressed on before: the partial correlation. With `groups`, the regression is within slides, with
+        common slopes.
+
+    Returns
+    -------
+    Symmetric matrix (n_genes, n_genes) in [-1, 1] with ones on the diagonal. Row and column of a gene without variation
+    that is left to correlate, such as a constant one, are NaN; see `drop_undefined`.
+
+    Raises
+    ------
+    InputError
+        If values are not finite, lengths differ, or fewer than two observations are given.
+
+    Examples
+    --------
+    >>> correlation([[1.0, 2, 5], [2, 4, 5], [3, 6, 5]])
+    array([[ 1.,  1., nan],
+           [ 1.,  1., nan],
+           [nan, nan, nan]])
+    """
+    check_choice(method, ["pearson", "spearman"], name="method")
+    values = matrix(X, name="X")
+    n = values.shape[0]
+    if n < 2:
+        raise InputError("one observation.", allowed="at least two", remedy="correlate over more observations.")
+    codes = np.zeros(n, dtype=np.int64)
+    if groups is not None:
+        codes = pd.factorize(labels(groups, name="groups", n=n), sort=True)[0].astype(np.int64)
+    known = None
+    if covariate is not None:
+        given = np.asarray(covariate)
+        known = vector(given, name="covariate", n=n)[:, None] if given.ndim == 1 else None
+        known = table(given, name="covariate", n=n).astype(np.float64) if known is None else known
+    if method == "spearman":
+        dense = isinstance(values, np.ndarray)
+        values = rankdata(values, axis=0) - (n + 1) / 2 if dense else shifted_ranks(values)
+    return residual_correlation(values, orthonormal_design(codes, known))
+
+
+def drop_undefined(a: ArrayLike, b: ArrayLike) -> CommonGenes:
+    """Return two correlation matrices on the genes that both define, and count the others.
+
+    A gene that is constant, in truth or prediction, correlates with nothing: its row and column are NaN. All
+    comparisons of co-expression leave such genes out on both sides; print the count beside every score, because a model
+    that predicts constants is otherwise judged on its easy genes only.
+
+    Parameters
+    ----------
+    a, b
+        Symmetric matrices (n_genes, n_genes) of the same genes; NaN in whole rows and columns only.
+
+    Returns
+    -------
+    Both matrices on the common genes, the number of genes dropped, and which were kept.
+
+    Raises
+    ------
+    InputError
+        If shapes differ, a matrix is not square or symmetric, a value is infinite, or single values are NaN.
+
+    Examples
+    --------
+    >>> nan = float("nan")
+    >>> common = drop_undefined([[1.0, nan], [nan, nan]], [[1.0, 0.5], [0.5, 1.0]])
+    >>> common.n_dropped, common.truth
+    (1, array([[1.]]))
+    """
+    first, second = _symmetric(a, name="the first matrix"), _symmetric(b, name="the second matrix")
+    if first.shape != second.shape:
+        raise InputError(
+            f"matrices of shape {first.shape} and {second.shape}.",
+            allowed="the same genes on both sides",
+            remedy="correlate the same genes, in the same order.",
+        )
+    kept = ~(np.isnan(first.diagonal()) | np.isnan(second.diagonal()))
+    if kept.all():
+        return CommonGenes(first, second, 0, kept)
+    grid = np.ix_(kept, kept)
+    return CommonGenes(first[grid], second[grid], int((~kept).sum()), kept)
+
+
+def _symmetric(values: ArrayLike, *, name: str) -> np.ndarray:
+    """Check one matrix: square, symmetric, no infinity, NaN in whole rows and columns only."""
+    array = number(values, name=name).astype(np.float64)
+    if array.ndim != 2 or array.shape[0] != array.shape[1] or not len(array):
+        raise InputError(
+            f"{name} of shape {array.shape}.", allowed="(n_genes, n_genes)", remedy="pass a correlation matrix."
+        )
+    undefined = np.isnan(array.diagonal())
+    gap = undefined[:, None] | undefined[None, :]
+    if not np.array_equal(np.isnan(array), gap) or np.isinf(array).any():
+        raise InputError(
+            f"infinite values, or NaN outside the rows and columns of undefined genes, in {name}.",
+            allowed="finite values, and genes that are NaN in their whole row and column",
+            remedy="compute the matrix with `sk.metrics.correlation`.",
+        )
+    uneven = np.abs(array - array.T)[~gap].max(initial=0.0)
+    if uneven > _SYMMETRY:
+        raise InputError(
+            f"{name} differs from its transpose by up to {uneven:.3g}.",
+            allowed="a symmetric matrix",
+            remedy="correlate one set of genes with itself, or pass `(C + C.T) / 2` if that is meant.",
+        )
+    return array

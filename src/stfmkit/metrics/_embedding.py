@@ -1,0 +1,178 @@
+"""What an embedding gives away that it should not: depth, place, and who the patient is."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
+from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from stfmkit._errors import InputError
+from stfmkit._random import RNGLike, as_generator, int_seed
+from stfmkit._validate import check_integer
+from stfmkit.metrics._checks import constant, labels, table, vector
+from stfmkit.metrics._labels import balanced_accuracy
+
+_FOLDS = 5
+_ALPHAS = 10.0 ** np.arange(-2, 7)
+
+
+def library_size_r2(embedding: ArrayLike, library_size: ArrayLike, groups: ArrayLike) -> float:
+    """Return how well the log library size of held-out groups can be read from an embedding.
+
+    Ridge regression on the standardised embedding, groups held out whole in up to five folds; R² of the held-out
+    predictions, pooled over groups.
+
+    Parameters
+    ----------
+    embedding
+        Embedding (n_obs, d).
+    library_size
+        Total counts (n_obs,), above 0.
+    groups
+        Patient of every observation (n_obs,), at least two.
+
+    Returns
+    -------
+    A number of at most 1; high where depth dominates the embedding, around 0 or below where it does not. NaN where all
+    observations have one library size.
+
+    Raises
+    ------
+    InputError
+        If there is one group, a library size is not above 0, or lengths differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> depth = np.random.default_rng(0).lognormal(5, 1, size=60)
+    >>> library_size_r2(np.log(depth)[:, None], depth, np.repeat(["P1", "P2", "P3"], 20)) > 0.99
+    True
+    """
+    features = table(embedding, name="embedding").astype(np.float64)
+    depth = vector(library_size, name="library_size", n=len(features))
+    who = labels(groups, name="groups", n=len(features))
+    if depth.min() <= 0:
+        raise InputError(
+            f"a library size of {depth.min():g}.", allowed="above 0", remedy="drop empty observations before."
+        )
+    n_groups = len(np.unique(who))
+    if n_groups < 2:
+        raise InputError("one group.", allowed="at least two", remedy="pass patients, or blocks of one patient.")
+    target = np.log(depth)
+    if constant(target[:, None])[0]:
+        return float("nan")
+    folds = GroupKFold(n_splits=min(_FOLDS, n_groups))
+    codes = pd.factorize(who, sort=True)[0]
+    guess = cross_val_predict(_ridge(), features, target, groups=codes, cv=folds)
+    return float(1 - ((target - guess) ** 2).sum() / ((target - target.mean()) ** 2).sum())
+
+
+def coordinate_r2(embedding: ArrayLike, coords: ArrayLike, groups: ArrayLike, *, rng: RNGLike = 0) -> float:
+    """Return how well the place in the slide can be read from an embedding.
+
+    Within every sample, ridge regression of the coordinates in five random folds; R² averaged over axes, then samples.
+    It is an alarm and not a flaw by itself: tissue has structure, so that expression tells place. What counts is the
+    difference to an expression baseline such as ``hvg_pca``.
+
+    Parameters
+    ----------
+    embedding
+        Embedding (n_obs, d).
+    coords
+        Coordinates (n_obs, n_axes).
+    groups
+        Sample of every observation (n_obs,), because every sample has its own frame; ten observations or more in each.
+    rng
+        Seed or generator of the folds.
+
+    Returns
+    -------
+    A number of at most 1; high where place can be read off.
+
+    Raises
+    ------
+    InputError
+        If a sample has fewer than ten observations or no extent along any axis, or lengths differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> xy = np.random.default_rng(0).uniform(size=(50, 2))
+    >>> coordinate_r2(xy, xy, ["S1"] * 50) > 0.99
+    True
+    """
+    features = table(embedding, name="embedding").astype(np.float64)
+    xy = table(coords, name="coords", n=len(features)).astype(np.float64)
+    sample = labels(groups, name="groups", n=len(features))
+    generator = as_generator(rng)
+    scores = []
+    for name in np.unique(sample):
+        rows = np.flatnonzero(sample == name)
+        extended = ~constant(xy[rows])
+        if len(rows) < 2 * _FOLDS or not extended.any():
+            raise InputError(
+                f"{len(rows)} observations in sample {str(name)!r}, {int(extended.sum())} axes with an extent.",
+                allowed=f"at least {2 * _FOLDS} observations at different places",
+                remedy="leave this sample out.",
+            )
+        folds = KFold(_FOLDS, shuffle=True, random_state=int_seed(generator))
+        place = xy[rows][:, extended]
+        guess = cross_val_predict(_ridge(), features[rows], place, cv=folds).reshape(place.shape)
+        error = ((place - guess) ** 2).sum(axis=0)
+        scores.append(float((1 - error / ((place - place.mean(axis=0)) ** 2).sum(axis=0)).mean()))
+    return float(np.mean(scores))
+
+
+def group_probe_accuracy(embedding: ArrayLike, groups: ArrayLike, *, k: int = 10) -> float:
+    """Return how well the patient can be told from the nearest neighbours in an embedding.
+
+    Each observation gets the majority of its `k` nearest others in the standardised embedding (leave one out; of equal
+    votes the first group in sorted order wins), scored by balanced accuracy. One over the number of groups is chance,
+    and the best: patients are mixed.
+
+    Parameters
+    ----------
+    embedding
+        Embedding (n_obs, d).
+    groups
+        Patient, slide, panel or platform of every observation (n_obs,); at least two.
+    k
+        Number of neighbours.
+
+    Returns
+    -------
+    A number in [0, 1]; lower is better.
+
+    Raises
+    ------
+    InputError
+        If there is one group, there are not more than `k` observations, or lengths differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> far_apart = np.repeat([[0.0], [100.0]], 20, axis=0) + np.random.default_rng(0).normal(size=(40, 1))
+    >>> group_probe_accuracy(far_apart, np.repeat(["P1", "P2"], 20))
+    1.0
+    """
+    check_integer(k, name="k", least=1)
+    features = table(embedding, name="embedding").astype(np.float64)
+    codes, names = pd.factorize(labels(groups, name="groups", n=len(features)), sort=True)
+    if len(names) < 2 or len(features) <= k:
+        raise InputError(
+            f"{len(names)} groups, {len(features)} observations and k={k}.",
+            allowed="at least two groups, and more observations than neighbours",
+            remedy="pass several patients together, and a smaller k for small data.",
+        )
+    scaled = StandardScaler().fit_transform(features)
+    nearest = NearestNeighbors(n_neighbors=int(k)).fit(scaled).kneighbors(return_distance=False)
+    votes = np.zeros((len(codes), len(names)), dtype=np.int64)
+    np.add.at(votes, (np.arange(len(codes))[:, None], codes[nearest]), 1)
+    return balanced_accuracy(codes, votes.argmax(axis=1))
+
+
+def _ridge() -> object:
+    return make_pipeline(StandardScaler(), RidgeCV(_ALPHAS))

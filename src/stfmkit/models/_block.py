@@ -1,0 +1,129 @@
+"""From a table to the block that a model sees, with every check before the work."""
+
+import numpy as np
+from anndata import AnnData
+from scipy import sparse
+
+from stfmkit import _keys
+from stfmkit._data._checks import check_names, check_no_empty, check_one_frame, check_positions
+from stfmkit._data._read import read_column, read_coords, read_counts, read_groups
+from stfmkit._errors import InputError, MissingKeyError
+from stfmkit._validate import listed, nearest
+from stfmkit.models._base import Block
+from stfmkit.models._card import ModelCard
+
+_ROUNDING = 1e-3
+
+
+def build_block(
+    adata: AnnData,
+    card: ModelCard,
+    *,
+    layer: str | None = None,
+    sample_key: str | None = None,
+    spatial_key: str = _keys.SPATIAL,
+    celltype_key: str | None = None,
+) -> Block:
+    """Return what a model reads of a table, checked; only what the card names is read.
+
+    Parameters
+    ----------
+    adata
+        The table.
+    card
+        Card of the model.
+    layer
+        Layer with raw counts; None for ``X``.
+    sample_key
+        Column of ``obs`` that tells the samples (sections, slides) apart. None where all observations are one sample;
+        groups that overlap in space are then refused.
+    spatial_key
+        Key of the coordinates in ``obsm``.
+    celltype_key
+        A column of ``obs`` with one label per observation, or a key of ``obsm`` with shares (n_obs, n_types).
+
+    Returns
+    -------
+    A block in the order of ``adata.obs_names``.
+
+    Raises
+    ------
+    InputError
+        Duplicated names, values that are not counts, observations without counts, coordinates that are not finite or
+        given twice within a sample, several samples on one frame, shares that are no shares.
+    MissingKeyError
+        A key that the model needs is not there.
+    """
+    check_names(adata)
+    codes = None if sample_key is None else read_groups(adata, sample_key, role="sample_key").codes.astype(np.int64)
+    coords = counts = genes = composition = None
+    if "coordinates" in card.needs:
+        coords = read_coords(adata, spatial_key=spatial_key)
+        if sample_key is None:
+            check_one_frame(adata, coords)
+        check_positions(coords, codes, adata.obs_names, sample_key=sample_key)
+    if "composition" in card.needs:
+        composition = _read_composition(adata, card, celltype_key)
+    if card.reads_expression:
+        counts, genes = read_counts(adata, layer), adata.var_names
+        check_no_empty(counts, adata.obs_names)
+    return Block(
+        obs_names=adata.obs_names,
+        samples=np.zeros(adata.n_obs, dtype=np.int64) if codes is None else codes,
+        counts=counts,
+        genes=genes,
+        coords=coords,
+        composition=composition,
+    )
+
+
+def _read_composition(adata: AnnData, card: ModelCard, key: str | None) -> np.ndarray:
+    if key is None:
+        raise MissingKeyError(
+            f"the model {card.name!r} reads cell types, and celltype_key is None.",
+            allowed="an obs column of labels, or an obsm matrix of shares",
+            remedy="pass celltype_key=; cell types are never invented.",
+        )
+    in_obs, in_obsm = key in adata.obs.columns, key in adata.obsm
+    if in_obs and in_obsm:
+        raise InputError(
+            f"celltype_key={key!r} is both a column of obs and a key of obsm.",
+            allowed="a key that is only one of them",
+            remedy="rename one of the two.",
+        )
+    if in_obs:
+        return _one_hot(adata, key)
+    if in_obsm:
+        return _shares(adata, key)
+    known = [*map(str, adata.obs.columns), *adata.obsm]
+    raise MissingKeyError(
+        f"celltype_key={key!r} is neither a column of obs nor a key of obsm.",
+        allowed=listed(known),
+        remedy=f"pass one of these as celltype_key.{nearest(str(key), known)}",
+    )
+
+
+def _one_hot(adata: AnnData, key: str) -> np.ndarray:
+    if read_column(adata, key, role="celltype_key").dtype.kind == "f":
+        raise InputError(
+            f"obs[{key!r}] of dtype {adata.obs[key].dtype}.",
+            allowed="labels (text, categories or integers)",
+            remedy="pass the column with the names of the cell types.",
+        )
+    labels = read_groups(adata, key, role="celltype_key")
+    shares = np.zeros((adata.n_obs, len(labels.categories)))
+    shares[np.arange(adata.n_obs), labels.codes] = 1.0
+    return shares
+
+
+def _shares(adata: AnnData, key: str) -> np.ndarray:
+    stored = adata.obsm[key]
+    shares = np.asarray(stored.toarray() if sparse.issparse(stored) else stored, dtype=np.float64)
+    good = shares.ndim == 2 and np.isfinite(shares).all() and (shares >= 0).all()
+    if not (good and (shares.sum(axis=1) <= 1 + _ROUNDING).all()):
+        raise InputError(
+            f"obsm[{key!r}] of shape {shares.shape} holds values that are not shares.",
+            allowed="finite shares ≥ 0 of shape (n_obs, n_types), at most 1 in a row",
+            remedy="divide every row by its sum.",
+        )
+    return shares

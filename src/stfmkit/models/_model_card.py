@@ -1,0 +1,26 @@
+"""The card of one model."""
+
+from stfmkit.models._card import ModelCard
+from stfmkit.models._registry import registry
+
+
+def model_card(name: str) -> ModelCard:
+    """Return the card of a model; the model itself is not imported.
+
+    Parameters
+    ----------
+    name
+        Registry name, ``name`` or ``name.tag``.
+
+    Raises
+    ------
+    MissingKeyError
+        No model has this name; the nearest names are suggested.
+
+    Examples
+    --------
+    >>> import stfmkit as sk
+    >>> sk.models.model_card("hvg_pca").fits
+    True
+    """
+    return registry.find(name)

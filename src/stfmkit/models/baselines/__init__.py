@@ -1,0 +1,1 @@
+"""Baselines, one class per file: what every representation has to beat."""

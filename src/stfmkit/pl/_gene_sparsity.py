@@ -1,0 +1,108 @@
+"""Genes by how widely they are detected and how spatial they are."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from stfmkit._errors import MissingKeyError
+from stfmkit._validate import check_integer, listed, nearest
+from stfmkit.pl._style import GREY, INK, MARKERS, PALETTE, plain, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_FLAGS = ("too_sparse", "too_flat", "depth_driven")
+_TITLES = {
+    "detect_frac": "share of observations with a count",
+    "n_eff": "effective share of observations (Σx)²/(nΣx²)",
+    "morans_i": "Moran's I of normalised expression",
+    "morans_i_within_depth": "Moran's I within library size",
+    "joincount_moran": "join-count Moran's I of detection",
+    "mean_counts": "mean count",
+    "fano": "variance / mean of counts",
+    "overdispersion": "overdispersion against Poisson",
+    "depth_r2": "R² of the gene on library size",
+    "slide_r2": "R² of the gene on the slide",
+    "reliability": "reliability under thinning ρ",
+}
+
+
+def gene_sparsity(
+    adata: AnnData,
+    *,
+    x: str = "detect_frac",
+    y: str = "morans_i",
+    label: int = 10,
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """Plot one point per gene from the statistics of :func:`stfmkit.pp.gene_sparsity`, flags in colour.
+
+    Parameters
+    ----------
+    adata
+        Table with the statistics in ``var``; the flags ``too_sparse``, ``too_flat`` and ``depth_driven`` are shown
+        where they are there.
+    x, y
+        Columns of ``var``.
+    label
+        Number of genes with the highest `y` that are named on the plot.
+    ax
+        Axes to draw on; a new figure by default.
+
+    Returns
+    -------
+    The Axes.
+
+    Raises
+    ------
+    MissingKeyError
+        ``var`` has no such column.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from anndata import AnnData
+    >>> var = pd.DataFrame({"detect_frac": [0.9, 0.2], "morans_i": [0.4, 0.1]}, index=["A", "B"])
+    >>> ax = gene_sparsity(AnnData(np.ones((3, 2)), var=var), label=1)
+    >>> [text.get_text() for text in ax.texts]
+    ['A']
+    """
+    check_integer(label, name="label", least=0)
+    for key in (x, y):
+        if key not in adata.var.columns:
+            raise MissingKeyError(
+                f"no column {key!r} in var.",
+                allowed=f"one of {listed(adata.var.columns)}",
+                remedy=f"run sk.pp.gene_sparsity(adata) first.{nearest(key, list(map(str, adata.var.columns)))}",
+            )
+    frame = adata.var[[x, y]].astype(float)
+    with style():
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            _, ax = plt.subplots(figsize=(5.5, 4), layout="constrained")
+        _draw_flags(ax, adata.var, frame.to_numpy())
+        for gene, (a, b) in frame.dropna().nlargest(label, y).iterrows():
+            ax.annotate(plain(gene), (a, b), xytext=(3, 2), textcoords="offset points", fontsize=7, color=INK)
+        ax.set_xlabel(_TITLES.get(x, plain(x)))
+        ax.set_ylabel(_TITLES.get(y, plain(y)))
+        ax.set_title(f"{adata.n_vars:,} genes", loc="left")
+    return ax
+
+
+def _draw_flags(ax: "Axes", var: pd.DataFrame, points: np.ndarray) -> None:
+    present = [f for f in _FLAGS if f in var.columns]
+    flags = {f: var[f].fillna(value=False).astype(bool).to_numpy() for f in present}
+    free = ~np.any(list(flags.values()), axis=0) if present else np.ones(len(var), dtype=bool)
+    groups = {"no flag" if present else "genes": (free, GREY, "o")}
+    for f in present:
+        i = _FLAGS.index(f)
+        groups[f.replace("_", " ")] = (flags[f], PALETTE[(5, 1, 0)[i]], MARKERS[1 + i])
+    for name, (rows, colour, shape) in groups.items():
+        a, b = points[rows].T
+        text = f"{name} ({int(rows.sum()):,})"
+        ax.scatter(a, b, s=12, c=colour, marker=shape, alpha=0.7, linewidths=0, label=text)
+    if present:
+        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, handletextpad=0.1)

@@ -1,0 +1,184 @@
+"""Maps of where each model is right and wrong."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from stfmkit._errors import InputError
+from stfmkit._validate import check_known, check_positive, listed
+from stfmkit.pl._style import CONTROL, INK, RIGHT, WRONG, colours, plain, point_size, style
+from stfmkit.pl._tables import require_columns
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLUMNS = ("task", "model", "patient", "sample", "x", "y", "truth", "predicted", "score")
+
+
+def tissue_maps(
+    observations: Any,
+    *,
+    task: str | None = None,
+    models: Sequence[str] | None = None,
+    samples: Sequence[str] | None = None,
+    panel: float = 1.7,
+    figure: "Figure | None" = None,
+) -> np.ndarray:
+    """Draw, for every sample (column) and model (row), where the model is right and wrong.
+
+    For a task with labels the first row shows the true labels, and the rows below colour every observation as right
+    or wrong. For a task without labels the colour is the score of the observation, on one scale for all panels.
+
+    Parameters
+    ----------
+    observations
+        ``Results.observations``, or the Results: columns task, model, patient, sample, x, y, truth, predicted, score.
+    task
+        Task to show; needed where there are several.
+    models
+        Models to show, in this order; by default all but the controls.
+    samples
+        Samples to show, in this order; by default all.
+    panel
+        Side of one map in inches.
+    figure
+        Figure to draw into, resized to fit; a new one by default.
+
+    Returns
+    -------
+    Axes of shape (n_rows, n_samples); y points down, as in images.
+
+    Raises
+    ------
+    MissingKeyError
+        A task, model, sample or column is not there.
+    InputError
+        Nothing is left to draw, or the task is not determined.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> spots = pd.DataFrame(
+    ...     {"task": "niche_probe", "model": "hvg_pca", "patient": "P1", "sample": "S1"}, index=range(4)
+    ... )
+    >>> spots = spots.assign(x=[0, 1, 0, 1], y=[0, 0, 1, 1], truth=list("aabb"), predicted=list("abbb"))
+    >>> axes = tissue_maps(spots.assign(score=[1.0, 0.0, 1.0, 1.0]))
+    >>> axes.shape, axes[1, 0].get_title()
+    ((2, 1), '75 % right')
+    """
+    frame = require_columns(getattr(observations, "observations", observations), _COLUMNS, what="observations")
+    check_positive(panel, name="panel")
+    plan = _select(frame, task, models, samples)
+    labelled = bool((plan.frame["truth"].astype(str) != "").any())
+    n_rows = len(plan.models) + labelled
+    with style():
+        if figure is None:
+            import matplotlib.pyplot as plt
+
+            figure = plt.figure(layout="constrained")
+        figure.set_size_inches(panel * len(plan.samples) + 1.3, (panel + 0.22) * n_rows + 0.7)
+        axes = figure.subplots(n_rows, len(plan.samples), squeeze=False)
+        draw = _label_rows if labelled else _score_rows
+        draw(figure, axes, plan, panel)
+        _name_panels(axes, plan, [*(["truth"] if labelled else []), *plan.models])
+    return axes
+
+
+class _Plan(NamedTuple):
+    """The rows to draw, and the order of the panels."""
+
+    frame: pd.DataFrame
+    models: list[str]
+    samples: list[str]
+
+
+def _select(
+    frame: pd.DataFrame, task: str | None, models: Sequence[str] | None, samples: Sequence[str] | None
+) -> _Plan:
+    tasks = sorted(set(frame["task"].astype(str)))
+    if not tasks:
+        raise InputError("no observations.", allowed="at least one row", remedy="run a task that scores observations.")
+    if task is None:
+        if len(tasks) > 1:
+            raise InputError(f"the tasks {listed(tasks)}.", allowed="one task on one figure", remedy="pass task=.")
+        task = tasks[0]
+    check_known(task, tasks, what="task", remedy="pass one of these.")
+    frame = frame.loc[frame["task"] == task].astype({"model": str, "sample": str, "patient": str})
+    known = list(dict.fromkeys(frame["model"]))
+    models = [m for m in known if not m.startswith(CONTROL)] or known if models is None else list(models)
+    present = sorted(set(frame["sample"]))
+    samples = present if samples is None else list(samples)
+    for name in models:
+        check_known(name, known, what=f"model in task {task!r}", remedy="pass some of these as models.")
+    for name in samples:
+        check_known(name, present, what=f"sample in task {task!r}", remedy="pass some of these as samples.")
+    if not models or not samples:
+        raise InputError("no model or no sample.", allowed="at least one of each", remedy="leave the argument out.")
+    return _Plan(frame.loc[frame["model"].isin(models) & frame["sample"].isin(samples)], models, samples)
+
+
+def _scatter(ax: "Axes", spots: pd.DataFrame, panel: float, **paint: Any) -> Any:
+    ax.set_aspect("equal", anchor="N")
+    ax.set_axis_off()
+    spread = (float(np.ptp(spots["x"])), float(np.ptp(spots["y"]))) if len(spots) else (1.0, 1.0)
+    size = point_size(len(spots), width=0.92 * panel, height=0.92 * panel, spread=spread)
+    drawn = ax.scatter(spots["x"], spots["y"], s=size, linewidths=0, rasterized=True, **paint)
+    if not ax.yaxis_inverted():
+        ax.invert_yaxis()
+    return drawn
+
+
+def _label_rows(figure: "Figure", axes: np.ndarray, plan: _Plan, panel: float) -> None:
+    from matplotlib.lines import Line2D
+
+    frame, models, samples = plan
+    paint = colours(sorted(set(frame["truth"].astype(str))), but=WRONG)
+    for j, sample in enumerate(samples):
+        spots = frame.loc[frame["sample"] == sample]
+        once = spots.loc[spots["model"] == next((m for m in models if m in set(spots["model"])), models[0])]
+        _scatter(axes[0, j], once, panel, c=[paint[t] for t in once["truth"].astype(str)])
+        for i, model in enumerate(models, start=1):
+            here = spots.loc[spots["model"] == model]
+            right = here["score"].to_numpy() > 0.5
+            _scatter(axes[i, j], here, panel, c=np.where(right, RIGHT, WRONG))
+            title = f"{100 * right.mean():.0f} % right" if len(here) else "no score"
+            axes[i, j].set_title(title, fontsize=8, pad=2)
+    handles = [Line2D([], [], ls="", marker="o", color=c, markersize=6) for c in (*paint.values(), RIGHT, WRONG)]
+    names = [*(" " + plain(t, longest=24) for t in paint), " right", " wrong"]
+    columns = max(2, min(len(names), int((panel * len(samples) + 1.3) / 1.5)))
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, handletextpad=0.1, fontsize=8)
+
+
+def _score_rows(figure: "Figure", axes: np.ndarray, plan: _Plan, panel: float) -> None:
+    frame, models, samples = plan
+    scores = frame["score"].to_numpy(dtype=float)
+    scores = scores[np.isfinite(scores)]
+    low, high = np.quantile(scores, (0.02, 0.98)) if len(scores) else (0.0, 1.0)
+    drawn = None
+    for j, sample in enumerate(samples):
+        for i, model in enumerate(models):
+            here = frame.loc[(frame["sample"] == sample) & (frame["model"] == model)]
+            drawn = _scatter(axes[i, j], here, panel, c=here["score"], vmin=low, vmax=high, cmap="viridis")
+            title = f"mean {here['score'].mean():.2f}".replace("-", "−") if here["score"].notna().any() else "no score"
+            axes[i, j].set_title(title, fontsize=8, pad=2)
+    if drawn is not None:
+        bar = figure.colorbar(drawn, ax=axes, shrink=min(1.0, 3 / len(models)), aspect=25, pad=0.01, extend="both")
+        bar.set_label("score of the observation")
+        bar.outline.set_visible(False)
+
+
+def _name_panels(axes: np.ndarray, plan: _Plan, rows: list[str]) -> None:
+    owner = dict(zip(plan.frame["sample"], plan.frame["patient"], strict=True))
+    at = {"xycoords": "axes fraction", "textcoords": "offset points", "color": INK, "annotation_clip": False}
+    for i, name in enumerate(rows):
+        axes[i, 0].annotate(
+            plain(name, longest=22), (0, 0.5), xytext=(-6, 0), rotation=90, ha="right", va="center", fontsize=9, **at
+        )
+    for j, sample in enumerate(plan.samples):
+        names = dict.fromkeys([owner.get(sample, ""), sample])
+        text = "\n".join(plain(n, longest=18) for n in names if n)
+        lift = 16 if axes[0, j].get_title() else 4
+        axes[0, j].annotate(text, (0.5, 1), xytext=(0, lift), ha="center", va="bottom", fontsize=9, **at)

@@ -1,0 +1,224 @@
+"""Gene statistics per gene and slide, summarised over patients."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from stfmkit import _keys
+from stfmkit._data._resolve import resolve_table
+from stfmkit._data._write import check_free, package_versions, write_params
+from stfmkit._kernels._gene_stats import STATISTICS, Thresholds, flags, group_r2, statistics_by_sample, summarize
+from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
+from stfmkit._random import RNGLike, as_generator
+from stfmkit._validate import check_fraction, check_positive
+from stfmkit.pp._training import Rows, read_training, resolve_rows, seed_note
+
+if TYPE_CHECKING:
+    from stfmkit._data._resolve import Container
+    from stfmkit.pp._selectors import Training
+
+STEP = "gene_sparsity"
+FLAGS = ("too_sparse", "too_flat", "depth_driven")
+COLUMNS = (*STATISTICS, "slide_r2", *FLAGS)
+"""Columns of ``var`` that are written."""
+
+
+def gene_sparsity(
+    data: "Container",
+    *,
+    patient_key: str,
+    sample_key: str,
+    layer: str | None = None,
+    spatial_key: str = _keys.SPATIAL,
+    table_key: str | None = None,
+    graph: str | None = None,
+    rows: Rows = None,
+    panel_key: str | None = None,
+    min_detect_frac: float = 0.05,
+    min_n_eff: float = 0.02,
+    flat_detect_frac: float = 0.98,
+    flat_moran: float = 0.05,
+    flat_fano: float = 1.1,
+    max_depth_r2: float = 0.5,
+    rng: RNGLike = 0,
+    copy: bool = False,
+) -> pd.DataFrame | None:
+    """Measure how sparse, patterned, depth-driven and reliable every gene is.
+
+    Each statistic is computed per gene and sample; samples of a patient are averaged, and the median over patients
+    is written.
+
+    ``detect_frac``
+        Share of observations with a count.
+    ``n_eff``
+        ``(Σx)² / (n Σx²)`` of the counts: 1 for a flat gene, near 0 for one that few observations carry.
+    ``mean_counts``
+        Mean count.
+    ``overdispersion``, ``fano``
+        Moment estimate of φ in ``var = μ + φμ²``, and ``Σ(x - μ)² / Σμ``, with μ proportional to the library size;
+        a Poisson has 0 and 1. With equal library sizes ``fano`` is CV² over the CV² of a Poisson.
+    ``depth_r2``
+        R² of log1p of the raw counts on log library size. High as well for a gene of the cells that hold most RNA
+        (ERBB2 in a HER2+ tumour), so read ``morans_i_within_depth`` beside it.
+    ``morans_i``
+        Moran's I of size-factor log1p (all samples scaled to one library size), row-stochastic weights.
+    ``morans_i_within_depth``
+        The same of the residuals on log library size.
+    ``joincount_moran``
+        Moran's I of the binary map of detection.
+    ``reliability``
+        Split-half reliability ρ under binomial thinning (Spearman–Brown); no prediction can correlate better than √ρ.
+    ``slide_r2``
+        Share of variance of size-factor log1p between samples, over all observations; NaN with one sample.
+
+    In a sample where a map is constant, Moran's I, join counts and reliability are NaN, and count as 0 over patients.
+
+    Flags: ``too_sparse`` (detect_frac < 0.05 or n_eff < 0.02), ``too_flat`` (detect_frac > 0.98, and morans_i < 0.05
+    or fano ≤ 1.1) and ``depth_driven`` (depth_r2 > 0.5).
+
+    Parameters
+    ----------
+    data
+        AnnData or SpatialData with raw counts (n_obs, n_genes).
+    patient_key, sample_key
+        Columns of ``obs``; each sample has its own coordinate frame and belongs to one patient.
+    layer
+        Layer with raw counts; ``X`` where it is left out.
+    spatial_key
+        Key of the coordinates (n_obs, 2) in ``obsm``, in any unit.
+    table_key
+        Table of a SpatialData.
+    graph
+        Key in ``obsp`` of spatial weights; the six nearest neighbours in the sample where it is left out.
+    rows
+        Training observations: a boolean column of ``obs``, a mask (n_obs,) or a fold; all where it is left out.
+        Statistics that choose genes for a benchmark must not see test patients.
+    panel_key
+        Column of ``obs`` with the panel; where ``var`` has ``in_panel_<name>``, samples that do not measure a gene
+        are left out of its statistics.
+    min_detect_frac, min_n_eff, flat_detect_frac, flat_moran, flat_fano, max_depth_r2
+        Limits of the flags.
+    rng
+        Seed of the thinning.
+    copy
+        Return the statistics and write nothing.
+
+    Returns
+    -------
+    With ``copy=True``, the statistics (n_genes, 14). Otherwise None, and writes
+
+    - ``var``: one column for each statistic and flag above,
+    - ``uns["gene_sparsity"]``: the long table, one row per sample and gene,
+    - ``uns["stfmkit"]["gene_sparsity"]``: parameters.
+
+    Raises
+    ------
+    InputError
+        The matrix does not hold counts, observations are empty, ids are missing, or coordinates are unusable.
+    MissingKeyError
+        A column, layer or slot is not there.
+
+    References
+    ----------
+    Moran 1950, Biometrika 37:17; Neufeld et al. 2022, Biostatistics kxac047 (count thinning).
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd, anndata as ad
+    >>> import stfmkit as sk
+    >>> x, y = np.meshgrid(np.arange(10.0), np.arange(10.0))
+    >>> counts = np.column_stack([np.where(x.ravel() < 5, 20, 1), np.tile([3, 1, 2, 4], 25), x.ravel() == y.ravel()])
+    >>> obs = pd.DataFrame({"who": "P1", "section": "S1"}, index=[f"spot{i}" for i in range(100)])
+    >>> adata = ad.AnnData(counts.astype("float32"), obs=obs)
+    >>> adata.obsm["spatial"] = np.column_stack([x.ravel(), y.ravel()])
+    >>> sk.pp.gene_sparsity(adata, patient_key="who", sample_key="section")
+    >>> adata.var["detect_frac"].tolist()
+    [1.0, 1.0, 0.1]
+    >>> bool(adata.var["morans_i"].iloc[0] > 0.5)
+    True
+    """
+    adata = resolve_table(data, table_key=table_key)
+    for name in ("min_detect_frac", "min_n_eff", "flat_detect_frac", "max_depth_r2"):
+        check_fraction(locals()[name], name=name)
+    check_positive(flat_fano, name="flat_fano")
+    limits = Thresholds(
+        min_detect_frac=min_detect_frac,
+        min_n_eff=min_n_eff,
+        flat_detect_frac=flat_detect_frac,
+        flat_moran=flat_moran,
+        flat_fano=flat_fano,
+        max_depth_r2=max_depth_r2,
+    )
+    if not copy:
+        check_free(adata, "var", COLUMNS, step=STEP)
+        check_free(adata, "uns", [STEP], step=STEP)
+    used = resolve_rows(adata, rows, role="rows")
+    training, samples, patients = read_training(
+        adata,
+        patient_key=patient_key,
+        sample_key=sample_key,
+        rows=used,
+        layer=layer,
+        spatial_key=spatial_key,
+        graph=graph,
+        panel_key=panel_key,
+    )
+    found = statistics_by_sample(
+        training.counts,
+        samples=training.samples,
+        graph=training.graph,
+        rng=as_generator(rng),
+        measured=training.measured,
+    )
+    table = _summary(found, training, limits, index=adata.var_names)
+    if copy:
+        return table
+    for name in COLUMNS:
+        adata.var[name] = table[name].to_numpy()
+    adata.uns[STEP] = _long_table(found, training, samples, patients, genes=adata.var_names)
+    params = {
+        "wrote": [*COLUMNS, STEP],
+        "patient_key": patient_key,
+        "sample_key": sample_key,
+        "layer": layer or "X",
+        "graph": graph or "6 nearest neighbours",
+        "rng": seed_note(rng),
+        "n_obs": len(used),
+        "patients": sorted(map(str, patients.unique())),
+        "limits": asdict(limits),
+        "versions": package_versions("numpy", "scipy"),
+    }
+    write_params(adata, STEP, params)
+    return None
+
+
+def _summary(
+    found: dict[str, np.ndarray], training: "Training", limits: Thresholds, *, index: pd.Index
+) -> pd.DataFrame:
+    summary = summarize(found, training.patients[training.first_rows], measured=training.measured)
+    depth = totals(training.counts)
+    logged = size_factor_log1p(training.counts, depth=depth, target=median_total(depth))
+    flagged = flags(summary, limits)
+    return pd.DataFrame({**summary, "slide_r2": group_r2(logged, training.samples), **flagged}, index=index)
+
+
+def _long_table(
+    found: dict[str, np.ndarray],
+    training: "Training",
+    samples: pd.Categorical,
+    patients: pd.Categorical,
+    *,
+    genes: pd.Index,
+) -> pd.DataFrame:
+    first = training.first_rows
+    n_samples, n_genes = len(first), len(genes)
+    ids = {
+        "sample": pd.Categorical(np.repeat(np.asarray(samples)[first], n_genes)),
+        "patient": pd.Categorical(np.repeat(np.asarray(patients)[first], n_genes)),
+        "gene": pd.Categorical.from_codes(np.tile(np.arange(n_genes), n_samples), categories=genes.astype(str)),
+    }
+    table = pd.DataFrame({**ids, **{name: values.ravel() for name, values in found.items()}})
+    table.index = table.index.astype(str)  # as AnnData stores it
+    return table

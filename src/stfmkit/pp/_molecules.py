@@ -1,0 +1,256 @@
+"""Tables of molecules, whatever holds them, as a stream of record batches."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stfmkit._data._resolve import is_spatialdata
+from stfmkit._errors import InputError, InputTypeError, MissingKeyError
+from stfmkit._keys import MICRONS, ROOT
+from stfmkit._validate import check_known, listed, nearest
+from stfmkit.pp._molecule_columns import has_molecule_columns
+
+if TYPE_CHECKING:
+    from spatialdata import SpatialData
+
+
+@dataclass(frozen=True, eq=False)
+class MoleculeTable:
+    """One table of molecules that can be read again and again in parts.
+
+    Attributes
+    ----------
+    label
+        What it is, for errors.
+    names
+        Its columns.
+    open
+        Reads the columns named, as record batches of at most so many rows.
+    n_rows
+        Number of rows, if known without reading.
+    affine
+        Matrix (3, 3) to apply to x and y before anything else, or ``None``.
+    element
+        Name of the points element that it comes from, or ``None``.
+    microns
+        The length of one unit after `affine` in µm, where the container says so.
+    """
+
+    label: str
+    names: tuple[str, ...]
+    open: Callable[[list[str], int], Iterator[pa.RecordBatch]]
+    n_rows: int | None
+    affine: np.ndarray | None = None
+    element: str | None = None
+    microns: float | None = None
+
+
+def open_molecules(
+    data: Any,
+    *,
+    points_key: str | Sequence[str] | None = None,
+    coordinate_system: str | None = None,
+    sample_key: str | None = None,
+) -> list[MoleculeTable]:
+    """Open `data`, without reading molecules: one table, or one for each points element.
+
+    Raises
+    ------
+    InputTypeError
+        `data` is nothing that holds molecules.
+    InputError
+        A file cannot be read, or the points element is not determined.
+    """
+    if is_spatialdata(data):
+        return _spatialdata(data, points_key=points_key, coordinate_system=coordinate_system, sample_key=sample_key)
+    for name, value in (("points_key", points_key), ("coordinate_system", coordinate_system)):
+        if value is not None:
+            raise InputError(
+                f"{name}={value!r} with {type(data).__name__}.",
+                allowed=f"{name} with SpatialData only",
+                remedy=f"leave {name} out.",
+            )
+    if isinstance(data, str | Path):
+        return [_parquet(Path(data))]
+    if isinstance(data, pd.DataFrame):
+        return [_pandas(data)]
+    if isinstance(data, pa.Table):
+        return [_arrow(data)]
+    if _is_dask(data):
+        return [_dask(data, label="a dask DataFrame")]
+    raise InputTypeError(
+        f"data of type {type(data).__name__}.",
+        allowed="SpatialData, AnnData, a pandas or dask DataFrame, a pyarrow Table, or the path of a parquet file",
+        remedy="read other formats with sk.io.read(path) or pandas first.",
+    )
+
+
+def _is_dask(data: object) -> bool:
+    module = sys.modules.get("dask.dataframe")
+    return module is not None and isinstance(data, module.DataFrame)
+
+
+def _batches(frame: pd.DataFrame, columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
+    for start in range(0, len(frame), size):
+        part = frame.iloc[start : start + size][columns]
+        try:
+            batch = pa.RecordBatch.from_pandas(part, preserve_index=False)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise InputError(
+                f"a column of mixed types ({error.args[0]}).",
+                allowed="numbers or text, one type for each column",
+                remedy="convert the column, for example with .astype(str) or pd.to_numeric.",
+            ) from error
+        yield batch
+
+
+def _check_unique(names: Sequence[object]) -> tuple[str, ...]:
+    index = pd.Index([str(n) for n in names])
+    if not index.is_unique:
+        raise InputError(
+            f"several columns named {listed(index[index.duplicated()].unique(), most=5)}.",
+            allowed="unique column names",
+            remedy="rename or drop the duplicates.",
+        )
+    return tuple(index)
+
+
+def _pandas(data: pd.DataFrame) -> MoleculeTable:
+    names = _check_unique(list(data.columns))
+
+    def read(columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
+        return _batches(data, columns, size)
+
+    return MoleculeTable("a DataFrame", names, read, len(data))
+
+
+def _arrow(data: pa.Table) -> MoleculeTable:
+    names = _check_unique(data.column_names)
+
+    def read(columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
+        return iter(data.select(columns).to_batches(max_chunksize=size))
+
+    return MoleculeTable("a pyarrow Table", names, read, data.num_rows)
+
+
+def _dask(data: Any, *, label: str, **more: Any) -> MoleculeTable:
+    names = _check_unique(list(data.columns))
+
+    def read(columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
+        for number in range(data.npartitions):
+            yield from _batches(data[columns].partitions[number].compute(), columns, size)
+
+    return MoleculeTable(label, names, read, None, **more)
+
+
+def _parquet(path: Path) -> MoleculeTable:
+    if not path.exists():
+        raise InputError(f"no file {str(path)!r}.", allowed="the path of a parquet file", remedy="check the path.")
+    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    if not files:
+        raise InputError(
+            f"a folder without parquet files: {str(path)!r}.",
+            allowed="a parquet file, or a folder of them",
+            remedy="pass the file; read other formats with sk.io.read(path).",
+        )
+    rows, names = 0, None
+    for file in files:
+        try:
+            with pq.ParquetFile(file) as head:
+                rows += head.metadata.num_rows
+                here = _check_unique(head.schema_arrow.names)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise _unreadable(file, error) from error
+        names = here if names is None else tuple(n for n in names if n in here)
+
+    def read(columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
+        for file in files:
+            try:
+                with pq.ParquetFile(file, page_checksum_verification=True) as table:
+                    yield from table.iter_batches(size, columns=columns)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise _unreadable(file, error) from error
+
+    return MoleculeTable(str(path), names or (), read, rows)
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{str(path)!r} cannot be read as parquet ({error}).",
+        allowed="a complete parquet file",
+        remedy="the file may be truncated, corrupt or of another format: copy or download it again.",
+    )
+
+
+def _spatialdata(
+    data: "SpatialData",
+    *,
+    points_key: str | Sequence[str] | None,
+    coordinate_system: str | None,
+    sample_key: str | None,
+) -> list[MoleculeTable]:
+    from spatialdata.transformations import get_transformation
+
+    known = list(data.points)
+    if points_key is None:
+        chosen = [k for k in known if has_molecule_columns(list(data.points[k].columns))]
+    else:
+        chosen = [points_key] if isinstance(points_key, str) else list(points_key)
+    for key in chosen:
+        check_known(key, known, what="points element", remedy="pass one of these as points_key.")
+    if not chosen:
+        raise InputError(
+            f"a SpatialData with the points {listed(known)}, none with positions and genes of known names.",
+            allowed="points that hold molecules, or a table of cells",
+            remedy="pass points_key= and gene_key=, or table_key= to bin cells.",
+        )
+    if len(chosen) > 1 and sample_key is None:
+        raise InputError(
+            f"the points {listed(chosen)}, and no sample_key.",
+            allowed="one points element, or several as samples",
+            remedy="pass points_key= to take one, or sample_key= to take each as a sample (a column of the points, or "
+            "the name of a new column for the names of the elements).",
+        )
+    own, of_tables = _declared_microns(data)
+    tables = []
+    for key in chosen:
+        systems = get_transformation(data.points[key], get_all=True)
+        system = _one_system(key, list(systems), coordinate_system)
+        affine = np.asarray(systems[system].to_affine_matrix(("x", "y"), ("x", "y")))
+        # the unit of a table holds for points that lie where they were written, not where they were scaled to
+        microns = of_tables if own is None and np.array_equal(affine, np.eye(3)) else own
+        tables.append(_dask(data.points[key], label=f"points {key!r}", affine=affine, element=key, microns=microns))
+    return tables
+
+
+def _one_system(element: str, known: list[str], wanted: str | None) -> str:
+    if wanted is None and len(known) == 1:
+        return known[0]
+    if wanted is None:
+        raise InputError(
+            f"points {element!r} in the coordinate systems {listed(known)}.",
+            allowed="one coordinate system",
+            remedy="pass coordinate_system=, best the one in µm.",
+        )
+    if wanted not in known:
+        raise MissingKeyError(
+            f"no coordinate system {wanted!r} for points {element!r}.",
+            allowed=listed(known),
+            remedy=f"pass one of these as coordinate_system.{nearest(wanted, known)}",
+        )
+    return wanted
+
+
+def _declared_microns(data: "SpatialData") -> tuple[float | None, float | None]:
+    """Return the unit in the attrs of the SpatialData, and the unit on which its tables agree."""
+    own = data.attrs.get(ROOT, {}).get(MICRONS)
+    units = {float(t.uns.get(ROOT, {}).get(MICRONS, np.nan)) for t in data.tables.values()}
+    agreed = units.pop() if len(units) == 1 else np.nan
+    return None if own is None else float(own), None if np.isnan(agreed) else agreed

@@ -1,0 +1,1 @@
+from ._embed import embed as embed

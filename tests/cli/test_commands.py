@@ -1,0 +1,192 @@
+"""Every command, with stand-ins for the long work."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import anndata
+import numpy as np
+import pytest
+from anndata import AnnData
+
+import stfmkit as sk
+from stfmkit._errors import InputError
+
+KEYS = ("--patient-key", "patient", "--sample-key", "sample", "--label-key", "niche")
+
+
+def test_bench_runs_what_was_asked_for(stfmkit, bm_run: SimpleNamespace, spots: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    result = stfmkit(
+        "bench", spots, *KEYS, "--models", "hvg_pca,coordinates", "--models", "X_mine", "--tasks", "niche_probe",
+        "--n-splits", 4, "--seed", 3, "--jobs", 2, "--out", out,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    (call,) = bm_run.calls
+    assert call["models"] == ["hvg_pca", "coordinates", "X_mine"]
+    assert call["tasks"] == ["niche_probe"]
+    assert call["n_jobs"] == 2
+    assert call["out"] == out
+    assert call["table_key"] is None
+    assert call["data"].shape == (240, 40)
+    assert call["protocol"] == sk.bm.Protocol(
+        patient_key="patient", sample_key="sample", label_key="niche", split=sk.pp.PatientKFold(4), rng=3
+    )
+    assert "spots.h5ad" in (out / "report.html").read_text()
+
+
+def test_bench_shows_ranking_and_findings(stfmkit, bm_run: SimpleNamespace, spots: Path, tmp_path: Path) -> None:
+    result = stfmkit("bench", spots, *KEYS, "--models", "hvg_pca", "--out", tmp_path / "o")
+    assert "0.812" in result.stdout
+    assert "0.700 to 0.900" in result.stdout
+    assert "cannot test: 4 patients" in result.stdout
+    assert "0123456789ab" in result.stdout
+    assert "[bold]odd[/bold]" in result.stdout  # names are shown, never obeyed
+    assert result.stderr.index("one error") < result.stderr.index("one warning")
+    assert "one note" not in result.output
+    assert str(tmp_path / "o" / "report.html") in result.stderr
+
+
+def test_bench_from_a_file_of_choices(stfmkit, bm_run: SimpleNamespace, spots: Path, tmp_path: Path) -> None:
+    config = tmp_path / "bench.yaml"
+    config.write_text(
+        "data: spots.h5ad\nout: results\npatient_key: patient\nsample-key: sample\nmodels: [a, b]\nseed: 5\n"
+    )
+    result = stfmkit("bench", "--config", config, "--seed", 6)
+    assert result.exit_code == 0, result.output
+    assert bm_run.calls[0]["protocol"].rng == 6
+    assert bm_run.calls[0]["models"] == ["a", "b"]
+    assert bm_run.calls[0]["out"] == tmp_path / "results"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (InputError("found it", allowed="b", remedy="c"), 2, "found it"),
+        (KeyboardInterrupt(), 130, "Finished units are kept"),
+        (ZeroDivisionError("a bug"), 1, ""),
+    ],
+)
+def test_exit_codes_of_bench(
+    stfmkit, bm_run: SimpleNamespace, spots: Path, tmp_path: Path, error: BaseException, code: int, text: str
+) -> None:
+    bm_run.error = error
+    result = stfmkit("bench", spots, *KEYS, "--models", "a", "--out", tmp_path / "o")
+    assert result.exit_code == code
+    assert text in result.stderr
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_missing_or_broken_file_starts_nothing(stfmkit, bm_run: SimpleNamespace, spots: Path, tmp_path: Path) -> None:
+    missing = stfmkit("bench", tmp_path / "spot.h5ad", *KEYS, "--models", "a", "--out", tmp_path / "o")
+    assert missing.exit_code == 2
+    assert "Did you mean 'spots.h5ad'" in missing.stderr
+    spots.write_bytes(spots.read_bytes()[:1000])
+    broken = stfmkit("bench", spots, *KEYS, "--models", "a", "--out", tmp_path / "o")
+    assert broken.exit_code == 2
+    assert "truncated" in broken.stderr
+    assert bm_run.calls == []
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_demo(
+    stfmkit, bm_run: SimpleNamespace, toy: AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: bool
+) -> None:
+    made: dict[str, Any] = {}
+
+    def synthetic_cohort(n_patients: int, **options: Any) -> str:
+        made.update(options, n_patients=n_patients)
+        return "cohort"
+
+    def xisium(data: str, **options: Any) -> AnnData:
+        made.update(binned=data, **options)
+        return toy
+
+    monkeypatch.setattr(sk.datasets, "synthetic_cohort", synthetic_cohort, raising=False)
+    monkeypatch.setattr(sk.pp, "xisium", xisium, raising=False)
+    out = tmp_path / "demo"
+    result = stfmkit("demo", "--out", out, "--seed", 7, *(["--quick"] if quick else []))
+    assert result.exit_code == 0, result.output
+    assert made["rng"] == 7
+    assert made["binned"] == "cohort"
+    assert set(made["carry"]) == {"niche", "cell_type", "patient"}
+    (call,) = bm_run.calls
+    assert {"hvg_pca", "coordinates", "library_size"} <= set(call["models"])
+    assert len(call["models"]) == (3 if quick else 7)
+    assert call["protocol"].split.n_splits <= made["n_patients"]
+    assert call["protocol"].n_target_genes <= made["n_genes"] // 2
+    assert str(out / "report.html") in result.stderr
+    assert anndata.read_h5ad(out / "spots.h5ad").shape == toy.shape
+
+
+def test_models(stfmkit, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = stfmkit("models")
+    assert listed.exit_code == 0
+    for name in sk.models.list_models()["name"]:
+        assert f" {name} " in listed.stdout
+    card = sk.models.model_card("hvg_pca")
+    shown = stfmkit("models", "hvg_pca")
+    assert shown.exit_code == 0
+    assert card.licence in shown.stdout
+    assert card.summary.split()[0] in shown.stdout
+    unknown = stfmkit("models", "hvg_pcs")
+    assert unknown.exit_code == 2
+    assert "hvg_pca" in unknown.stderr
+
+
+def test_embed(stfmkit, spots: Path, tmp_path: Path) -> None:
+    out = tmp_path / "embedded.h5ad"
+    result = stfmkit("embed", spots, "--model", "library_size", "--sample-key", "sample", "--out", out)
+    assert result.exit_code == 0, result.output
+    back = anndata.read_h5ad(out)
+    expected = sk.tl.embed(anndata.read_h5ad(spots), "library_size", sample_key="sample", rng=0, copy=True)
+    np.testing.assert_array_equal(back.obsm["X_library_size"], expected)
+    again = stfmkit("embed", spots, "--model", "library_size", "--sample-key", "sample", "--out", out)
+    assert again.exit_code == 2
+    assert "exists" in again.stderr
+
+
+def test_embed_with_an_unknown_model_writes_nothing(stfmkit, spots: Path, tmp_path: Path) -> None:
+    result = stfmkit("embed", spots, "--model", "hvg_pcaa", "--sample-key", "sample", "--out", tmp_path / "e.h5ad")
+    assert result.exit_code == 2
+    assert "Did you mean 'hvg_pca'" in result.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["spots.h5ad"]
+
+
+def test_bin_passes_on_what_was_given_only(
+    stfmkit, toy: AnnData, spots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[object, dict[str, Any]]] = []
+
+    def stand_in(data: object, **options: Any) -> AnnData:
+        calls.append((data, options))
+        return toy
+
+    monkeypatch.setattr(sk.pp, "bin", stand_in, raising=False)
+    parquet = tmp_path / "m.parquet"
+    parquet.touch()
+    out = tmp_path / "b.h5ad"
+    result = stfmkit(
+        "bin", parquet, "--shape", "hex", "--pitch", 100, "--spot-diameter", 55, "--carry", "a,b", "--carry", "c",
+        "--out", out,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert calls[0] == (parquet, {"shape": "hex", "pitch": 100.0, "spot_diameter": 55.0, "carry": ("a", "b", "c")})
+    assert anndata.read_h5ad(out).shape == toy.shape
+    assert stfmkit("bin", spots, "--shape", "square", "--pitch", 16, "--out", tmp_path / "c.h5ad").exit_code == 0
+    assert calls[1][0].shape == toy.shape  # a table is read first
+    assert calls[1][1] == {"shape": "square", "pitch": 16.0}
+    assert stfmkit("bin", parquet, "--shape", "hex", "--pitch", 100, "--out", out).exit_code == 2
+    absent = stfmkit("bin", tmp_path / "no.parquet", "--shape", "hex", "--pitch", 1, "--out", tmp_path / "d.h5ad")
+    assert absent.exit_code == 2
+
+
+def test_report_of_a_folder_that_is_none(stfmkit, tmp_path: Path) -> None:
+    result = stfmkit("report", tmp_path)
+    assert result.exit_code == 2
+    assert "results.json" in result.stderr
+    taken = tmp_path / "r.html"
+    taken.write_text("mine")
+    assert stfmkit("report", tmp_path, "--out", taken).exit_code == 2
+    assert taken.read_text() == "mine"

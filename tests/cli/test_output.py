@@ -1,0 +1,31 @@
+"""Nothing that exists is lost, and nothing half-written is left."""
+
+from pathlib import Path
+
+import pytest
+
+from stfmkit._errors import InputError
+from stfmkit.cli._output import check_new_file, write_with
+
+
+def test_new_files_only(tmp_path: Path) -> None:
+    check_new_file(tmp_path / "a.h5ad", suffix=".h5ad")
+    with pytest.raises(InputError, match=r"a\.h5ad"):
+        check_new_file(tmp_path / "a.csv", suffix=".h5ad")
+    (tmp_path / "a.h5ad").touch()
+    with pytest.raises(InputError, match="exists"):
+        check_new_file(tmp_path / "a.h5ad", suffix=".h5ad")
+
+
+def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "a.txt"
+
+    def half(path: Path) -> None:
+        path.write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_with(target, half)
+    assert list(target.parent.iterdir()) == []
+    write_with(target, lambda path: path.write_text("whole"))
+    assert [(p.name, p.read_text()) for p in target.parent.iterdir()] == [("a.txt", "whole")]

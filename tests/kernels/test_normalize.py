@@ -1,0 +1,51 @@
+"""Normalisation and dispersion against scanpy."""
+
+import numpy as np
+import pytest
+import scanpy as sc
+from anndata import AnnData
+from scipy import sparse
+
+from stfmkit._kernels._dispersion import normalized_dispersion
+from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
+
+
+@pytest.fixture
+def counts(rng):
+    rate = np.exp(rng.normal(-0.5, 1, size=300)) * rng.lognormal(0, 0.5, size=(200, 1))
+    return sparse.csr_array(rng.negative_binomial(2, 2 / (2 + rate)).astype(np.float64))
+
+
+def test_size_factor_log1p_equals_scanpy(counts):
+    adata = AnnData(sparse.csr_matrix(counts))
+    sc.pp.normalize_total(adata)
+    sc.pp.log1p(adata)
+    depth = totals(counts)
+    found = size_factor_log1p(counts, depth=depth, target=median_total(depth))
+    np.testing.assert_allclose(found.toarray(), adata.X.toarray(), rtol=1e-6)
+
+
+def test_empty_rows_stay_empty():
+    counts = sparse.csr_array(np.array([[0, 0], [1, 3]]))
+    found = size_factor_log1p(counts, depth=totals(counts), target=4.0)
+    np.testing.assert_allclose(found.toarray(), [[0, 0], [np.log(2), np.log(4)]])
+    assert median_total(np.zeros(3)) == 1
+
+
+def test_dispersion_equals_scanpy(counts):
+    depth = totals(counts)
+    logged = size_factor_log1p(counts, depth=depth, target=median_total(depth))
+    adata = AnnData(sparse.csr_matrix(logged))
+    adata.uns["log1p"] = {"base": None}
+    sc.pp.highly_variable_genes(adata, flavor="seurat", n_top_genes=50)
+    ours = normalized_dispersion(logged)
+    theirs = adata.var["dispersions_norm"].to_numpy(dtype=float)
+    known = np.isfinite(theirs)
+    np.testing.assert_allclose(ours[known], theirs[known], rtol=1e-4, atol=1e-5)
+    assert set(np.argsort(-ours)[:50]) == set(np.flatnonzero(adata.var["highly_variable"]))
+
+
+def test_silent_genes_come_last(counts):
+    counts = counts.tolil()
+    counts[:, 7] = 0
+    assert normalized_dispersion(sparse.csr_array(counts))[7] == -np.inf

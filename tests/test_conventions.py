@@ -1,0 +1,182 @@
+"""Rules of the house that a machine can hold."""
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+NAMESPACES = ("bm", "datasets", "io", "metrics", "models", "pl", "pp", "tl")
+VERBS = ("pp", "tl")
+ONE_FILE_PER_FUNCTION = ("datasets", "io", "models", "pl", "pp", "tl")
+MOST_LINES, MOST_FUNCTION_LINES, MOST_POSITIONAL = 500, 80, 3
+
+
+def stub_entries() -> Iterator[tuple[str, str, str]]:
+    """Yield (namespace, module, name) for every public name."""
+    for namespace in NAMESPACES:
+        stub = ROOT / "src" / "stfmkit" / namespace / "__init__.pyi"
+        for node in ast.parse(stub.read_text()).body:
+            if isinstance(node, ast.ImportFrom):
+                for alias in node.names:
+                    yield namespace, str(node.module), alias.name
+
+
+ENTRIES = list(stub_entries())
+
+
+def public_objects() -> list[tuple[str, Any]]:
+    return [(f"{ns}.{name}", getattr(import_module(f"stfmkit.{ns}"), name)) for ns, _, name in ENTRIES]
+
+
+def public_functions() -> list[tuple[str, Callable[..., Any]]]:
+    return [(name, thing) for name, thing in public_objects() if inspect.isfunction(thing)]
+
+
+def named(pairs: list[tuple[str, Any]]) -> Any:
+    return pytest.mark.parametrize("thing", [pytest.param(thing, id=name) for name, thing in pairs])
+
+
+def of(paths: list[Path]) -> Any:
+    return pytest.mark.parametrize("path", paths, ids=[str(p.relative_to(ROOT)) for p in paths])
+
+
+# public surface
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_every_namespace_has_names_and_lists_them(namespace: str) -> None:
+    names = {name for ns, _, name in ENTRIES if ns == namespace}
+    assert names
+    assert names <= set(dir(import_module(f"stfmkit.{namespace}")))
+
+
+@pytest.mark.parametrize(("namespace", "module", "name"), ENTRIES, ids=[f"{ns}.{name}" for ns, _, name in ENTRIES])
+def test_every_public_name_resolves(namespace: str, module: str, name: str) -> None:
+    thing = getattr(import_module(f"stfmkit.{namespace}"), name)
+    if inspect.isfunction(thing) or inspect.isclass(thing):
+        assert thing.__name__ == name
+        assert thing.__module__.startswith("stfmkit.")
+    if inspect.isfunction(thing) and namespace in ONE_FILE_PER_FUNCTION:
+        assert module == f"_{name}"
+
+
+@named(public_functions())
+def test_signature(thing: Callable[..., Any]) -> None:
+    parameters = list(inspect.signature(thing).parameters.values())
+    positional = [p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
+    assert len(positional) <= MOST_POSITIONAL
+    assert all(p.annotation is not p.empty for p in parameters)
+    assert inspect.signature(thing).return_annotation is not inspect.Signature.empty
+    for parameter in parameters:
+        if parameter.name in {"copy", "key_added", "rng", "layer", "inplace", "show_progress"}:
+            assert parameter.kind is parameter.KEYWORD_ONLY
+        if parameter.name == "copy":
+            assert parameter.default is False
+
+
+@named([pair for pair in public_functions() if pair[0].startswith(VERBS)])
+def test_verbs_take_the_data_first(thing: Callable[..., Any]) -> None:
+    first = next(iter(inspect.signature(thing).parameters.values()))
+    assert first.name in {"data", "adata"}
+    assert first.default is first.empty
+
+
+@named(public_functions())
+def test_functions_are_documented_with_an_example(thing: Callable[..., Any]) -> None:
+    text = inspect.getdoc(thing) or ""
+    assert _section(text, "Examples"), "no Examples section"
+    assert ">>> " in _section(text, "Examples")
+    documented = re.findall(r"^([\w, *]+)$", _section(text, "Parameters"), flags=re.MULTILINE)
+    names = {name.strip(" *") for line in documented for name in line.split(",")}
+    assert set(inspect.signature(thing).parameters) <= names, "a parameter without description"
+
+
+@named([pair for pair in public_objects() if inspect.isclass(pair[1])])
+def test_classes_are_documented(thing: type) -> None:
+    assert len((thing.__doc__ or "").split()) > 3
+
+
+def _section(text: str, title: str) -> str:
+    found = re.search(rf"^{title}\n-+\n(.*?)(?=^\w[\w ]*\n-+$|\Z)", text, flags=re.MULTILINE | re.DOTALL)
+    return found.group(1) if found else ""
+
+
+# files
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(SOURCES) > 20
+    assert len(TESTS) > 5
+    assert len(public_functions()) > 10
+
+
+@of(SOURCES + TESTS)
+def test_files_are_short_and_named_for_what_they_do(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MOST_LINES
+    assert "utils" not in path.stem
+    assert path.stem.strip("_") not in {"helpers", "misc", "common"}
+
+
+@of(SOURCES)
+def test_functions_are_short(path: Path) -> None:
+    too_long = [
+        f"{node.name}: {lines}"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and (lines := _lines_of_code(node)) > MOST_FUNCTION_LINES
+    ]
+    assert too_long == []
+
+
+@of(SOURCES)
+def test_nothing_is_asserted_swallowed_or_left_for_later(path: Path) -> None:
+    assert _faults(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "assert x",
+        "try:\n    x\nexcept Exception:\n    pass",
+        "try:\n    x\nexcept:\n    pass",
+        "try:\n    x\nexcept (ValueError, BaseException):\n    pass",
+        "raise NotImplementedError('later')",
+        "import numpy as np\nnp.random.seed(0)",
+    ],
+)
+def test_the_watch_sees_planted_faults(fault: str) -> None:
+    assert _faults(fault)
+
+
+def _lines_of_code(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    doc = ast.get_docstring(node, clean=False)
+    return (node.end_lineno or node.lineno) - node.lineno + 1 - (len(doc.splitlines()) if doc else 0)
+
+
+def _faults(source: str) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Assert):
+            found.append(f"line {node.lineno}: assert")
+        if isinstance(node, ast.ExceptHandler) and _catches_all(node):
+            found.append(f"line {node.lineno}: broad except")
+        if isinstance(node, ast.Raise) and node.exc is not None and "NotImplementedError" in ast.unparse(node.exc):
+            found.append(f"line {node.lineno}: NotImplementedError")
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("random.seed"):
+            found.append(f"line {node.lineno}: global seed")
+    return found
+
+
+def _catches_all(handler: ast.ExceptHandler) -> bool:
+    names = ast.walk(handler.type) if handler.type is not None else ()
+    return handler.type is None or any(
+        isinstance(name, ast.Name) and name.id in {"Exception", "BaseException"} for name in names
+    )
