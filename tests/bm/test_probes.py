@@ -8,7 +8,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from stfmkit.bm._probes import Scaler, f1, inner_folds, knn_probe, linear_probe, ridge_probe
+from stfmkit.bm._tasks._probes import Scaler, f1, inner_folds, knn_probe, linear_probe, ridge_probe
 
 
 def test_inner_folds_keep_groups_whole(rng):

@@ -51,7 +51,7 @@ def test_six_patients_can_be_told_apart():
 def test_many_models_and_six_patients_cannot_reach_significance():
     scores = {f"m{k}": [[1 - k / 10 + i / 100] for i in range(6)] for k in range(4)}
     found = rank(scores)
-    assert (found["verdict"].drop("m0") == "cannot test: 6 patients, 3 comparisons").all()
+    assert (found["verdict"].drop("m0") == "cannot test: 6 patients, 3 tests").all()
     assert found.loc["m0", "verdict"] == "best"
     assert found.loc["m1", "p_holm"] == pytest.approx(3 * 2 / 64)
 

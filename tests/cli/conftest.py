@@ -44,6 +44,8 @@ class StandInResults:
                 "low": [0.7, float("nan")],
                 "high": [0.9, float("nan")],
                 "n_patients": 4,
+                "difference_low": [0.0, -0.4],
+                "difference_high": [0.0, -0.1],
                 "verdict": ["best", "cannot test: 4 patients"],
             }
         )

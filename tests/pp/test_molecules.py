@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from stfmkit._errors import InputError, InputTypeError, MissingKeyError, UnitsError
-from stfmkit.pp._molecule_chunks import Vocabularies, Vocabulary, read_chunks
-from stfmkit.pp._molecule_columns import MoleculeKeys, find_columns, molecule_unit
-from stfmkit.pp._molecules import open_molecules
+from stfmkit.pp._binning._chunks import Vocabularies, Vocabulary, read_chunks
+from stfmkit.pp._binning._columns import MoleculeKeys, find_columns, molecule_unit
+from stfmkit.pp._binning._molecules import open_molecules
 
 XENIUM = ("transcript_id", "cell_id", "feature_name", "x_location", "y_location", "z_location", "qv", "fov_name")
 COSMX = ("fov", "cell_ID", "x_local_px", "y_local_px", "x_global_px", "y_global_px", "z", "target", "CellComp")

@@ -3,7 +3,7 @@
 import pytest
 
 from stfmkit._errors import InputError
-from stfmkit.pp._one_frame import check_frames
+from stfmkit.pp._binning._one_frame import check_frames
 
 SQUARE = (0.0, 0.0, 100.0, 100.0)
 

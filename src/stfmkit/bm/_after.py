@@ -7,7 +7,7 @@ import pandas as pd
 
 from stfmkit.bm._audit import Finding
 from stfmkit.bm._rows import CONTROL, per_patient
-from stfmkit.bm._tasks import Task
+from stfmkit.bm._tasks._registry import Task
 
 
 def findings_of_scores(

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from stfmkit.bm._job import Outputs
-from stfmkit.bm._niche_probe import TASK as NICHE_PROBE
-from stfmkit.bm._niche_probe import score_labels
 from stfmkit.bm._rows import CONTROL, OBSERVATIONS, SCHEMA, to_table
 from stfmkit.bm._study import Study
-from stfmkit.bm._tasks import Task
+from stfmkit.bm._tasks._niche_probe import TASK as NICHE_PROBE
+from stfmkit.bm._tasks._niche_probe import score_labels
+from stfmkit.bm._tasks._registry import Task
 
 
 def assemble(study: Study, tasks: Sequence[Task], outputs: Outputs, identity: str) -> tuple[pd.DataFrame, pd.DataFrame]:

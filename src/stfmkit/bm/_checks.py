@@ -9,7 +9,7 @@ from stfmkit._errors import InputError
 from stfmkit._validate import listed
 from stfmkit.bm._files import read_json
 from stfmkit.bm._study import Study
-from stfmkit.bm._tasks import Task
+from stfmkit.bm._tasks._registry import Task
 
 
 def check_labels(study: Study, tasks: Sequence[Task]) -> None:

@@ -8,11 +8,11 @@ from threadpoolctl import threadpool_limits
 
 from stfmkit._kernels._fold import Fold
 from stfmkit._random import int_seed, stream
-from stfmkit.bm._compute import clusters_unit, expression_unit, labels_unit
-from stfmkit.bm._controls import CONTROLS, expression_control, label_control
 from stfmkit.bm._sources import Source
 from stfmkit.bm._study import Study
-from stfmkit.bm._truth import FoldTruth
+from stfmkit.bm._tasks._compute import clusters_unit, expression_unit, labels_unit
+from stfmkit.bm._tasks._controls import CONTROLS, expression_control, label_control
+from stfmkit.bm._tasks._truth import FoldTruth
 from stfmkit.bm._units import Output, UnitStore
 from stfmkit.models._base import Block
 

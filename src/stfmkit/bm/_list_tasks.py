@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from stfmkit.bm._tasks import TASKS
+from stfmkit.bm._tasks._registry import TASKS
 
 
 def list_tasks() -> pd.DataFrame:

@@ -102,5 +102,5 @@ def _verdict(is_best: bool, n_patients: int, n_tests: int, *, p_holm: float) -> 
     if is_best:
         return "best"
     if n_tests * 2 / 2**n_patients >= ALPHA:  # not even the largest difference could reach it
-        return f"cannot test: {patients}, {n_tests} comparisons"
+        return f"cannot test: {patients}, {n_tests} tests"
     return "worse than best" if p_holm < ALPHA else "indistinguishable from best"

@@ -163,6 +163,6 @@ class Results:
 
     def report(self, path: str | Path, *, title: str = "Comparison of representations") -> None:
         """Write one offline HTML file with tables, per-patient points, tissue maps, protocol and warnings."""
-        from stfmkit.bm._report import render_report
+        from stfmkit.bm._reporting._render import render_report
 
         write_atomic(Path(path), render_report(self, title=title).encode())

@@ -19,13 +19,13 @@ from stfmkit.bm._audit import audit_study
 from stfmkit.bm._checks import check_labels, check_output
 from stfmkit.bm._files import digest
 from stfmkit.bm._job import Job, Outputs
-from stfmkit.bm._metric_facts import metric_facts
 from stfmkit.bm._protocol import Protocol
 from stfmkit.bm._results import Results
 from stfmkit.bm._sources import Source, find_sources, shared_block
 from stfmkit.bm._study import Study, load_study
-from stfmkit.bm._tasks import Task, choose_tasks
-from stfmkit.bm._truth import choose_targets, fold_truth
+from stfmkit.bm._tasks._metric_facts import metric_facts
+from stfmkit.bm._tasks._registry import Task, choose_tasks
+from stfmkit.bm._tasks._truth import choose_targets, fold_truth
 from stfmkit.bm._units import UnitStore
 
 if TYPE_CHECKING:

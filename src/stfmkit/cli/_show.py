@@ -30,22 +30,26 @@ def show_frame(frame: "pd.DataFrame", *, title: str | None = None) -> None:
 
 
 def show_ranking(results: "Results") -> None:
-    """Print, for every task, the models by the primary metric."""
+    """Print, for every task, the models by the primary metric; a verdict that all share is printed once, below."""
     import pandas as pd
 
     ranking = results.rank()
     for (task, metric), part in ranking.groupby(["task", "metric"], sort=False):
-        interval = [_interval(low, high) for low, high in zip(part["low"], part["high"], strict=True)]
         shown = pd.DataFrame(
             {
                 "model": part["model"],
                 "mean": part["mean"],
-                "95 % interval": interval,
-                "patients": part["n_patients"],
+                "95 % interval": _intervals(part["low"], part["high"]),
+                "behind the best": _intervals(-part["difference_high"], -part["difference_low"]),
                 "verdict": part["verdict"],
             }
         )
+        said = [v for v in part["verdict"].unique() if v != "best"]
+        if len(said) == 1 and len(part) > 1:
+            shown = shown.drop(columns="verdict")
         show_frame(shown, title=f"{task} · {metric} (protocol {results.protocol_id})")
+        if len(said) == 1 and len(part) > 1:
+            typer.echo(f"{said[0]}\n")
 
 
 def show_findings(results: "Results") -> None:
@@ -64,5 +68,8 @@ def _cell(value: object) -> str:
     return "–" if value is None else str(value)
 
 
-def _interval(low: float, high: float) -> str:
-    return "–" if low != low else f"{low:.3f} to {high:.3f}"  # noqa: PLR0124  NaN
+def _intervals(lows: "pd.Series", highs: "pd.Series") -> list[str]:
+    return [
+        "–" if low != low or low == high == 0 else f"{low:.3f} to {high:.3f}"  # noqa: PLR0124  NaN
+        for low, high in zip(lows, highs, strict=True)
+    ]

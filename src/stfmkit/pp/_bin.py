@@ -8,12 +8,12 @@ from anndata import AnnData
 from stfmkit import _keys
 from stfmkit._data._resolve import is_spatialdata, resolve_table
 from stfmkit._errors import InputError
-from stfmkit.pp._bin_cells import bin_table
-from stfmkit.pp._bin_molecules import bin_tables
-from stfmkit.pp._bin_result import to_anndata
-from stfmkit.pp._bin_settings import BinSettings
-from stfmkit.pp._molecule_columns import MoleculeKeys
-from stfmkit.pp._molecules import open_molecules
+from stfmkit.pp._binning._bin_cells import bin_table
+from stfmkit.pp._binning._bin_molecules import bin_tables
+from stfmkit.pp._binning._columns import MoleculeKeys
+from stfmkit.pp._binning._molecules import open_molecules
+from stfmkit.pp._binning._result import to_anndata
+from stfmkit.pp._binning._settings import BinSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,11 +12,11 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from stfmkit.bm._report import render_report
-from stfmkit.bm._report_cells import flatten
-from stfmkit.bm._report_facts import task_facts
-from stfmkit.bm._report_figures import dot_plot, map_grid
-from stfmkit.bm._report_words import task_verdict
+from stfmkit.bm._reporting._cells import flatten
+from stfmkit.bm._reporting._facts import task_facts
+from stfmkit.bm._reporting._figures import dot_plot, map_grid
+from stfmkit.bm._reporting._render import render_report
+from stfmkit.bm._reporting._words import task_verdict
 from stfmkit.bm._results import Results
 
 HOSTILE = "<script>alert(1)</script>$\\frac{\"&'"

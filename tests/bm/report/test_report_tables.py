@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from stfmkit.bm._report_appendix import controls_grid, seconds_grid
-from stfmkit.bm._report_facts import task_facts
-from stfmkit.bm._report_tables import gene_grid, limits_text, metrics_grid, niche_grids, ranking_grid
+from stfmkit.bm._reporting._appendix import controls_grid, seconds_grid
+from stfmkit.bm._reporting._facts import task_facts
+from stfmkit.bm._reporting._tables import gene_grid, limits_text, metrics_grid, niche_grids, ranking_grid
 
 
 def _only(results, task):
@@ -23,7 +23,7 @@ def test_ranking_keeps_the_numbers(plain):
     assert [row[0].text for row in grid.rows][:7] == ranks["model"].tolist()
     assert [row[1].value for row in grid.rows][:7] == pytest.approx(ranks["mean"].tolist())
     assert {row[0].kind for row in grid.rows[7:]} == {"control"}
-    assert [row[-1].text for row in grid.rows][:2] == ["best", "cannot test: 6 patients, 6 comparisons"]
+    assert [row[-1].text for row in grid.rows][:2] == ["best", "cannot test: 6 patients, 6 tests"]
 
 
 def test_metrics_and_niches(plain):

@@ -4,8 +4,8 @@ from html import unescape
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm._report_facts import metric_facts, task_facts
-from stfmkit.bm._report_words import compare_references, reference_answer, task_verdict
+from stfmkit.bm._reporting._facts import metric_facts, task_facts
+from stfmkit.bm._reporting._words import compare_references, reference_answer, task_verdict
 from stfmkit.bm._results import Results
 
 
@@ -47,8 +47,8 @@ def test_many_comparisons_on_six_patients_are_called_powerless(example_results):
     results = example_results(tasks=("niche_probe",), observations=False)
     said = _words(task_verdict(_only(results, "niche_probe")))
     assert "neighbor_pca is best by its mean" in said
-    assert "With 6 patients and 6 comparisons no p can fall below 0.188 after Holm" in said
-    assert "excludes 0 for hvg_pca (−0." in said
+    assert "No test: with 6 patients and 6 comparisons no p can fall below 0.188 after Holm." in said
+    assert "paired difference it is ahead of hvg_pca (−0." in said
 
 
 def test_question_about_position_and_depth(example_results):

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from stfmkit.bm._report_appendix import (
+from stfmkit.bm._reporting._appendix import (
     cards_grid,
     controls_grid,
     metrics_legend,
@@ -20,10 +20,10 @@ from stfmkit.bm._report_appendix import (
     pairs_grid,
     seconds_grid,
 )
-from stfmkit.bm._report_cells import Grid, number, seconds
-from stfmkit.bm._report_facts import REFERENCES, TaskFacts, patient_held_out, split_name, task_facts
-from stfmkit.bm._report_figures import Picture, dot_plot, map_grid
-from stfmkit.bm._report_tables import (
+from stfmkit.bm._reporting._cells import Grid, number, seconds
+from stfmkit.bm._reporting._facts import REFERENCES, TaskFacts, patient_held_out, split_name, task_facts
+from stfmkit.bm._reporting._figures import Picture, dot_plot, map_grid
+from stfmkit.bm._reporting._tables import (
     gene_grid,
     limits_text,
     metrics_grid,
@@ -32,7 +32,7 @@ from stfmkit.bm._report_tables import (
     ranking_grid,
     reference_grid,
 )
-from stfmkit.bm._report_words import compare_references, reference_answer, task_verdict
+from stfmkit.bm._reporting._words import compare_references, reference_answer, task_verdict
 
 _SEVERITIES = ("error", "warning", "info")
 
@@ -77,7 +77,7 @@ def render_report(results: Any, *, title: str = "Comparison of representations")
     tasks = [section.facts for section in sections]
     meta = results.meta
     env = Environment(
-        loader=PackageLoader("stfmkit.bm", "templates"),
+        loader=PackageLoader("stfmkit.bm._reporting", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

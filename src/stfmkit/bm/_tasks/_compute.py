@@ -8,15 +8,15 @@ import pandas as pd
 
 from stfmkit._kernels._fold import Fold
 from stfmkit._random import stream
-from stfmkit.bm._domains import cluster, score_clusters
-from stfmkit.bm._niche_probe import predict_labels
-from stfmkit.bm._probes import inner_folds, ridge_probe
 from stfmkit.bm._rows import to_table
-from stfmkit.bm._score_coexpression import score_coexpression
-from stfmkit.bm._score_expression import score_expression, spot_scores
-from stfmkit.bm._score_signatures import score_signatures
 from stfmkit.bm._study import Study
-from stfmkit.bm._truth import FoldTruth
+from stfmkit.bm._tasks._coexpression import score_coexpression
+from stfmkit.bm._tasks._domains import cluster, score_clusters
+from stfmkit.bm._tasks._expression import score_expression, spot_scores
+from stfmkit.bm._tasks._niche_probe import predict_labels
+from stfmkit.bm._tasks._niche_signatures import score_signatures
+from stfmkit.bm._tasks._probes import inner_folds, ridge_probe
+from stfmkit.bm._tasks._truth import FoldTruth
 from stfmkit.bm._units import Output
 
 Embed = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -68,5 +68,5 @@ def score_prediction(
 ) -> Output:
     """Score a prediction of the target genes in every task."""
     rows = [row for task in tasks for row in _SCORERS[task](study, truth, predicted)]
-    spots = pd.DataFrame({"row": truth.fold.test, "score": spot_scores(truth.test, predicted)})
+    spots = pd.DataFrame({"row": truth.fold.test, "score": spot_scores(truth, predicted)})
     return Output(rows=to_table(rows), observations=spots, seconds=perf_counter() - start)

@@ -10,9 +10,9 @@ from scipy import sparse
 from stfmkit import _keys
 from stfmkit._data._write import package_versions
 from stfmkit._errors import InputError
-from stfmkit.pp._bin_settings import BinSettings, like_rows
-from stfmkit.pp._binned import Binned, Sample
-from stfmkit.pp._spots import PlacedSpots
+from stfmkit.pp._binning._binned import Binned, Sample
+from stfmkit.pp._binning._settings import BinSettings, like_rows
+from stfmkit.pp._binning._spots import PlacedSpots
 
 
 def to_anndata(binned: Binned, settings: BinSettings) -> AnnData:

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stfmkit._errors import InputError
+from stfmkit.pp._binning._columns import MoleculeColumns
+from stfmkit.pp._binning._molecules import MoleculeTable
 from stfmkit.pp._controls import control_categories, control_names
-from stfmkit.pp._molecule_columns import MoleculeColumns
-from stfmkit.pp._molecules import MoleculeTable
 
 _UNASSIGNED = frozenset({"", "unassigned", "-1", "nan", "none"})
 UNLABELLED = frozenset({"", "unassigned"})

@@ -8,7 +8,7 @@ from stfmkit import metrics
 from stfmkit._random import stream
 from stfmkit.bm._rows import Row, by_sample
 from stfmkit.bm._study import Study
-from stfmkit.bm._truth import FoldTruth
+from stfmkit.bm._tasks._truth import FoldTruth
 
 TASK = "coexpression"
 _WINDOW = 7

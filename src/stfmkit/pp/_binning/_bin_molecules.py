@@ -8,13 +8,13 @@ import numpy as np
 from stfmkit._errors import InputError
 from stfmkit._kernels._accumulate import Tally
 from stfmkit._progress import progress
-from stfmkit.pp._bin_settings import BinSettings, Box, spots_for
-from stfmkit.pp._binned import Binned, Sample, counts_matrix
-from stfmkit.pp._molecule_chunks import Chunk, Vocabularies, read_chunks
-from stfmkit.pp._molecule_columns import MoleculeColumns, MoleculeKeys, find_columns, molecule_unit
-from stfmkit.pp._molecules import MoleculeTable
-from stfmkit.pp._one_frame import check_frames
-from stfmkit.pp._tissue_mask import sample_mask
+from stfmkit.pp._binning._binned import Binned, Sample, counts_matrix
+from stfmkit.pp._binning._chunks import Chunk, Vocabularies, read_chunks
+from stfmkit.pp._binning._columns import MoleculeColumns, MoleculeKeys, find_columns, molecule_unit
+from stfmkit.pp._binning._molecules import MoleculeTable
+from stfmkit.pp._binning._one_frame import check_frames
+from stfmkit.pp._binning._settings import BinSettings, Box, spots_for
+from stfmkit.pp._binning._tissue_mask import sample_mask
 
 _NM = 1024.0
 _CELL_GRAIN = 65536.0

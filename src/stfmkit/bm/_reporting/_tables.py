@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm._report_cells import DASH, Cell, Column, Grid, number, numeric, p_value, plural, shade, word
-from stfmkit.bm._report_facts import MetricFacts, TaskFacts
-from stfmkit.bm._report_words import Comparison
+from stfmkit.bm._reporting._cells import DASH, Cell, Column, Grid, number, numeric, p_value, plural, shade, word
+from stfmkit.bm._reporting._facts import MetricFacts, TaskFacts
+from stfmkit.bm._reporting._words import Comparison
 from stfmkit.bm._rows import CONTROL
 from stfmkit.pl._tables import patient_values
 

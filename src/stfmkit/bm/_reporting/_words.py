@@ -8,8 +8,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from stfmkit.bm._rank import ALPHA, TEST_FROM
-from stfmkit.bm._report_cells import number, p_value, plural
-from stfmkit.bm._report_facts import REFERENCES, TaskFacts, expression_baselines
+from stfmkit.bm._reporting._cells import number, p_value, plural
+from stfmkit.bm._reporting._facts import REFERENCES, TaskFacts, expression_baselines
 
 
 class Comparison(NamedTuple):
@@ -120,15 +120,20 @@ def _powerless(task: TaskFacts, rows: pd.DataFrame, n: int) -> list[Markup]:
     apart = (rest["difference_low"] > 0) | (rest["difference_high"] < 0)
     said = [
         Markup("{} is best by its mean {}.").format(name(best.model), _mean(task, best, n)),
-        Markup(
-            "With {} and {} no p can fall below {} after Holm, so no test can tell the others from it, whatever the "
-            "scores; read the intervals of the paired differences instead."
-        ).format(plural(n, "patient"), plural(len(rest), "comparison"), p_value(min(1.0, len(rest) * 2 / 2**n))),
     ]
     if apart.any():
-        said.append(Markup("The 95 % interval excludes 0 for {}.").format(_with_differences(rest.loc[apart])))
+        said.append(
+            Markup("By the 95 % interval of the paired difference it is ahead of {}.").format(
+                _with_differences(rest.loc[apart])
+            )
+        )
     if not apart.all():
-        said.append(Markup("The 95 % interval includes 0 for {}.").format(_with_differences(rest.loc[~apart])))
+        said.append(Markup("The interval includes 0 for {}.").format(_with_differences(rest.loc[~apart])))
+    said.append(
+        Markup("No test: with {} and {} no p can fall below {} after Holm.").format(
+            plural(n, "patient"), plural(len(rest), "comparison"), p_value(min(1.0, len(rest) * 2 / 2**n))
+        )
+    )
     return said
 
 

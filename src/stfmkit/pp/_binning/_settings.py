@@ -12,8 +12,8 @@ from stfmkit._data._read import read_coords, read_groups, read_microns_per_unit
 from stfmkit._errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._kernels._lattice import Lattice, Shape
 from stfmkit._validate import check_choice, check_fraction, check_integer, check_positive, listed
-from stfmkit.pp._spots import LatticeSpots, PlacedSpots, Spots
-from stfmkit.pp._tissue_mask import check_mask
+from stfmkit.pp._binning._spots import LatticeSpots, PlacedSpots, Spots
+from stfmkit.pp._binning._tissue_mask import check_mask
 
 SHAPES = ("hex", "hex_gapless", "square")
 ORIGINS = ("bbox", "centroid")

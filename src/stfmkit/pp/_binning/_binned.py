@@ -6,8 +6,8 @@ import numpy as np
 from scipy import sparse
 
 from stfmkit._kernels._accumulate import Tally
-from stfmkit.pp._spots import Spots
-from stfmkit.pp._tissue_mask import Mask
+from stfmkit.pp._binning._spots import Spots
+from stfmkit.pp._binning._tissue_mask import Mask
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import numpy as np
 from stfmkit import metrics
 from stfmkit.bm._rows import Row
 from stfmkit.bm._study import Study
-from stfmkit.bm._truth import FoldTruth
+from stfmkit.bm._tasks._truth import FoldTruth
 
 TASK = "niche_signatures"
 SIZES = (10, 20, 50)

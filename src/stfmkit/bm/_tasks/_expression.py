@@ -7,7 +7,8 @@ import numpy as np
 from stfmkit import metrics
 from stfmkit.bm._rows import Row, by_sample
 from stfmkit.bm._study import Study
-from stfmkit.bm._truth import FoldTruth, ring_graph
+from stfmkit.bm._tasks._probes import Scaler
+from stfmkit.bm._tasks._truth import FoldTruth, ring_graph
 
 TASK = "expression"
 
@@ -71,6 +72,10 @@ def ceilings(study: Study, truth: FoldTruth) -> Iterator[Row]:
             )
 
 
-def spot_scores(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Return the Pearson correlation across target genes within every observation (n_test,), for maps."""
-    return metrics.pearson(truth.T, predicted.T)
+def spot_scores(truth: FoldTruth, predicted: np.ndarray) -> np.ndarray:
+    """Return the correlation of truth and prediction across target genes within every observation (n_test,), for maps.
+
+    Genes are first brought to mean 0 and variance 1 over training, so that a prediction of what is usual scores 0.
+    """
+    scaler = Scaler(truth.train)
+    return metrics.pearson(scaler(truth.test).T, scaler(predicted).T)

@@ -7,12 +7,12 @@ import pandas as pd
 
 from stfmkit._kernels._fold import Fold
 from stfmkit._random import stream
-from stfmkit.bm._compute import clusters_unit, labels_unit, score_prediction
 from stfmkit.bm._rows import to_table
-from stfmkit.bm._score_expression import TASK as EXPRESSION
-from stfmkit.bm._score_expression import ceilings
 from stfmkit.bm._study import Study
-from stfmkit.bm._truth import FoldTruth, shuffled
+from stfmkit.bm._tasks._compute import clusters_unit, labels_unit, score_prediction
+from stfmkit.bm._tasks._expression import TASK as EXPRESSION
+from stfmkit.bm._tasks._expression import ceilings
+from stfmkit.bm._tasks._truth import FoldTruth, shuffled
 from stfmkit.bm._units import Output
 
 CONTROLS = {

@@ -11,12 +11,12 @@ from stfmkit._data._checks import check_names, check_one_frame, check_positions
 from stfmkit._data._read import read_coords, read_counts, read_groups, read_labels, read_microns_per_unit
 from stfmkit._errors import InputError, MissingKeyError
 from stfmkit._validate import listed, nearest
-from stfmkit.pp._bin_molecules import check_size
-from stfmkit.pp._bin_settings import BinSettings, spots_for
-from stfmkit.pp._binned import Binned, Sample
+from stfmkit.pp._binning._bin_molecules import check_size
+from stfmkit.pp._binning._binned import Binned, Sample
+from stfmkit.pp._binning._chunks import UNLABELLED
+from stfmkit.pp._binning._settings import BinSettings, spots_for
+from stfmkit.pp._binning._tissue_mask import sample_mask
 from stfmkit.pp._controls import control_categories, control_names
-from stfmkit.pp._molecule_chunks import UNLABELLED
-from stfmkit.pp._tissue_mask import sample_mask
 
 
 def bin_table(adata: AnnData, settings: BinSettings, *, layer: str | None, control_key: str | None) -> Binned:

@@ -42,12 +42,12 @@ class Grid:
 
 
 def number(value: object, *, sign: bool = False) -> str:
-    """Write a number with three decimals, fewer where it is large, more where it is tiny.
+    """Write a number with three decimals, fewer where it is large.
 
     Examples
     --------
     >>> number(0.73456), number(-0.5, sign=True), number(12345.6), number(0.00012), number(None)
-    ('0.735', '−0.500', '12,346', '1.2e−4', '–')
+    ('0.735', '−0.500', '12,346', '0.000', '–')
     """
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         return DASH
@@ -61,11 +61,10 @@ def number(value: object, *, sign: bool = False) -> str:
         text = f"{size:.0f}"
     elif size >= 10:
         text = f"{size:.1f}"
-    elif 0 < size < 0.0005:
-        digits, power = f"{size:.1e}".split("e")
-        text = f"{digits}e{int(power)}".replace("-", MINUS)
     else:
         text = f"{size:.3f}"
+    if not text.strip("0."):
+        return text
     if x < 0:
         return MINUS + text
     return f"+{text}" if sign and x > 0 else text

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from stfmkit.bm._report_cells import number
+from stfmkit.bm._reporting._cells import number
 from stfmkit.bm._rows import CONTROL
-from stfmkit.bm._tasks import TASKS
+from stfmkit.bm._tasks._registry import TASKS
 
 REFERENCES = ("coordinates", "library_size")
 """What a representation must beat before it is worth anything: where a spot is, and how deep it was sequenced."""

@@ -12,8 +12,8 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm._report_cells import listing, number, plural
-from stfmkit.bm._report_facts import TaskFacts
+from stfmkit.bm._reporting._cells import listing, number, plural
+from stfmkit.bm._reporting._facts import TaskFacts
 from stfmkit.bm._rows import CONTROL
 from stfmkit.pl._benchmark import benchmark
 from stfmkit.pl._style import style

@@ -15,7 +15,7 @@ from stfmkit._data._resolve import is_spatialdata
 from stfmkit._errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._keys import MICRONS, ROOT
 from stfmkit._validate import check_known, listed, nearest
-from stfmkit.pp._molecule_columns import has_molecule_columns
+from stfmkit.pp._binning._columns import has_molecule_columns
 
 if TYPE_CHECKING:
     from spatialdata import SpatialData

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm._report_cells import DASH, Cell, Column, Grid, flatten, numeric, seconds, shade, word
-from stfmkit.bm._report_facts import MetricFacts, TaskFacts
-from stfmkit.bm._report_tables import CEILING, head, means_by_model
+from stfmkit.bm._reporting._cells import DASH, Cell, Column, Grid, flatten, numeric, seconds, shade, word
+from stfmkit.bm._reporting._facts import MetricFacts, TaskFacts
+from stfmkit.bm._reporting._tables import CEILING, head, means_by_model
 from stfmkit.bm._rows import CONTROL
 
 _CARD = (

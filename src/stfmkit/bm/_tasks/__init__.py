@@ -1,0 +1,1 @@
+"""What is asked of an embedding: tasks, probes, scores, controls."""

@@ -1,0 +1,1 @@
+"""From molecules or cells to spots."""
