@@ -208,12 +208,13 @@ def _units(study: Study) -> Iterator[Finding]:
 def _source(study: Study, source: Source) -> Iterator[Finding]:
     if source.array is None:
         return
-    ours = study.adata.uns.get(_keys.ROOT, {}).get(_keys.EMBEDDINGS, {}).get(source.label, {})
-    if ours.get("fits"):
+    ours = study.adata.uns.get(_keys.ROOT, {}).get(_keys.EMBEDDINGS, {}).get(source.key, {})
+    if ours.get("n_obs_fitted", 0):
         yield Finding(
             severity="warning",
             check="fitted on test observations",
-            evidence=f"sk.tl.embed wrote {source.label!r}; {ours.get('model')!r} was fitted on the whole table.",
+            evidence=f"sk.tl.embed wrote {source.key!r}; {ours.get('model')!r} was fitted on {ours['n_obs_fitted']} "
+            "observations before the split was known.",
             remedy="pass the registry name: the model is then fitted on training observations only.",
         )
     yield Finding(

@@ -147,7 +147,8 @@ def run(
 def protocol_id(study: Study) -> str:
     """Return twelve hex digits that stand for every choice and for the data."""
     choices = {"protocol": study.protocol.describe(), "data": study.fingerprint, "definitions": DEFINITIONS}
-    return digest(json.dumps(choices, sort_keys=True).encode())[:12]
+    canonical = json.loads(json.dumps(choices), parse_int=float)  # 1650 and 1650.0 are one choice
+    return digest(json.dumps(canonical, sort_keys=True).encode())[:12]
 
 
 def vars_of(task: Task) -> dict[str, Any]:

@@ -36,6 +36,8 @@ class Source:
         Options of the registered model.
     array
         Embedding computed elsewhere (n_obs, d).
+    key
+        Key in ``obsm`` that the array was read from.
     model
         A model object.
     """
@@ -44,6 +46,7 @@ class Source:
     name: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     array: np.ndarray | None = None
+    key: str | None = None
     model: EmbeddingModel | None = None
 
     def identity(self) -> str | None:
@@ -153,7 +156,8 @@ def _source(label: str, spec: object, study: Study) -> Source:
         return Source(label=label, name=_known(spec[0]), options=dict(spec[1]))
     if isinstance(spec, str):
         if spec in study.adata.obsm:
-            return Source(label=label, array=_check_array(study.adata.obsm[spec], study, where=f"obsm[{spec!r}]"))
+            array = _check_array(study.adata.obsm[spec], study, where=f"obsm[{spec!r}]")
+            return Source(label=label, array=array, key=spec)
         return Source(label=label, name=_known(spec, also=list(study.adata.obsm)))
     if isinstance(spec, EmbeddingModel):
         return Source(label=label, model=spec)
