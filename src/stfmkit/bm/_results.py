@@ -82,7 +82,9 @@ class Results:
                 allowed=listed(m for m, direction in better.items() if direction is not None),
                 remedy="read it in the table; it describes, and ranks nothing.",
             )
-        return rank_table(chosen, higher_is_better=better, n_boot=n_boot, seed=rng)
+        ranks = rank_table(chosen, higher_is_better=better, n_boot=n_boot, seed=rng)
+        order = list(self.meta["tasks"])
+        return ranks.sort_values("task", key=lambda c: c.map(order.index), kind="stable", ignore_index=True)
 
     def compare(
         self,

@@ -11,6 +11,8 @@ from stfmkit.bm._tasks._probes import Scaler
 from stfmkit.bm._tasks._truth import FoldTruth, ring_graph
 
 TASK = "expression"
+_PATTERN = 0.05
+"""Moran's I of the truth from which a ratio to it means anything."""
 
 
 def score_expression(study: Study, truth: FoldTruth, predicted: np.ndarray) -> Iterator[Row]:
@@ -28,6 +30,7 @@ def score_expression(study: Study, truth: FoldTruth, predicted: np.ndarray) -> I
         true, guess = truth.test[at], predicted[at]
         graph = ring_graph(study.coords[fold.test[at]])
         rate, expected = np.expm1(true), np.expm1(np.clip(guess, 0, None))
+        patterned = metrics.morans_i(true, graph) >= _PATTERN
         scores = {
             "pearson": metrics.pearson(true, guess),
             "spearman": metrics.spearman(true, guess),
@@ -36,7 +39,7 @@ def score_expression(study: Study, truth: FoldTruth, predicted: np.ndarray) -> I
             "deviance_explained": metrics.deviance_explained(rate, expected, null=np.expm1(truth.train.mean(axis=0))),
             "partial_pearson": metrics.partial_pearson(true, guess, covariate=truth.log_depth[at]),
             "variance_ratio": metrics.variance_ratio(true, guess),
-            "moran_ratio": metrics.moran_ratio(true, guess, graph=graph),
+            "moran_ratio": np.where(patterned, metrics.moran_ratio(true, guess, graph=graph), np.nan),
         }
         patient = str(study.patients[fold.test[at[0]]])
         for metric, values in scores.items():
