@@ -6,6 +6,7 @@ from typing import Any
 
 import anndata
 import numpy as np
+import pandas as pd
 import pytest
 from anndata import AnnData
 
@@ -190,3 +191,27 @@ def test_report_of_a_folder_that_is_none(stfmkit, tmp_path: Path) -> None:
     taken.write_text("mine")
     assert stfmkit("report", tmp_path, "--out", taken).exit_code == 2
     assert taken.read_text() == "mine"
+
+
+def test_every_choice_of_bin_is_one_of_the_function() -> None:
+    import inspect
+
+    from stfmkit.cli._bin import bin_
+    from stfmkit.pp._bin import bin as bin_molecules
+
+    flags = set(inspect.signature(bin_).parameters) - {"data", "out"}
+    assert flags <= set(inspect.signature(bin_molecules).parameters)
+    assert {"microns_per_unit", "spatial_key", "points_key", "table_key"} <= flags
+
+
+def test_bin_takes_a_unit(stfmkit, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.uniform(0, 3000, 4000), "y": rng.uniform(0, 3000, 4000), "gene": "G1"})
+    table.to_parquet(tmp_path / "m.parquet")
+    shape = ("--shape", "square", "--pitch", 50)
+    refused = stfmkit("bin", tmp_path / "m.parquet", *shape, "--out", tmp_path / "a.h5ad")
+    assert refused.exit_code == 2
+    assert "microns_per_unit" in refused.output
+    done = stfmkit("bin", tmp_path / "m.parquet", *shape, "--microns-per-unit", 0.2, "--out", tmp_path / "a.h5ad")
+    assert done.exit_code == 0, done.output
+    assert anndata.read_h5ad(tmp_path / "a.h5ad").X.sum() == 4000

@@ -21,10 +21,12 @@ stfmkit bin transcripts.parquet --shape hex --pitch 100 \\
     --gene-key feature_name --qv-key qv --out spots.h5ad
 ```
 
-Squares of 16 µm from a folder or a zarr store:
+Squares of 16 µm from a folder or a zarr store, or from a table of pixels:
 
 ```
 stfmkit bin xenium_run/ --shape square --pitch 16 --out bins.h5ad
+stfmkit bin molecules.parquet --shape square --pitch 16 \\
+    --microns-per-unit 0.18 --out bins.h5ad
 ```
 """
 
@@ -48,6 +50,19 @@ def bin_(
         list[str] | None,
         typer.Option(help="Columns to carry over as majority and shares; repeat.", rich_help_panel=_COLUMNS),
     ] = None,
+    control_key: Annotated[
+        str | None, typer.Option(help="Column that tells control probes.", rich_help_panel=_COLUMNS)
+    ] = None,
+    points_key: Annotated[str | None, typer.Option(help="Points of a SpatialData.", rich_help_panel=_COLUMNS)] = None,
+    table_key: Annotated[str | None, typer.Option(help="Table of a SpatialData.", rich_help_panel=_COLUMNS)] = None,
+    spatial_key: Annotated[
+        str | None, typer.Option(help="Key of cell centres in obsm. [default: spatial]", rich_help_panel=_COLUMNS)
+    ] = None,
+    layer: Annotated[str | None, typer.Option(help="Layer with counts of cells.", rich_help_panel=_COLUMNS)] = None,
+    microns_per_unit: Annotated[
+        float | None, typer.Option(help="Length of one coordinate unit in µm; 1 where they are µm.")
+    ] = None,
+    angle: Annotated[float | None, typer.Option(help="Turn of the lattice in degrees. [default: 0]")] = None,
     min_qv: Annotated[float | None, typer.Option(help="Least quality. [default: 20]", rich_help_panel=_KEEP)] = None,
     min_inside: Annotated[
         float | None, typer.Option(help="Least share of a spot inside the tissue.", rich_help_panel=_KEEP)

@@ -28,7 +28,7 @@ def models(
         import stfmkit.models as registry
 
         if name is None:
-            show_frame(registry.list_models()[["name", "family", "needs", "fits", "licence", "summary"]])
+            show_frame(registry.list_models()[["name", "family", "needs", "summary"]])
         else:
             card = asdict(registry.model_card(name))
             show_frame(pd.DataFrame({"field": list(card), "value": list(card.values())}, dtype=object), title=name)

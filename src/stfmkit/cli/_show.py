@@ -22,8 +22,8 @@ def show_frame(frame: "pd.DataFrame", *, title: str | None = None) -> None:
     from rich.text import Text
 
     table = Table(title=title, title_justify="left", header_style="bold")
-    for name in frame.columns:
-        table.add_column(Text(str(name)), overflow="fold")
+    for i, name in enumerate(frame.columns):
+        table.add_column(Text(str(name)), overflow="fold", no_wrap=i == 0)
     for row in frame.itertuples(index=False):
         table.add_row(*(Text(_cell(value)) for value in row))
     Console().print(table)

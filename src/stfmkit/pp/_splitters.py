@@ -272,8 +272,9 @@ def _group_folds(groups: np.ndarray, n_splits: int, rng: np.random.Generator) ->
 
 
 def _too_few(n: int, what: str, names: object, splitter: PatientKFold | SlideKFold) -> InputError:
-    single = "use SpatialBlockKFold(block=..., buffer=...): with one of them nothing can be held out."
-    fewer = f"pass {type(splitter).__name__}({n}), or use SpatialBlockKFold(block=..., buffer=...)."
+    blocks = "use SpatialBlockKFold(block=..., buffer=...) (--split block)"
+    single = f"{blocks}: with one of them nothing can be held out."
+    fewer = f"pass {type(splitter).__name__}({n}) (--n-splits {n}), or {blocks}."
     return InputError(
         f"{n} {what} ({listed(list(names))}) for {splitter.n_splits} folds.",  # type: ignore[call-overload]
         allowed=f"at least as many {what} as folds",
