@@ -125,6 +125,22 @@ class TestSaved:
         pd.testing.assert_frame_equal(again.rank(), results.rank())
         assert pd.read_parquet(tmp_path / "table.parquet").shape == results.table.shape
 
+    def test_nothing_of_others_is_replaced(self, results, tmp_path):
+        page = tmp_path / "report.html"
+        page.write_text("<html>my own page</html>")
+        with pytest.raises(InputError, match="not a report of stfmkit"):
+            results.report(page)
+        assert page.read_text() == "<html>my own page</html>"
+        page.unlink()
+        results.report(page)
+        results.report(page)  # its own report is made anew
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "table.parquet").write_text("mine")
+        with pytest.raises(InputError, match=r"table\.parquet"):
+            results.save(tmp_path / "mine")
+        results.save(tmp_path / "ours")
+        results.save(tmp_path / "ours")
+
     def test_damage_is_told(self, results, tmp_path):
         results.save(tmp_path)
         path = tmp_path / "table.parquet"

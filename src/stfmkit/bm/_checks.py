@@ -11,6 +11,9 @@ from stfmkit.bm._files import read_json
 from stfmkit.bm._study import Study
 from stfmkit.bm._tasks._registry import Task
 
+REPORT_MARK = b'<meta name="generator" content="stfmkit'
+"""What tells a report from other files."""
+
 
 def check_labels(study: Study, tasks: Sequence[Task]) -> None:
     """Refuse labels that leave a fold with one class to train on, or with nothing to test anywhere."""
@@ -38,6 +41,20 @@ def check_labels(study: Study, tasks: Sequence[Task]) -> None:
         )
 
 
+def check_report(path: Path) -> None:
+    """Refuse to replace a file that is not a report."""
+    if path.exists() and not _is_report(path):
+        raise InputError(
+            f"{path}, which is not a report of stfmkit.",
+            allowed="a new file, or an older report",
+            remedy="pass another path.",
+        )
+
+
+def _is_report(path: Path) -> bool:
+    return path.is_file() and REPORT_MARK in path.read_bytes()[:4096]
+
+
 def check_output(folder: Path, identity: str) -> None:
     """Refuse a folder that holds something else, so that nothing written is lost."""
     if not folder.exists():
@@ -53,7 +70,7 @@ def check_output(folder: Path, identity: str) -> None:
                 remedy="pass another out.",
             )
         return
-    strange = [p.name for p in folder.iterdir() if p.name != "units"]
+    strange = [p.name for p in folder.iterdir() if p.name != "units" and not _is_report(p)]
     if strange:
         raise InputError(
             f"{folder} holds other files: {listed(sorted(strange), most=4)}.",

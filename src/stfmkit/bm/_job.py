@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -57,7 +58,8 @@ class Job:
         name = "control" if self.source is None else self.source.identity()
         if self.store is None or name is None:
             return self._compute(label, unit)
-        key = f"{self.identity} {label} {name} {unit} {self.units[unit]} {self.fold.number}"
+        made_by = version("stfmkit")  # another version may compute another number
+        key = f"{made_by} {self.identity} {label} {name} {unit} {self.units[unit]} {self.fold.number}"
         output = self.store.load(key)
         if output is None:
             output = self._compute(label, unit)

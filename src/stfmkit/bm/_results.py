@@ -9,6 +9,7 @@ import pandas as pd
 
 from stfmkit._errors import InputError
 from stfmkit._validate import check_integer, check_known, listed
+from stfmkit.bm._checks import check_output, check_report
 from stfmkit.bm._files import read_json, read_parquet, write_atomic, write_parquet
 from stfmkit.bm._rank import compare_models, rank_table
 from stfmkit.bm._rows import OBSERVATIONS, SCHEMA
@@ -123,8 +124,15 @@ class Results:
         return table[table["metric"] == table["task"].map(primary)]
 
     def save(self, path: str | Path) -> None:
-        """Write the results into a folder: ``table.parquet``, ``observations.parquet`` and ``results.json``."""
+        """Write the results into a folder: ``table.parquet``, ``observations.parquet`` and ``results.json``.
+
+        Raises
+        ------
+        InputError
+            The folder holds other files, or results of another protocol or of other data.
+        """
         folder = Path(path)
+        check_output(folder, self.protocol_id)
         folder.mkdir(parents=True, exist_ok=True)
         write_parquet(self.table, folder / "table.parquet")
         write_parquet(self.observations, folder / "observations.parquet")
@@ -164,7 +172,21 @@ class Results:
         )
 
     def report(self, path: str | Path, *, title: str = "Comparison of representations") -> None:
-        """Write one offline HTML file with tables, per-patient points, tissue maps, protocol and warnings."""
+        """Write one offline HTML file with tables, per-patient points, tissue maps, protocol and warnings.
+
+        Parameters
+        ----------
+        path
+            The file; a report that is there is replaced.
+        title
+            Its heading.
+
+        Raises
+        ------
+        InputError
+            The file is there and is not a report of stfmkit.
+        """
         from stfmkit.bm._reporting._render import render_report
 
+        check_report(Path(path))
         write_atomic(Path(path), render_report(self, title=title).encode())
