@@ -84,8 +84,18 @@ def gene_sparsity(
 
             _, ax = plt.subplots(figsize=(5.5, 4), layout="constrained")
         _draw_flags(ax, adata.var, frame.to_numpy())
+        middle = frame.iloc[:, 0].agg(["min", "max"]).mean()
         for gene, (a, b) in frame.dropna().nlargest(label, y).iterrows():
-            ax.annotate(plain(gene), (a, b), xytext=(3, 2), textcoords="offset points", fontsize=7, color=INK)
+            right = a > middle  # names point inwards, away from the legend
+            ax.annotate(
+                plain(gene),
+                (a, b),
+                xytext=(-3 if right else 3, 2),
+                textcoords="offset points",
+                ha="right" if right else "left",
+                fontsize=7,
+                color=INK,
+            )
         ax.set_xlabel(_TITLES.get(x, plain(x)))
         ax.set_ylabel(_TITLES.get(y, plain(y)))
         ax.set_title(f"{adata.n_vars:,} genes", loc="left")
