@@ -132,3 +132,28 @@ def test_pattern_is_high_and_noise_is_near_nought():
     pattern, noise = morans_i(sparse.csr_array(genes), w)
     assert pattern > 0.8
     assert abs(noise) < 0.08
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32, np.int64, np.uint16])
+def test_numbers_of_any_kind_give_the_same(dtype):
+    x, w = table(9)
+    for fast in (morans_i, gearys_c, joincount_moran):
+        np.testing.assert_array_equal(fast(x.astype(dtype), w), fast(x, w))
+
+
+def test_loops_and_one_way_edges_count_as_they_are():
+    x, w = table(10, n=20, genes=4)
+    w = sparse.csr_array(w + sparse.eye_array(20) * 0.7)
+    dense = x.toarray()
+    np.testing.assert_allclose(quadratic_form(x, w), np.diag(dense.T @ w.toarray() @ dense), rtol=1e-12)
+
+
+def test_the_graph_stays_as_it_was_also_its_order():
+    """scipy sorts the arrays of a matrix in place when it sums it up; the next result would differ in the last bit."""
+    x, w = table(11)
+    w.indices[:4], w.data[:4] = w.indices[:4][::-1].copy(), w.data[:4][::-1].copy()
+    before = w.indices.copy()
+    first = [f(x, w) for f in (morans_i, gearys_c, joincount_moran)]
+    np.testing.assert_array_equal(w.indices, before)
+    for one, two in zip(first, [f(x, w) for f in (morans_i, gearys_c, joincount_moran)], strict=True):
+        np.testing.assert_array_equal(one, two)

@@ -1,5 +1,7 @@
 """Cross-products and residual correlations: numpy on the dense matrix as the reference."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -25,12 +27,50 @@ def test_gram_does_not_need_sorted_indices():
     assert X.indices.tolist() == [2, 0, 1]
 
 
-def test_plain_python_twin_agrees(rng):
+def unsigned(X):
+    places = sparse.csr_array((np.arange(X.nnz), X.indices, X.indptr), shape=X.shape).tocsc()
+    rows = (X.indptr.astype(np.uint64), X.indices.astype(np.uint32), X.data)
+    return rows, (places.indptr.astype(np.int64), places.indices.astype(np.uint64), places.data.astype(np.uint64))
+
+
+def test_plain_python_twins_agree(rng, monkeypatch):
+    monkeypatch.setattr(_corr, "_ROWS", 7)
+    monkeypatch.setattr(_corr, "_SIDE", 4)
     X = sparse.random_array((20, 6), density=0.3, rng=rng, format="csr")
     X.sort_indices()
     out = np.zeros((6, 6))
-    _corr._scatter_gram.py_func(X.indptr, X.indices, X.data, out)
+    for span in ((0, 4), (4, 6)):
+        _corr._gram_span.py_func(span, *unsigned(X), out)
     np.testing.assert_allclose(out, np.triu(X.toarray().T @ X.toarray()), atol=1e-12)
+    _corr._mirror.py_func(out)
+    np.testing.assert_allclose(out, X.toarray().T @ X.toarray(), atol=1e-12)
+    twin, compiled = out.copy(), out.copy()
+    scale = np.where(np.arange(6) == 2, np.nan, 0.7)
+    _corr._standardize.py_func(twin, scale)
+    _corr._standardize(compiled, scale)
+    np.testing.assert_array_equal(twin, compiled)
+
+
+@pytest.mark.parametrize("spans", [1, 3, 200])
+def test_blocks_spans_and_threads_change_no_bit(rng, spans, monkeypatch):
+    X = sparse.random_array((_corr._ROWS * 2 + 30, 90), density=0.1, rng=rng, format="csr")
+    whole = gram(X)
+    monkeypatch.setattr(_corr, "_SPANS", spans)
+    assert gram(X).tobytes() == whole.tobytes()
+    monkeypatch.setattr("stfmkit._kernels._threads.n_threads", lambda: 1)
+    assert gram(X).tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("density", [0.03, 0.4])
+def test_a_sparse_matrix_is_never_dense_as_a_whole(rng, density, monkeypatch):
+    monkeypatch.setattr(_corr, "_BLOCK_VALUES", 60_000)
+    X = sparse.random_array((40_000, 60), density=density, rng=rng, format="csr")
+    gram(X[:100])
+    tracemalloc.start()
+    gram(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < X.shape[0] * X.shape[1] * 8 / 4
 
 
 @pytest.mark.parametrize("n_groups", [1, 4])

@@ -11,6 +11,7 @@ from scipy import stats
 from stfmkit._errors import InputError
 from stfmkit.metrics import (
     eigen_spectrum_distance,
+    frobenius_error,
     mantel,
     mean_absolute_difference,
     offdiagonal_correlation,
@@ -24,6 +25,7 @@ ALL = [
     lambda a, b: mantel(a, b, n_permutations=9).r,
     rv_coefficient,
     eigen_spectrum_distance,
+    frobenius_error,
     sign_agreement,
     mean_absolute_difference,
 ]
@@ -161,3 +163,16 @@ def test_unusable_options_are_refused(pair):
         mantel(*pair, n_permutations=0)
     with pytest.raises(InputError, match="threshold"):
         sign_agreement(*pair, threshold=3)
+
+
+def test_frobenius_error_equals_the_norm(rng):
+    a, b = (np.corrcoef(rng.normal(size=(6, 20))) for _ in range(2))
+    off = ~np.eye(6, dtype=bool)
+    expected = np.linalg.norm((a - b)[off]) / np.linalg.norm(a[off])
+    assert frobenius_error(a, b) == pytest.approx(expected)
+    whole = np.linalg.norm(a - b) / np.linalg.norm(a)
+    assert frobenius_error(a, b, diagonal=True) == pytest.approx(whole)
+    assert frobenius_error(a, a) == 0
+    assert frobenius_error(a, np.eye(6)) == pytest.approx(1)
+    assert np.isnan(frobenius_error(np.eye(6), a))
+    assert np.isnan(frobenius_error(a[:2, :2], b[:2, :2]))

@@ -15,9 +15,11 @@ from stfmkit.metrics import (
     deviance_explained,
     moran_ratio,
     morans_i,
+    nrmse,
     partial_pearson,
     pearson,
     q2,
+    r2,
     rmse,
     spearman,
     variance_ratio,
@@ -202,6 +204,7 @@ def test_moran_ratio_needs_a_structured_truth():
 
 
 ALL = [
+    nrmse,
     pearson,
     spearman,
     ccc,
@@ -256,3 +259,51 @@ def test_one_row_is_refused():
 def test_unusable_companions_are_refused(call, words):
     with pytest.raises(InputError, match=words):
         call(np.arange(6.0).reshape(3, 2))
+
+
+def test_r2_and_nrmse_equal_sklearn(pair):
+    truth, predicted = pair
+    np.testing.assert_allclose(r2(truth, predicted), r2_score(truth, predicted, multioutput="raw_values"))
+    expected = np.sqrt(mean_squared_error(truth, predicted, multioutput="raw_values")) / truth.std(axis=0)
+    np.testing.assert_allclose(nrmse(truth, predicted), expected)
+    np.testing.assert_allclose(nrmse(truth, predicted) ** 2, 1 - r2(truth, predicted))
+    truth[:, 0] = 3.0
+    assert np.isnan(r2(truth, predicted)[0])
+    assert np.isnan(nrmse(truth, predicted)[0])
+
+
+def test_q2_takes_a_training_mean_for_every_observation(pair, rng):
+    truth, predicted = pair
+    means = rng.normal(1, 0.2, size=(2, 6))
+    rows = means[np.arange(40) % 2]
+    slow = [1 - ((t - p) ** 2).sum() / ((t - m) ** 2).sum() for t, p, m in zip(truth.T, predicted.T, rows.T)]  # noqa: B905
+    np.testing.assert_allclose(q2(truth, predicted, train_mean=rows), slow)
+    np.testing.assert_allclose(
+        q2(truth, predicted, train_mean=np.tile(means[0], (40, 1))), q2(truth, predicted, train_mean=means[0])
+    )
+    with pytest.raises(InputError, match="train_mean"):
+        q2(truth, predicted, train_mean=means)
+
+
+def test_negative_binomial_deviance_equals_the_likelihood_ratio(rng):
+    alpha = np.array([0.5, 2.0, 0.0])
+    mu, null = rng.gamma(2, size=(60, 3)) + 0.2, np.array([1.0, 2.0, 3.0])
+    counts = rng.poisson(mu)
+    found = deviance_explained(counts, mu, null=null, dispersion=alpha)
+    for g in range(2):
+        size = 1 / alpha[g]
+
+        def likelihood(mean, at=g, size=size):
+            return stats.nbinom.logpmf(counts[:, at], size, size / (size + mean)).sum()
+
+        saturated = sum(
+            stats.nbinom.logpmf(y, size, size / (size + y)) if y else 0.0 for y in counts[:, g].astype(float)
+        )
+        expected = 1 - (saturated - likelihood(mu[:, g])) / (saturated - likelihood(null[g]))
+        assert found[g] == pytest.approx(expected)
+    assert found[2] == pytest.approx(deviance_explained(counts, mu, null=null)[2])
+    nearly = deviance_explained(counts, mu, null=null, dispersion=1e-7)
+    np.testing.assert_allclose(nearly, deviance_explained(counts, mu, null=null), rtol=1e-4)
+    for bad in (-1.0, [1.0, 2.0]):
+        with pytest.raises(InputError, match="dispersion"):
+            deviance_explained(counts, mu, null=null, dispersion=bad)

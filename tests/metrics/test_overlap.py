@@ -13,6 +13,7 @@ from stfmkit.metrics import (
     dice,
     expected_jaccard,
     jaccard,
+    normalized_jaccard,
     overlap_coefficient,
     rank_biased_overlap,
     signature_specificity,
@@ -189,3 +190,22 @@ def test_specificity_needs_every_niche():
         signature_specificity({"core": ["A"], "rim": ["B"]}, {"core": ["A"]})
     with pytest.raises(InputError, match="at least two"):
         signature_specificity({"core": ["A"]}, {"core": ["A"]})
+
+
+@given(SET, SET, st.floats(0, 1))
+def test_normalized_overlap_is_zero_at_chance_and_one_at_the_ceiling(a, b, ceiling):
+    chance = expected_jaccard(len(a), len(b), n_genes=16)
+    score = normalized_jaccard(a, b, n_genes=16, ceiling=ceiling)
+    if ceiling <= chance:
+        assert np.isnan(score)
+    else:
+        assert chance + score * (ceiling - chance) == pytest.approx(jaccard(a, b))
+    full = normalized_jaccard(a, b, n_genes=16, ceiling=1.0)
+    assert full == pytest.approx(adjusted_jaccard(a, b, n_genes=16), nan_ok=True)
+
+
+def test_an_unknown_ceiling_gives_no_score_and_an_impossible_one_is_refused():
+    assert np.isnan(normalized_jaccard([1], [2], n_genes=9, ceiling=float("nan")))
+    for ceiling in (-0.1, 1.5):
+        with pytest.raises(InputError, match="a Jaccard index, in"):
+            normalized_jaccard([1], [2], n_genes=9, ceiling=ceiling)

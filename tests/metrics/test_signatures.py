@@ -9,6 +9,8 @@ from scipy import sparse, stats
 from stfmkit._errors import InputError, MissingKeyError
 from stfmkit.metrics import (
     niche_scores,
+    signature_fold_change_correlation,
+    signature_ranking_auroc,
     signature_sets,
     signature_statistics,
     signature_top,
@@ -192,3 +194,58 @@ def test_unusable_arguments_are_refused(cohort):
         signature_truth(X, labels == "a", scores=[0.5])
     with pytest.raises(InputError, match="under 2 observations"):
         signature_truth(X, np.arange(300) == 0, patients=patients)
+
+
+def test_genes_down_are_genes_up_of_the_mirrored_statistics(cohort):
+    table = signature_statistics(*cohort)
+    mirror = table.assign(auroc=1 - table["auroc"], log2fc=-table["log2fc"])
+    mirror = mirror.rename(columns={"pct_in": "pct_out", "pct_out": "pct_in"})
+    down, up = signature_sets(table, n=8, direction="down"), signature_sets(mirror, n=8)
+    assert any(len(genes) for genes in down.values())
+    for niche, genes in down.items():
+        assert genes.tolist() == up[niche].tolist()
+        assert not set(genes) & set(signature_sets(table, n=30)[niche])
+
+
+def test_an_unknown_direction_is_refused(cohort):
+    with pytest.raises(InputError, match="direction='left'"):
+        signature_sets(signature_statistics(*cohort), direction="left")
+
+
+def test_alpha_of_one_leaves_the_test_out():
+    row = {"niche": "a", "gene": 0, "auroc": 0.9, "log2fc": 2.0, "pct_in": 0.9, "pct_out": 0.1, "n_patients": 3}
+    table = pd.DataFrame([row | {"p_value": 1.0, "p_adj": 1.0}])
+    assert signature_sets(table, alpha=1)["a"].tolist() == [0]
+    assert signature_sets(table, alpha=0.99)["a"].tolist() == []
+
+
+def test_ranking_auroc_is_that_of_scikit_learn(rng):
+    from sklearn.metrics import roc_auc_score
+
+    scores = rng.integers(0, 6, 40) / 5
+    genes = rng.permutation(40)[:9]
+    assert signature_ranking_auroc(genes, scores) == pytest.approx(roc_auc_score(np.isin(np.arange(40), genes), scores))
+    assert signature_ranking_auroc([], scores) != signature_ranking_auroc([], scores)
+    assert np.isnan(signature_ranking_auroc(range(40), scores))
+
+
+@pytest.mark.parametrize("genes", [[40], [-1], ["G1"]])
+def test_ranking_auroc_refuses_what_is_no_position(genes):
+    with pytest.raises(InputError, match="positions from 0 to 39"):
+        signature_ranking_auroc(genes, np.zeros(40))
+
+
+def test_fold_change_correlation_is_that_of_scipy(rng):
+    a, b = rng.integers(0, 9, 50).astype(float), rng.normal(size=50)
+    assert signature_fold_change_correlation(a, b) == pytest.approx(stats.spearmanr(a, b).statistic)
+    assert signature_fold_change_correlation(a, np.exp(a)) == pytest.approx(1)
+    assert signature_fold_change_correlation(a, -a) == pytest.approx(-1)
+    assert np.isnan(signature_fold_change_correlation(a, np.ones(50)))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "words"), [([1.0], [1.0], "1 genes"), ([1.0, 2], [1.0], "shape"), ([1.0, np.nan], [1, 2], "NaN")]
+)
+def test_fold_change_correlation_refuses(a, b, words):
+    with pytest.raises(InputError, match=words):
+        signature_fold_change_correlation(a, b)

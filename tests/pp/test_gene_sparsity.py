@@ -10,7 +10,7 @@ import stfmkit as sk
 from stfmkit._errors import InputError, InputTypeError, LeakError, MissingKeyError
 from stfmkit._kernels._fold import Fold
 from stfmkit._kernels._gene_stats import STATISTICS
-from stfmkit.pp._gene_sparsity import COLUMNS, FLAGS, gene_sparsity
+from stfmkit.pp._gene_sparsity import COLUMNS, FLAGS, P_COLUMNS, gene_sparsity
 
 KEYS = {"patient_key": "patient", "sample_key": "sample"}
 
@@ -121,6 +121,60 @@ def test_flags_find_planted_genes(toy):
     assert not table.loc["G10", list(FLAGS)].any()
     loose = gene_sparsity(toy, **KEYS, max_depth_r2=1.0, min_detect_frac=0.0, min_n_eff=0.0, copy=True)
     assert not loose.loc[["G0", "G2"], ["too_sparse", "depth_driven"]].to_numpy().any()
+
+
+def test_gini_and_area_by_definition(toy):
+    sk.pp.spatial_graph(toy, sample_key="sample", n_neighbors=6)
+    table = gene_sparsity(toy, **KEYS, graph="spatial_connectivities", copy=True)
+    counts, graph = toy.X.toarray(), toy.obsp["spatial_connectivities"].toarray() > 0
+    rows = {name: [] for name in ("area_frac", "gini")}
+    for sample in toy.obs["sample"].cat.categories:
+        here = np.flatnonzero(toy.obs["sample"] == sample)
+        seen = counts[here] > 0
+        ring = np.array([seen[graph[i][here]].any(axis=0) for i in here])
+        rows["area_frac"].append((seen | ring).mean(axis=0))
+        apart = np.abs(counts[here][:, None] - counts[here][None]).mean(axis=(0, 1))
+        rows["gini"].append(apart / (2 * counts[here].mean(axis=0)))
+    for name, (s0, s1, s2, s3, s4, s5) in rows.items():
+        want = np.median([(s0 + s1) / 2, (s2 + s3) / 2, s4, s5], axis=0)
+        np.testing.assert_allclose(table[name], want, rtol=1e-6)
+    assert (table["area_frac"] >= table["detect_frac"]).all()
+
+
+def test_permutation_p_per_sample_and_over_patients(toy):
+    counts = toy.X.toarray()
+    counts[:, 0] = np.where(toy.obs["niche"] == "tumour", 30, 1)  # a pattern in every sample
+    counts[:, 1] = 7  # flat where libraries are of one size, and never a pattern
+    toy.X = sparse.csr_matrix(counts)
+    plain = gene_sparsity(toy, **KEYS, copy=True)
+    assert list(plain.columns) == list(COLUMNS)
+    table = gene_sparsity(toy, **KEYS, n_permutations=99, copy=True)
+    assert list(table.columns) == [*COLUMNS, *P_COLUMNS]
+    pd.testing.assert_frame_equal(table[list(COLUMNS)], plain)  # permutations have a stream of their own
+    gene_sparsity(toy, **KEYS, n_permutations=99)
+    pd.testing.assert_frame_equal(toy.var[list(table.columns)], table)
+    long = toy.uns["gene_sparsity"].pivot_table(index="sample", columns="gene", values="morans_i_p", observed=True)
+    assert (long["G0"] <= 0.05).all()
+    assert long.to_numpy().min() == pytest.approx(1 / 100)
+    cot = 1 / np.tan(np.pi * np.minimum(long[["G0", "G20"]].to_numpy(), 0.99))
+    by_patient = [(cot[0] + cot[1]) / 2, (cot[2] + cot[3]) / 2, cot[4], cot[5]]
+    want = np.arctan2(1, np.mean(by_patient, axis=0)) / np.pi
+    np.testing.assert_allclose(table.loc[["G0", "G20"], "morans_i_p"], want, rtol=1e-6)
+    assert (table["morans_i_p_adjusted"] >= table["morans_i_p"]).all()
+    again = gene_sparsity(toy, **KEYS, n_permutations=99, copy=True)
+    pd.testing.assert_frame_equal(again, table)
+    gene_sparsity(toy, **KEYS)  # and p-values of an earlier run do not stay behind
+    assert not set(P_COLUMNS) & set(toy.var.columns)
+    with pytest.raises(InputError, match="n_permutations=0"):
+        gene_sparsity(toy, **KEYS, n_permutations=0)
+
+
+def test_p_columns_of_others_are_kept(toy):
+    toy.var["morans_i_p"] = 0.5
+    gene_sparsity(toy, **KEYS)
+    assert (toy.var["morans_i_p"] == 0.5).all()
+    with pytest.raises(InputError, match="'morans_i_p'"):
+        gene_sparsity(toy, **KEYS, n_permutations=9)
 
 
 def test_rows_hide_the_others(toy):

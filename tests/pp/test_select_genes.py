@@ -192,3 +192,14 @@ def test_hest_on_her2st_is_scanpys_choice(real_data):
     sc.pp.log1p(pooled)
     want = sc.pp.highly_variable_genes(pooled, flavor="seurat", n_top_genes=50, inplace=False)
     assert set(got.index[got["selected"]]) == set(pooled.var_names[want["highly_variable"]])
+
+
+def test_sparkx_takes_coordinates_and_no_graph(table):
+    sk.pp.spatial_graph(table, sample_key="sample")
+    with pytest.raises(InputError, match="flavor='sparkx' with graph"):
+        select_genes(table, flavor="sparkx", n_genes=3, graph="spatial_connectivities", **KEYS)
+    patterned = table.X.toarray()
+    patterned[:, 3] = np.where(table.obsm["spatial"][:, 1] > 500, 25, 2)
+    table.X = sparse.csr_matrix(patterned)
+    select_genes(table, flavor="sparkx", n_genes=1, **KEYS)
+    assert table.var["selected"].idxmax() == "G3"

@@ -10,6 +10,7 @@ from scipy import sparse
 from stfmkit._errors import InputError
 from stfmkit._kernels._autocorr import morans_i
 from stfmkit._kernels._gene_stats import Thresholds
+from stfmkit.metrics import sparkx_test
 from stfmkit.pp._selectors import FLAVORS, NON_SPATIAL, Options, Training, rank_genes
 
 N_SPOTS, N_GENES = 150, 60
@@ -179,6 +180,24 @@ def test_panel_safe_needs_enough_panels(cohort):
     panels = np.repeat([0, 0, 1, 1], N_SPOTS)
     two = present[:2]
     assert PATTERN not in rank_genes("panel_safe", n_genes=N_GENES, present=two, panels=panels, **cohort)
+
+
+def test_sparkx_is_the_test_combined_over_samples_and_patients(cohort):
+    cot = []
+    for sample in range(4):
+        rows = cohort["samples"] == sample
+        p = sparkx_test(sparse.csr_array(cohort["counts"][np.flatnonzero(rows)]), cohort["coords"][rows])["p"]
+        cot.append(1 / np.tan(np.pi * np.clip(p, 1e-80, 0.999)))
+    score = np.mean([(cot[0] + cot[1]) / 2, cot[2], cot[3]], axis=0)
+    got = rank_genes("sparkx", n_genes=8, **cohort)
+    np.testing.assert_array_equal(got, np.argsort(-score, kind="stable")[:8])
+    assert PATTERN in got[:2]
+
+
+def test_sparkx_needs_coordinates(cohort):
+    graph = Training(**cohort).graph
+    with pytest.raises(InputError, match="sparkx"):
+        rank_genes("sparkx", n_genes=3, graph=graph, **{**cohort, "coords": None})
 
 
 def test_unmeasured_samples_do_not_lower_a_gene(cohort):

@@ -35,7 +35,7 @@ def test_is_bin_with_the_geometry_of_visium(molecules: pd.DataFrame) -> None:
 
 
 def test_takes_every_option_of_bin_that_is_free() -> None:
-    fixed = {"shape", "pitch", "spot_diameter", "hest_compat"}
+    fixed = {"shape", "pitch", "resolutions", "spot_diameter", "hest_compat"}
     of_bin = {k: p.default for k, p in inspect.signature(bin_molecules).parameters.items() if k not in fixed}
     assert of_bin == {k: p.default for k, p in inspect.signature(xisium).parameters.items()}
 

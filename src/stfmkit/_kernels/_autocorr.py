@@ -1,40 +1,114 @@
 """Spatial autocorrelation of many sparse genes on one sparse graph, nothing densified."""
 
+from typing import NamedTuple, TypeAlias
+
 import numpy as np
 from numba import njit
 from scipy import sparse
 
+from stfmkit._kernels._threads import over_spans
 
-@njit(cache=True)
-def _add_products(
-    sums: tuple[np.ndarray, np.ndarray], weights: np.ndarray, others: np.ndarray, x: tuple[np.ndarray, ...]
-) -> None:  # pragma: no cover  compiled
-    """Add the products of one dense row with its neighbours, gene by gene."""
-    total, row = sums
-    data, indices, indptr = x
-    for edge in range(len(others)):
-        for at in range(indptr[others[edge]], indptr[others[edge] + 1]):
-            total[indices[at]] += weights[edge] * row[indices[at]] * data[at]
+CSR: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+_FLOATS = (np.float32, np.float64)
 
 
-@njit(cache=True)
-def _quadratic(
-    w: tuple[np.ndarray, ...], x: tuple[np.ndarray, ...], n_genes: int
+@njit(cache=True, nogil=True)
+def _sums_of_rows(
+    span: tuple[int, int], graph: tuple[CSR, np.ndarray], x: CSR, n_genes: int
 ) -> np.ndarray:  # pragma: no cover  compiled
-    """Return x' W x of every column; one row of genes is all that is ever dense."""
-    total, row = np.zeros(n_genes), np.zeros(n_genes)
-    w_data, w_indices, w_indptr = w
+    """Return the sums of :class:`Sums` (n_genes, 5) over a span of rows.
+
+    What the neighbours of one row have in sum is all that is ever dense.
+    """
+    sums, lag = np.zeros((n_genes, 5)), np.zeros(n_genes)
+    (weights, others, starts), sides = graph
     data, indices, indptr = x
-    for i in range(len(w_indptr) - 1):
-        start, stop, first, last = indptr[i], indptr[i + 1], w_indptr[i], w_indptr[i + 1]
-        if start == stop or first == last:
+    for i in range(span[0], span[1]):
+        if indptr[i] == indptr[i + 1]:
             continue
-        for at in range(start, stop):
-            row[indices[at]] = data[at]
-        _add_products((total, row), w_data[first:last], w_indices[first:last], x)
-        for at in range(start, stop):
-            row[indices[at]] = 0.0
-    return total
+        for edge in range(starts[i], starts[i + 1]):
+            for at in range(indptr[others[edge]], indptr[others[edge] + 1]):
+                lag[indices[at]] += weights[edge] * data[at]
+        for at in range(indptr[i], indptr[i + 1]):
+            gene, value = indices[at], np.float64(data[at])
+            sums[gene, 0] += value
+            sums[gene, 1] += value * value
+            sums[gene, 2] += value * sides[i]
+            sums[gene, 3] += value * value * sides[i]
+            sums[gene, 4] += value * lag[gene]
+        lag[:] = 0.0
+    return sums
+
+
+def pairs_of(graph: sparse.csr_array) -> sparse.csr_array:
+    """Return the graph with both directions of an edge added up at the first of its ends, and loops as they are."""
+    tidy = graph.sorted_indices()
+    upper = sparse.triu(tidy, k=0, format="csr") + sparse.tril(tidy, k=-1, format="csr").T
+    return sparse.csr_array(upper, dtype=np.float64)
+
+
+def parts_of(matrix: sparse.csr_array) -> CSR:
+    """Return data, indices and indptr; unsigned, as a sign costs the compiled loop a branch for every index."""
+    data = matrix.data if matrix.data.dtype in _FLOATS else matrix.data.astype(np.float64)
+    return data, _unsigned(matrix.indices), _unsigned(matrix.indptr)
+
+
+def _unsigned(index: np.ndarray) -> np.ndarray:
+    return index.view(np.uint64 if index.itemsize == 8 else np.uint32)
+
+
+def total_weight(graph: sparse.csr_array) -> float:
+    """Return Σw; ``graph.sum()`` would sort the caller's arrays in place, and move the last bit of the next result."""
+    return float(graph.data.sum())
+
+
+def sides_of(graph: sparse.csr_array) -> np.ndarray:
+    """Return the weight that leaves and enters every observation (n_obs,)."""
+    ones = np.ones(graph.shape[0])
+    return np.asarray(graph @ ones + graph.T @ ones, dtype=np.float64)
+
+
+class Sums(NamedTuple):
+    """What Moran's I and Geary's C are made of, for every gene (n_genes,).
+
+    Attributes
+    ----------
+    total, squares
+        Σx and Σx².
+    sides, square_sides
+        Σ s·x and Σ s·x², s being the weight that leaves and enters an observation.
+    cross
+        ``x' W x``.
+    """
+
+    total: np.ndarray
+    squares: np.ndarray
+    sides: np.ndarray
+    square_sides: np.ndarray
+    cross: np.ndarray
+
+
+def sums_of(values: sparse.csr_array, graph: sparse.csr_array) -> Sums:
+    """Return the sums of every gene in float64, the same bits whatever the number of threads.
+
+    Parameters
+    ----------
+    values
+        Expression (n_obs, n_genes), without duplicated entries.
+    graph
+        Weights W (n_obs, n_obs).
+    """
+    pairs, sides = pairs_of(graph), sides_of(graph)
+    w, x, n_genes = parts_of(pairs), parts_of(values), values.shape[1]
+
+    def part(start: int, stop: int) -> np.ndarray:
+        return _sums_of_rows((start, stop), (w, sides), x, n_genes)
+
+    total = np.zeros((n_genes, 5))
+    for found in over_spans(part, values.shape[0]):
+        total += found
+    return Sums(*total.T.copy())
 
 
 def quadratic_form(values: sparse.csr_array, graph: sparse.csr_array) -> np.ndarray:
@@ -47,10 +121,7 @@ def quadratic_form(values: sparse.csr_array, graph: sparse.csr_array) -> np.ndar
     graph
         Weights W (n_obs, n_obs).
     """
-    left, right = graph.astype(np.float64), values.astype(np.float64)
-    return _quadratic(
-        (left.data, left.indices, left.indptr), (right.data, right.indices, right.indptr), values.shape[1]
-    )
+    return sums_of(values, graph).cross
 
 
 def row_stochastic(graph: sparse.csr_array) -> sparse.csr_array:
@@ -60,18 +131,24 @@ def row_stochastic(graph: sparse.csr_array) -> sparse.csr_array:
     return sparse.csr_array(sparse.diags_array(scale) @ graph)
 
 
-def _moments(values: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
+def _moments(sums: Sums, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and the sum of squared deviations of every column; 0 where rounding is all there is."""
-    n = values.shape[0]
-    mean = np.asarray(values.sum(axis=0), dtype=np.float64).ravel() / n
-    squares = _column_sum(values.data.astype(np.float64) ** 2, values)
-    spread = squares - n * mean**2
-    spread[spread <= 1e-12 * np.maximum(squares, 1e-300)] = 0.0
+    mean = sums.total / n
+    spread = sums.squares - n * mean**2
+    spread[spread <= 1e-12 * np.maximum(sums.squares, 1e-300)] = 0.0
     return mean, spread
 
 
-def _column_sum(data: np.ndarray, like: sparse.csr_array) -> np.ndarray:
-    return np.bincount(like.indices, weights=data, minlength=like.shape[1])
+def moran_of(sums: Sums, n: int, weight: float) -> np.ndarray:
+    """Return Moran's I (n_genes,) from the sums of every gene over `n` observations and the total weight."""
+    mean, spread = _moments(sums, n)
+    return _ratio(n * (sums.cross - mean * sums.sides + mean**2 * weight), weight * spread)
+
+
+def geary_of(sums: Sums, n: int, weight: float) -> np.ndarray:
+    """Return Geary's C (n_genes,) from the sums of every gene over `n` observations and the total weight."""
+    _, spread = _moments(sums, n)
+    return _ratio((n - 1) * (sums.square_sides - 2 * sums.cross), 2 * weight * spread)
 
 
 def morans_i(values: sparse.csr_array, graph: sparse.csr_array) -> np.ndarray:
@@ -86,12 +163,7 @@ def morans_i(values: sparse.csr_array, graph: sparse.csr_array) -> np.ndarray:
     graph
         Weights (n_obs, n_obs); row-stochastic weights give the usual "W" style.
     """
-    n = values.shape[0]
-    mean, spread = _moments(values)
-    weight = float(graph.sum())
-    sides = np.asarray(graph.sum(axis=0)).ravel() + np.asarray(graph.sum(axis=1)).ravel()
-    cross = quadratic_form(values, graph) - mean * (values.T @ sides) + mean**2 * weight
-    return _ratio(n * cross, weight * spread)
+    return moran_of(sums_of(values, graph), values.shape[0], total_weight(graph))
 
 
 def gearys_c(values: sparse.csr_array, graph: sparse.csr_array) -> np.ndarray:
@@ -106,13 +178,7 @@ def gearys_c(values: sparse.csr_array, graph: sparse.csr_array) -> np.ndarray:
     graph
         Weights (n_obs, n_obs).
     """
-    n = values.shape[0]
-    _, spread = _moments(values)
-    sides = np.asarray(graph.sum(axis=0)).ravel() + np.asarray(graph.sum(axis=1)).ravel()
-    squared = values.copy()
-    squared.data = squared.data.astype(np.float64) ** 2
-    apart = squared.T @ sides - 2 * quadratic_form(values, graph)
-    return _ratio((n - 1) * apart, 2 * float(graph.sum()) * spread)
+    return geary_of(sums_of(values, graph), values.shape[0], total_weight(graph))
 
 
 def joincount_moran(values: sparse.csr_array, graph: sparse.csr_array) -> np.ndarray:
@@ -147,11 +213,12 @@ def residual_moran(values: sparse.csr_array, graph: sparse.csr_array, *, covaria
         The variable to take out (n_obs,), such as log library size.
     """
     n = values.shape[0]
-    mean, spread = _moments(values)
     centered = covariate - covariate.mean()
     length = float(centered @ centered)
     if length <= 1e-12 * n:
         return morans_i(values, graph)
+    sums = sums_of(values, graph)
+    mean, spread = _moments(sums, n)
     slope = (values.T @ centered) / length
     left = spread - slope**2 * length
     left[left <= 1e-10 * np.maximum(spread, 1e-300)] = 0.0
@@ -159,10 +226,9 @@ def residual_moran(values: sparse.csr_array, graph: sparse.csr_array, *, covaria
     weighted = graph @ design
     both = weighted + graph.T @ design  # (W + W') Z
     fit = np.vstack([mean, slope])
-    cross = quadratic_form(values, graph)
-    cross = cross - ((values.T @ both).T * fit).sum(axis=0)
+    cross = sums.cross - ((values.T @ both).T * fit).sum(axis=0)
     cross = cross + np.einsum("ig,ij,jg->g", fit, design.T @ weighted, fit)
-    return _ratio(n * cross, float(graph.sum()) * left)
+    return _ratio(n * cross, total_weight(graph) * left)
 
 
 def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:

@@ -1,23 +1,69 @@
 """Cross-products of the columns of a CSR matrix, and correlations of what a design leaves over."""
 
+from typing import TypeAlias
+
 import numpy as np
 from numba import njit
 from scipy import sparse
+from scipy.linalg.blas import dsyrk
 
-_DENSE_SHARE = 0.2  # above this share of non-zeros, BLAS on blocks of rows is faster than scattered adds
+from stfmkit._kernels._threads import over_spans
+
+_DENSE_SHARE = 0.25  # above this share of non-zeros, BLAS on blocks of rows is faster than scattered adds
 _BLOCK_VALUES = 4_000_000
+_ROWS = 256  # rows of a sparse block: they stay in the second cache while the genes of a span pass over them
+_SPANS = 32
+_SIDE = 64  # of the squares in which a matrix is mirrored
 _UNDEFINED = 1e-12  # a residual sum of squares below this share of the raw one is rounding noise
+
+Arrays: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+@njit(cache=True, nogil=True)
+def _gram_span(span: tuple[int, int], rows: Arrays, columns: Arrays, out: np.ndarray) -> None:
+    """Add the upper triangle of ``XᵀX`` to `out`, for the genes of one span.
+
+    Row i of `out` stays in the first cache while all rows of a block that hold gene i are added to it. Every sum runs
+    over the observations in their order, so that spans change no bit.
+
+    Parameters
+    ----------
+    span
+        First gene, and the one after the last.
+    rows
+        indptr, indices and data of X as CSR, indices sorted; unsigned, as a sign costs a branch for every index.
+    columns
+        indptr, indices and the places in `rows` of X as CSC.
+    out
+        (n_genes, n_genes).
+    """
+    indptr, indices, data = rows
+    starts, members, places = columns
+    first, last = span
+    at = starts[first:last].copy()
+    n = len(indptr) - 1
+    for begin in range(0, n, _ROWS):
+        end = min(begin + _ROWS, n)
+        for i in range(first, last):
+            target, p, stop = out[i], at[i - first], starts[i + 1]
+            while p < stop and members[p] < end:
+                place = places[p]
+                value = data[place]
+                for q in range(place, indptr[members[p] + np.uint64(1)]):
+                    target[indices[q]] += value * data[q]
+                p += 1
+            at[i - first] = p
 
 
 @njit(cache=True)
-def _scatter_gram(indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, out: np.ndarray) -> None:
-    """Add ``XᵀX`` to the upper triangle of `out`, row by row of a CSR matrix with sorted indices."""
-    for row in range(len(indptr) - 1):
-        stop = indptr[row + 1]
-        for p in range(indptr[row], stop):
-            i, value = indices[p], data[p]
-            for q in range(p, stop):
-                out[i, indices[q]] += value * data[q]
+def _mirror(out: np.ndarray) -> None:
+    """Copy the upper triangle to the lower one, square by square."""
+    n = len(out)
+    for top in range(0, n, _SIDE):
+        for left in range(top, n, _SIDE):
+            for i in range(top, min(top + _SIDE, n)):
+                for j in range(max(left, i + 1), min(left + _SIDE, n)):
+                    out[j, i] = out[i, j]
 
 
 def gram(X: np.ndarray | sparse.csr_array) -> np.ndarray:
@@ -25,18 +71,33 @@ def gram(X: np.ndarray | sparse.csr_array) -> np.ndarray:
     if isinstance(X, np.ndarray):
         return X.T @ X
     n, g = X.shape
-    out = np.zeros((g, g))
-    if X.nnz > _DENSE_SHARE * n * g:
-        step = max(1, _BLOCK_VALUES // g)
-        for start in range(0, n, step):
-            block = X[start : start + step].toarray()
-            out += block.T @ block
-        return out
-    rows = X.copy()
-    rows.sum_duplicates()
-    _scatter_gram(rows.indptr, rows.indices, rows.data, out)
-    upper = np.triu(out, 1)
-    return out + upper.T
+    out = _panel_gram(X) if X.nnz > _DENSE_SHARE * n * g else _sparse_gram(X)
+    _mirror(out)
+    return out
+
+
+def _panel_gram(X: sparse.csr_array) -> np.ndarray:
+    """Return the upper triangle of ``XᵀX``, by BLAS on a few dense rows at a time."""
+    n, g = X.shape
+    lower = np.zeros((g, g), order="F")
+    step = max(1, _BLOCK_VALUES // g)
+    for start in range(0, n, step):
+        block = X[start : start + step].toarray()
+        lower = dsyrk(1.0, block.T, beta=1.0, c=lower, overwrite_c=1, lower=1)
+    return lower.T
+
+
+def _sparse_gram(X: sparse.csr_array) -> np.ndarray:
+    """Return the upper triangle of ``XᵀX``, from the stored values alone."""
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    places = sparse.csr_array((np.arange(X.nnz), X.indices, X.indptr), shape=X.shape).tocsc()
+    rows = (X.indptr.astype(np.uint64), X.indices.astype(np.uint32), X.data)
+    columns = (places.indptr.astype(np.int64), places.indices.astype(np.uint64), places.data.astype(np.uint64))
+    out = np.zeros((X.shape[1], X.shape[1]))
+    over_spans(lambda first, last: _gram_span((first, last), rows, columns, out), len(out), n_spans=_SPANS)
+    return out
 
 
 def orthonormal_design(codes: np.ndarray, covariate: np.ndarray | None) -> sparse.csr_array:
@@ -73,14 +134,25 @@ def residual_correlation(X: np.ndarray | sparse.csr_array, design: sparse.csr_ar
     else:
         raw_cross = gram(X)
         raw = raw_cross.diagonal().copy()
-        cross = raw_cross - explained.T @ explained
+        raw_cross -= explained.T @ explained
+        cross = raw_cross
     spread = cross.diagonal().copy()
     defined = spread > _UNDEFINED * raw
     scale = np.full(len(spread), np.nan)
     scale[defined] = 1 / np.sqrt(spread[defined])
-    out = cross * scale[:, None] * scale[None, :]
-    np.clip(out, -1, 1, out=out)
-    out = (out + out.T) / 2  # BLAS may differ in the last bit between the triangles
-    where = np.flatnonzero(defined)
-    out[where, where] = 1.0
-    return out
+    _standardize(cross, scale)
+    return cross
+
+
+@njit(cache=True)
+def _standardize(cross: np.ndarray, scale: np.ndarray) -> None:
+    """Turn cross-products into correlations in place, both triangles alike to the last bit (BLAS may differ there)."""
+    n = len(cross)
+    for top in range(0, n, _SIDE):
+        for left in range(top, n, _SIDE):
+            for i in range(top, min(top + _SIDE, n)):
+                for j in range(max(left, i), min(left + _SIDE, n)):
+                    value = 0.5 * (cross[i, j] + cross[j, i]) * scale[i] * scale[j]
+                    if not np.isnan(value):
+                        value = 1.0 if i == j else min(max(value, -1.0), 1.0)
+                    cross[i, j] = cross[j, i] = value

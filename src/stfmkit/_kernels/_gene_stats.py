@@ -8,12 +8,16 @@ import pandas as pd
 from scipy import sparse
 
 from stfmkit._kernels._autocorr import joincount_moran, morans_i, residual_moran
+from stfmkit._kernels._autocorr_null import permutation_null
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
+from stfmkit._kernels._spread import area_frac, gini
 from stfmkit._kernels._thinning import split_half_reliability
 
 STATISTICS = (
     "detect_frac",
+    "area_frac",
     "n_eff",
+    "gini",
     "mean_counts",
     "overdispersion",
     "fano",
@@ -24,6 +28,9 @@ STATISTICS = (
     "reliability",
 )
 """Statistics that exist per gene and sample."""
+
+MORAN_P = "morans_i_p"
+"""Permutation p-value of ``morans_i``, where permutations are asked for."""
 
 PATTERNS = ("morans_i", "morans_i_within_depth", "joincount_moran", "reliability")
 """Statistics of a pattern: undefined for a flat map, and counted as 0 when patients are summarised."""
@@ -121,6 +128,7 @@ def sample_statistics(
     target: float,
     wanted: Iterable[str] = STATISTICS,
     rng: np.random.Generator,
+    n_permutations: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the statistics of every gene in one sample, by name (n_genes,) each.
 
@@ -135,7 +143,9 @@ def sample_statistics(
     wanted
         Names out of :data:`STATISTICS`; only these are computed.
     rng
-        Used by the thinning of ``reliability`` alone.
+        Used by the thinning of ``reliability``; permutations have a stream of their own.
+    n_permutations
+        Random orders for the p-value of ``morans_i``, which is then there as :data:`MORAN_P`.
     """
     wanted = set(wanted)
     depth = totals(counts)
@@ -143,6 +153,10 @@ def sample_statistics(
     found: dict[str, np.ndarray] = {"detect_frac": detect_frac(counts), "n_eff": n_eff(counts)}
     found["mean_counts"] = column_sum(counts) / counts.shape[0]
     found["fano"], found["overdispersion"] = dispersion_given_depth(counts, depth)
+    if "gini" in wanted:
+        found["gini"] = gini(counts)
+    if "area_frac" in wanted:
+        found["area_frac"] = area_frac(counts, graph)
     if "depth_r2" in wanted:
         logged = log1p(counts)
         found["depth_r2"] = depth_r2(logged, log_depth)
@@ -150,13 +164,25 @@ def sample_statistics(
         values = size_factor_log1p(counts, depth=depth, target=target)
         if "morans_i" in wanted:
             found["morans_i"] = morans_i(values, graph)
+        if "morans_i" in wanted and n_permutations is not None:
+            found[MORAN_P] = _moran_p(values, graph, observed=found["morans_i"], orders=(n_permutations, rng))
         if "morans_i_within_depth" in wanted:
             found["morans_i_within_depth"] = residual_moran(values, graph, covariate=log_depth)
     if "joincount_moran" in wanted:
         found["joincount_moran"] = joincount_moran(counts, graph)
     if "reliability" in wanted:
         found["reliability"] = split_half_reliability(counts, rng=rng)
-    return {name: found[name] for name in STATISTICS if name in wanted}
+    return {name: found[name] for name in (*STATISTICS, MORAN_P) if name in found and name in {*wanted, MORAN_P}}
+
+
+def _moran_p(
+    values: sparse.csr_array, graph: sparse.csr_array, *, observed: np.ndarray, orders: tuple[int, np.random.Generator]
+) -> np.ndarray:
+    """Return ``(k + 1) / (n + 1)``, k random orders having at least the observed Moran's I; NaN for a flat gene."""
+    n, rng = orders
+    own = rng.spawn(1)[0]
+    null = permutation_null(values, graph, observed=observed, statistic="moran", n_permutations=n, rng=own)
+    return np.where(np.isnan(observed), np.nan, (null.at_least + 1) / (n + 1))
 
 
 def statistics_by_sample(
@@ -167,6 +193,7 @@ def statistics_by_sample(
     wanted: Iterable[str] = STATISTICS,
     rng: np.random.Generator,
     measured: np.ndarray | None = None,
+    n_permutations: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the statistics of every sample and gene, by name (n_samples, n_genes) each.
 
@@ -184,19 +211,23 @@ def statistics_by_sample(
     wanted
         Names out of :data:`STATISTICS`.
     rng
-        Used by ``reliability`` alone.
+        Used by ``reliability`` and by permutations.
     measured
         Whether a sample measures a gene (n_samples, n_genes); NaN where it does not.
+    n_permutations
+        Random orders in every sample for :data:`MORAN_P`; none where it is left out.
     """
     wanted = tuple(wanted)
     target = median_total(totals(counts))
     order = np.unique(samples)
-    found = {name: np.full((len(order), counts.shape[1]), np.nan) for name in STATISTICS if name in wanted}
+    names = [*(name for name in STATISTICS if name in wanted), *([] if n_permutations is None else [MORAN_P])]
+    found = {name: np.full((len(order), counts.shape[1]), np.nan) for name in names}
     for at, sample in enumerate(order):
         rows = np.flatnonzero(samples == sample)
         one = sparse.csr_array(counts[rows])
         inside = sparse.csr_array(graph[rows][:, rows])
-        for name, values in sample_statistics(one, graph=inside, target=target, wanted=wanted, rng=rng).items():
+        got = sample_statistics(one, graph=inside, target=target, wanted=wanted, rng=rng, n_permutations=n_permutations)
+        for name, values in got.items():
             found[name][at] = values
     if measured is not None:
         for values in found.values():

@@ -14,6 +14,8 @@ ROW_PITCH = float(np.sqrt(3) / 2)
 HEX_NEIGHBORS = ((0, -2), (0, 2), (-1, -1), (-1, 1), (1, -1), (1, 1))
 """Steps (row, column) to the six neighbours in a hexagonal lattice."""
 
+_BLOCK = 1024
+
 SQUARE_NEIGHBORS = ((0, -1), (0, 1), (-1, 0), (1, 0))
 """Steps (row, column) to the four neighbours that share an edge."""
 
@@ -71,6 +73,17 @@ class Lattice:
         if self.shape == "hex_gapless":
             return row, col, np.ones(len(row), dtype=bool)
         return row, col, distance2 <= (self.diameter / 2) ** 2
+
+    def number(
+        self, x: np.ndarray, y: np.ndarray, *, first: tuple[int, int, int, int], unit: float = 1.0
+    ) -> np.ndarray:
+        """Return ``base + (row - row0) * cols + (column - col0)`` of the spot of each position (n,) times `unit`.
+
+        `first` is (base, row0, col0, cols); -1 stands for no spot. One pass, without copies of the positions.
+        """
+        frame = (float(unit), *map(float, self.origin), *_direction(self.angle))
+        most = (self.diameter / 2) ** 2 if self.shape == "hex" else np.inf
+        return _number(x, y, frame, (self.shape == "square", self.pitch, most), first)
 
     def centers(self, row: np.ndarray, col: np.ndarray) -> np.ndarray:
         """Return the centres of spots (n, 2)."""
@@ -132,15 +145,33 @@ def _direction(angle: float) -> tuple[float, float]:
     return float(np.cos(np.deg2rad(angle))), float(np.sin(np.deg2rad(angle)))
 
 
-@njit(cache=True)
-def _floor_cell(value: float, pitch: float) -> int:
-    """Return k with k * pitch <= value < (k + 1) * pitch, exactly in floating point."""
-    k = int(np.floor(value / pitch))
-    if k * pitch > value:
-        k -= 1
-    elif (k + 1) * pitch <= value:
-        k += 1
+@njit(cache=True, nogil=True, error_model="numpy")
+def _floor_cell(value: float, pitch: float, per_pitch: float) -> float:
+    """Return k with k * pitch <= value < (k + 1) * pitch, exactly in floating point; `per_pitch` is 1 / pitch.
+
+    Whole numbers stay floating point, and there is no branch, so that loops run on many positions at a time.
+    """
+    k = np.floor(value * per_pitch)
+    k -= 1.0 if k * pitch > value else 0.0
+    k += 1.0 if (k + 1.0) * pitch <= value else 0.0
     return k
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _nearest_hexagon(u: float, v: float, pitch: float, per_pitch: float) -> tuple[float, float, float]:
+    """Take the nearer of two candidates: the nearest centre in the row below and in the row above a position."""
+    step, half = pitch * ROW_PITCH, pitch / 2
+    below = _floor_cell(v, step, per_pitch / ROW_PITCH)
+    above = below + 1.0
+    odd = below - 2.0 * np.floor(below * 0.5)
+    left = 2.0 * _floor_cell(u + half * (1.0 - odd), pitch, per_pitch) + odd
+    right = 2.0 * _floor_cell(u + half * odd, pitch, per_pitch) + (1.0 - odd)
+    du, dv = u - left / 2 * pitch, v - below * step
+    near_below = du * du + dv * dv
+    du, dv = u - right / 2 * pitch, v - above * step
+    near_above = du * du + dv * dv
+    up = near_above <= near_below  # a tie goes to the row above
+    return above if up else below, right if up else left, near_above if up else near_below
 
 
 @njit(cache=True)
@@ -148,24 +179,43 @@ def _squares(u: np.ndarray, v: np.ndarray, pitch: float) -> tuple[np.ndarray, np
     n = u.size
     row, col = np.empty(n, np.int64), np.empty(n, np.int64)
     for i in range(n):
-        row[i], col[i] = _floor_cell(v[i], pitch), _floor_cell(u[i], pitch)
+        row[i], col[i] = int(_floor_cell(v[i], pitch, 1 / pitch)), int(_floor_cell(u[i], pitch, 1 / pitch))
     return row, col
 
 
 @njit(cache=True)
 def _hexagons(u: np.ndarray, v: np.ndarray, pitch: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Take the nearer of two candidates: the nearest centre in the row below and in the row above a position."""
     n = u.size
     row, col, best = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.float64)
-    step = pitch * ROW_PITCH
     for i in range(n):
-        below = _floor_cell(v[i], step)
-        best[i] = np.inf
-        for r in (below, below + 1):
-            odd = r & 1
-            c = 2 * _floor_cell(u[i] + (pitch / 2) * (1 - odd), pitch) + odd
-            du, dv = u[i] - c / 2 * pitch, v[i] - r * step
-            distance2 = du * du + dv * dv
-            if distance2 <= best[i]:  # a tie goes to the row above
-                row[i], col[i], best[i] = r, c, distance2
+        r, c, best[i] = _nearest_hexagon(u[i], v[i], pitch, 1 / pitch)
+        row[i], col[i] = int(r), int(c)
     return row, col, best
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _number(
+    x: np.ndarray, y: np.ndarray, frame: tuple[float, ...], size: tuple[bool, float, float], first: tuple[int, ...]
+) -> np.ndarray:
+    """Return numbers of spots (n,); they are below 2 ** 53, so floating point holds them exactly."""
+    unit, x0, y0, cos, sin = frame
+    square, pitch, most = size
+    base, row0, col0, cols = first
+    start, width, per_pitch = np.float64(base - row0 * cols - col0), np.float64(cols), 1 / pitch
+    out = np.empty(x.size, np.int64)
+    block = np.empty(_BLOCK, np.float64)
+    for low in range(0, x.size, _BLOCK):
+        n = min(_BLOCK, x.size - low)
+        if square:
+            for i in range(n):
+                dx, dy = np.float64(x[low + i]) * unit - x0, np.float64(y[low + i]) * unit - y0
+                row = _floor_cell(cos * dy - sin * dx, pitch, per_pitch)
+                block[i] = start + row * width + _floor_cell(cos * dx + sin * dy, pitch, per_pitch)
+        else:
+            for i in range(n):
+                dx, dy = np.float64(x[low + i]) * unit - x0, np.float64(y[low + i]) * unit - y0
+                row, col, near = _nearest_hexagon(cos * dx + sin * dy, cos * dy - sin * dx, pitch, per_pitch)
+                block[i] = start + row * width + col if near <= most else -1.0
+        for i in range(n):
+            out[low + i] = np.int64(block[i])
+    return out

@@ -3,6 +3,10 @@
 import numpy as np
 from numba import njit
 
+from stfmkit._kernels._molecules import is_wanted
+
+_BLOCK = 1024
+
 
 @njit(cache=True)
 def mark(raster: np.ndarray, x: np.ndarray, y: np.ndarray, frame: tuple[float, float, float]) -> None:
@@ -15,14 +19,39 @@ def mark(raster: np.ndarray, x: np.ndarray, y: np.ndarray, frame: tuple[float, f
         raster[int(np.floor((y[i] - y0) / pixel)), int(np.floor((x[i] - x0) / pixel))] = True
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def mark_wanted(
+    raster: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    frame: tuple[float, float, float, float],
+    columns: np.ndarray,
+    drop_controls: bool,
+) -> None:
+    """Set the pixels that hold a molecule that counts.
+
+    `frame` is the unit of the positions, the least x and y of the raster, and the side of a pixel.
+    """
+    unit, x0, y0, pixel = frame
+    flat, width = raster.reshape(-1), np.float64(raster.shape[1])
+    block = np.empty(_BLOCK, np.float64)
+    for low in range(0, x.size, _BLOCK):
+        n = min(_BLOCK, x.size - low)
+        for i in range(n):
+            row = np.floor((np.float64(y[low + i]) * unit - y0) / pixel)
+            block[i] = row * width + np.floor((np.float64(x[low + i]) * unit - x0) / pixel)
+        for i in range(n):
+            flat[np.int64(block[i])] |= is_wanted(columns[low + i], drop_controls)  # no branch to mispredict
+
+
 @njit(cache=True)
 def dilate(raster: np.ndarray, radius: float) -> np.ndarray:
     """Return the pixels whose centre lies within `radius` pixels of the centre of a set pixel."""
     rows, cols = raster.shape
     reach = int(np.floor(radius))
-    half = np.empty(2 * reach + 1, np.int64)
+    half = np.empty(2 * reach + 1, np.int16)
     for d in range(-reach, reach + 1):
-        half[d + reach] = int(np.floor(np.sqrt(radius * radius - d * d)))
+        half[d + reach] = np.int16(np.floor(np.sqrt(radius * radius - d * d)))
     far = np.int16(32000)
     gap = np.empty((rows, cols), np.int16)  # distance along the row to the nearest set pixel
     for r in range(rows):
@@ -37,9 +66,9 @@ def dilate(raster: np.ndarray, radius: float) -> np.ndarray:
     out = np.zeros((rows, cols), np.bool_)
     for r in range(rows):
         for d in range(max(-reach, -r), min(reach, rows - 1 - r) + 1):
-            for c in range(cols):
-                if gap[r + d, c] <= half[d + reach]:
-                    out[r, c] = True
+            near = half[d + reach]
+            for c in range(cols):  # without a branch, so that it runs on many pixels at a time
+                out[r, c] |= gap[r + d, c] <= near
     return out
 
 

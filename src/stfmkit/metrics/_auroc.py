@@ -11,8 +11,8 @@ from scipy import sparse
 from stfmkit._errors import InputError
 from stfmkit._kernels._ranks import rank_sums
 from stfmkit._validate import check_integer, listed
+from stfmkit.metrics._autocorrelation import read_values
 from stfmkit.metrics._checks import labels as check_labels
-from stfmkit.metrics._checks import matrix
 
 
 def auroc(X: ArrayLike | sparse.sparray, mask: ArrayLike) -> np.ndarray:
@@ -42,7 +42,7 @@ def auroc(X: ArrayLike | sparse.sparray, mask: ArrayLike) -> np.ndarray:
     >>> auroc([[3.0, 0], [2, 1], [1, 0], [0, 1]], [True, True, False, False])
     array([1. , 0.5])
     """
-    values = matrix(X, name="X")
+    values = read_values(X)
     inside = check_mask(mask, n=values.shape[0])
     return _scores(values, inside.astype(np.int64), 2)[1]
 
@@ -77,7 +77,7 @@ def auroc_by_group(
     array([[0.],
            [1.]])
     """
-    values = matrix(X, name="X")
+    values = read_values(X)
     group = check_labels(labels, name="labels", n=values.shape[0])
     wanted = pd.Index(np.unique(group) if groups is None else groups)
     if groups is None and len(wanted) < 2:
@@ -128,7 +128,7 @@ def niche_scores(
            [0.25]])
     """
     check_integer(min_obs, name="min_obs", least=1)
-    values = matrix(X, name="X")
+    values = read_values(X)
     niche = check_labels(labels, name="labels", n=values.shape[0])
     patient = check_labels(patients, name="patients", n=values.shape[0])
     niches = np.unique(niche)

@@ -1,5 +1,7 @@
 """Spatial autocorrelation of genes on a graph."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
@@ -90,8 +92,20 @@ def gearys_c(X: ArrayLike | sparse.sparray, graph: sparse.sparray) -> np.ndarray
 def _checked(
     X: ArrayLike | sparse.sparray, graph: sparse.sparray
 ) -> tuple[np.ndarray | sparse.csr_array, sparse.csr_array]:
-    values = matrix(X, name="X")
-    return values, _weights(graph, n=values.shape[0])
+    values = read_values(X)
+    return values, read_weights(graph, n=values.shape[0])
+
+
+def read_values(X: Any) -> np.ndarray | sparse.csr_array:
+    """Return finite values, dense as float64; a sparse matrix keeps its floats, as a copy would cost more than I."""
+    if not sparse.issparse(X) or X.dtype not in (np.float32, np.float64) or 0 in X.shape:
+        return matrix(X, name="X")
+    rows = sparse.csr_array(X)
+    finite(rows.data, name="X")
+    if not rows.has_canonical_format:
+        rows = rows.copy()
+        rows.sum_duplicates()
+    return rows
 
 
 def _dense_sums(values: np.ndarray, weights: sparse.csr_array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -106,7 +120,8 @@ def _dense_sums(values: np.ndarray, weights: sparse.csr_array) -> tuple[np.ndarr
     return sums[0], sums[1], sums[2]
 
 
-def _weights(graph: sparse.sparray, *, n: int) -> sparse.csr_array:
+def read_weights(graph: sparse.sparray, *, n: int) -> sparse.csr_array:
+    """Return the weights as float64 CSR, or refuse what is not a graph of `n` observations."""
     weights = sparse.csr_array(graph).astype(np.float64)
     if weights.shape != (n, n):
         raise InputError(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
+from stfmkit._kernels._mantel import permuted_products
 from stfmkit._random import RNGLike, as_generator
 from stfmkit._validate import check_choice, check_fraction, check_integer
 from stfmkit.metrics._checks import constant
@@ -129,14 +130,13 @@ def mantel(
     if method == "spearman":
         x, y = rankdata(x), rankdata(y)
     n = len(common.truth)
-    rows, cols = np.triu_indices(n, 1)
-    unit_x, square = _unit(x), np.zeros((n, n))
-    square[rows, cols] = square[cols, rows] = _unit(y)
+    upper = np.triu_indices(n, 1)
+    squares = np.zeros((2, n, n))
+    squares[:, *upper] = _unit(x), _unit(y)
+    squares += squares.transpose(0, 2, 1)
     generator = as_generator(rng)
-    as_good = 0
-    for _ in range(int(n_permutations)):
-        shuffled = generator.permutation(n)
-        as_good += int(unit_x @ square[shuffled[rows], shuffled[cols]] >= r - 1e-12)
+    orders = np.array([generator.permutation(n) for _ in range(int(n_permutations))], dtype=np.uint32)
+    as_good = int((permuted_products(squares[0], squares[1], orders) >= r - 1e-12).sum())
     return MantelResult(r, (1 + as_good) / (1 + int(n_permutations)))
 
 
@@ -178,6 +178,42 @@ def rv_coefficient(truth: ArrayLike, predicted: ArrayLike, *, diagonal: bool = F
     if size[0] == 0:
         return float("nan")
     return float(np.clip(x @ y / (size[0] * size[1]), -1, 1)) if size[1] else 0.0
+
+
+def frobenius_error(truth: ArrayLike, predicted: ArrayLike, *, diagonal: bool = False) -> float:
+    """Return the size of the error of all correlations, relative to the size of the true ones.
+
+    ``√(Σ (p - t)² / Σ t²)``, over the pairs of different genes: 1 for a prediction without any co-expression.
+
+    Parameters
+    ----------
+    truth, predicted
+        Correlation matrices (n_genes, n_genes).
+    diagonal
+        Count the diagonal too, as the norm of the matrices does; it is 1 on both sides and flatters.
+
+    Returns
+    -------
+    A number of at least 0, lower is better; NaN where all true values are 0, or fewer than three genes are defined.
+
+    Raises
+    ------
+    InputError
+        As `drop_undefined`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> truth = np.array([[1, 0.6, 0.0], [0.6, 1, 0.8], [0.0, 0.8, 1]])
+    >>> round(frobenius_error(truth, np.eye(3)), 6), frobenius_error(truth, truth)
+    (1.0, 0.0)
+    """
+    common = drop_undefined(truth, predicted)
+    if len(common.truth) < 3:
+        return float("nan")
+    x, y = (common.truth.ravel(), common.predicted.ravel()) if diagonal else _pairs(common)
+    size = np.linalg.norm(x)
+    return float(np.linalg.norm(y - x) / size) if size else float("nan")
 
 
 def eigen_spectrum_distance(truth: ArrayLike, predicted: ArrayLike) -> float:

@@ -8,10 +8,11 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from stfmkit._errors import InputError
+from stfmkit._kernels._ssim import mean_ssim_ordered
 from stfmkit._random import RNGLike, as_generator
 from stfmkit._validate import check_integer
 from stfmkit.metrics._correlation import CommonGenes, drop_undefined
-from stfmkit.metrics._ssim import K1, K2, check_fits, check_window, similarity
+from stfmkit.metrics._ssim import check_fits, check_window, constants, lines
 
 DATA_RANGE = 2.0
 """Distance from -1 to 1."""
@@ -186,7 +187,7 @@ def ssim_global(truth: ArrayLike, predicted: ArrayLike) -> float:
         return float("nan")
     upper = np.triu_indices(len(common.truth), 1)
     x, y = common.truth[upper], common.predicted[upper]
-    c1, c2 = (K1 * DATA_RANGE) ** 2, (K2 * DATA_RANGE) ** 2
+    c1, c2 = constants(DATA_RANGE)
     mx, my = x.mean(), y.mean()
     vx, vy = x.var(ddof=1), y.var(ddof=1)
     vxy = ((x - mx) * (y - my)).sum() / (len(x) - 1)
@@ -203,7 +204,5 @@ def _checked(truth: ArrayLike, predicted: ArrayLike, *, window: int) -> CommonGe
 def _in_order(common: CommonGenes, order: np.ndarray, *, window: int) -> float:
     if len(order) < window:
         return float("nan")
-    first, second = common.truth[np.ix_(order, order)], common.predicted[np.ix_(order, order)]
-    np.fill_diagonal(first, 0)
-    np.fill_diagonal(second, 0)
-    return similarity(first, second, window=window, data_range=DATA_RANGE)
+    pair = lines(common.truth), lines(common.predicted)
+    return mean_ssim_ordered(pair, order.astype(np.int64), int(window), constants(DATA_RANGE))

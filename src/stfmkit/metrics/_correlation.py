@@ -81,18 +81,26 @@ def correlation(
     n = values.shape[0]
     if n < 2:
         raise InputError("one observation.", allowed="at least two", remedy="correlate over more observations.")
-    codes = np.zeros(n, dtype=np.int64)
-    if groups is not None:
-        codes = pd.factorize(labels(groups, name="groups", n=n), sort=True)[0].astype(np.int64)
-    known = None
-    if covariate is not None:
-        given = np.asarray(covariate)
-        known = vector(given, name="covariate", n=n)[:, None] if given.ndim == 1 else None
-        known = table(given, name="covariate", n=n).astype(np.float64) if known is None else known
+    codes, known = known_variables(n, groups=groups, covariate=covariate)
     if method == "spearman":
         dense = isinstance(values, np.ndarray)
         values = rankdata(values, axis=0) - (n + 1) / 2 if dense else shifted_ranks(values)
     return residual_correlation(values, orthonormal_design(codes, known))
+
+
+def known_variables(
+    n: int, *, groups: ArrayLike | None, covariate: ArrayLike | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the codes of the groups (n_obs,), 0 without any, and the covariates (n_obs, n_covariates) or None."""
+    codes = np.zeros(n, dtype=np.int64)
+    if groups is not None:
+        codes = pd.factorize(labels(groups, name="groups", n=n), sort=True)[0].astype(np.int64)
+    if covariate is None:
+        return codes, None
+    given = np.asarray(covariate)
+    if given.ndim == 1:
+        return codes, vector(given, name="covariate", n=n)[:, None]
+    return codes, table(given, name="covariate", n=n).astype(np.float64)
 
 
 def drop_undefined(a: ArrayLike, b: ArrayLike) -> CommonGenes:

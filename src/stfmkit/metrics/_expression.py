@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 from stfmkit._errors import InputError
 from stfmkit._validate import check_positive
 from stfmkit.metrics._autocorrelation import morans_i
-from stfmkit.metrics._checks import expression, table, vector
+from stfmkit.metrics._checks import expression, number, table, vector
 
 _EXPLAINED = 1e-12  # a residual sum of squares below this share of the whole is rounding noise
 
@@ -119,7 +119,8 @@ def q2(truth: ArrayLike, predicted: ArrayLike, *, train_mean: ArrayLike) -> np.n
     truth, predicted
         Values (n_obs, n_genes) in one unit.
     train_mean
-        Mean of every gene over the training rows (n_genes,).
+        Mean of every gene over the training rows (n_genes,), or one for every observation (n_obs, n_genes) where rows
+        were held out in different folds.
 
     Returns
     -------
@@ -128,7 +129,7 @@ def q2(truth: ArrayLike, predicted: ArrayLike, *, train_mean: ArrayLike) -> np.n
     Raises
     ------
     InputError, InputTypeError
-        As `pearson`, or if `train_mean` has another length.
+        As `pearson`, or if `train_mean` has another shape.
 
     Examples
     --------
@@ -136,16 +137,20 @@ def q2(truth: ArrayLike, predicted: ArrayLike, *, train_mean: ArrayLike) -> np.n
     array([0.5])
     """
     both = expression(truth, predicted)
-    mean = vector(train_mean, name="train_mean", n=both.truth.shape[1])
+    mean = _reference(train_mean, name="train_mean", shape=both.truth.shape)
     error = ((both.truth - both.predicted) ** 2).sum(axis=0)
     return 1 - _ratio(error, ((both.truth - mean) ** 2).sum(axis=0), undefined=both.flat_truth)
 
 
-def deviance_explained(truth: ArrayLike, predicted: ArrayLike, *, null: ArrayLike, floor: float = 1e-6) -> np.ndarray:
+def deviance_explained(
+    truth: ArrayLike, predicted: ArrayLike, *, null: ArrayLike, floor: float = 1e-6, dispersion: ArrayLike = 0.0
+) -> np.ndarray:
     """Return the share of the Poisson deviance of a null prediction that the prediction explains, per gene.
 
-    ``1 - D(predicted) / D(null)`` with ``D(μ) = 2 Σ [y log(y / μ) - (y - μ)]``. The null is what was known before the
-    test patient was seen: the training mean, or the mean training rate times the library size of every observation.
+    ``1 - D(predicted) / D(null)`` with ``D(μ) = 2 Σ [y log(y / μ) - (y - μ)]``, or with a dispersion α that of the
+    negative binomial, ``D(μ) = 2 Σ [y log(y / μ) - (y + 1/α) log((1 + α y) / (1 + α μ))]``. The null is what was known
+    before the test patient was seen: the training mean, or the mean training rate times the library size of every
+    observation.
 
     Parameters
     ----------
@@ -158,6 +163,9 @@ def deviance_explained(truth: ArrayLike, predicted: ArrayLike, *, null: ArrayLik
     floor
         Expected counts below this are lifted to it, because one molecule where none was expected at all would have
         an infinite deviance.
+    dispersion
+        α of the negative binomial with variance ``μ + α μ²``, one number or one per gene (n_genes,), known before the
+        test patient was seen; 0 is Poisson.
 
     Returns
     -------
@@ -175,13 +183,8 @@ def deviance_explained(truth: ArrayLike, predicted: ArrayLike, *, null: ArrayLik
     """
     check_positive(floor, name="floor")
     both = expression(truth, predicted)
-    n, g = both.truth.shape
-    given = np.asarray(null)
-    base = vector(given, name="null", n=g) if given.ndim == 1 else table(given, name="null", n=n).astype(np.float64)
-    if base.shape[-1] != g:
-        raise InputError(
-            f"null of shape {base.shape}.", allowed=f"({g},) or ({n}, {g})", remedy="pass one column for every gene."
-        )
+    base = _reference(null, name="null", shape=both.truth.shape)
+    size = _dispersions(dispersion, n=both.truth.shape[1])
     for name, values in {"truth": both.truth, "predicted": both.predicted, "null": base}.items():
         if values.min() < 0:
             raise InputError(
@@ -189,8 +192,8 @@ def deviance_explained(truth: ArrayLike, predicted: ArrayLike, *, null: ArrayLik
                 allowed="counts of at least 0",
                 remedy="score on the scale of counts; clip what a linear model puts below 0.",
             )
-    reference = _deviance(both.truth, np.broadcast_to(base, (n, g)), floor)
-    return 1 - _ratio(_deviance(both.truth, both.predicted, floor), reference, undefined=both.flat_truth)
+    reference = _deviance(both.truth, np.broadcast_to(base, both.truth.shape), floor, size)
+    return 1 - _ratio(_deviance(both.truth, both.predicted, floor, size), reference, undefined=both.flat_truth)
 
 
 def partial_pearson(truth: ArrayLike, predicted: ArrayLike, *, covariate: ArrayLike) -> np.ndarray:
@@ -333,8 +336,76 @@ def rmse(truth: ArrayLike, predicted: ArrayLike) -> np.ndarray:
     return np.asarray(np.sqrt(((both.truth - both.predicted) ** 2).mean(axis=0)))
 
 
+def nrmse(truth: ArrayLike, predicted: ArrayLike) -> np.ndarray:
+    """Return the root mean squared error of every gene over the standard deviation of its truth.
+
+    1 is as good as the mean of the given rows. It says the same as `r2`, ``√(1 - R²)``, on the scale of the error.
+
+    Parameters
+    ----------
+    truth, predicted
+        Values (n_obs, n_genes), of one slide and in one unit.
+
+    Returns
+    -------
+    One value of at least 0 per gene (n_genes,); NaN where the truth is constant.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        As `pearson`.
+
+    Examples
+    --------
+    >>> nrmse([[0.0], [4]], [[1.0], [3]])
+    array([0.5])
+    """
+    both = expression(truth, predicted)
+    error = np.sqrt(((both.truth - both.predicted) ** 2).mean(axis=0))
+    return _ratio(error, both.truth.std(axis=0), undefined=both.flat_truth)
+
+
+def r2(truth: ArrayLike, predicted: ArrayLike) -> np.ndarray:
+    """Return R² of every gene: one minus the squared error over that of the mean of the given rows.
+
+    The reference is the mean of the slide itself, which no model is told: see `q2` for the training mean. A slide that
+    is predicted well but too high as a whole scores low here.
+
+    Parameters
+    ----------
+    truth, predicted
+        Values (n_obs, n_genes), of one slide and in one unit.
+
+    Returns
+    -------
+    One value of at most 1 per gene (n_genes,); NaN where the truth is constant.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        As `pearson`.
+
+    Examples
+    --------
+    >>> r2([[0.0], [4]], [[1.0], [3]])
+    array([0.75])
+    """
+    both = expression(truth, predicted)
+    error = ((both.truth - both.predicted) ** 2).sum(axis=0)
+    return 1 - _ratio(error, (_centred(both.truth) ** 2).sum(axis=0), undefined=both.flat_truth)
+
+
 def _centred(values: np.ndarray) -> np.ndarray:
     return np.asarray(values - values.mean(axis=0))
+
+
+def _unit(values: np.ndarray) -> np.ndarray:
+    """Centre columns and bring them to length 1; flat columns become 0."""
+    centred = _centred(values)
+    size = np.abs(centred).max(axis=0)
+    scaled = centred / np.where(size > 0, size, 1.0)  # keeps the squares of tiny values above 0
+    norm = np.linalg.norm(scaled, axis=0)
+    return np.asarray(scaled / np.where(norm > 0, norm, 1.0))
 
 
 def _ratio(top: np.ndarray, bottom: np.ndarray, *, undefined: np.ndarray, zero: np.ndarray | None = None) -> np.ndarray:
@@ -348,20 +419,43 @@ def _ratio(top: np.ndarray, bottom: np.ndarray, *, undefined: np.ndarray, zero: 
 
 def _correlate(x: np.ndarray, y: np.ndarray, flat_x: np.ndarray, flat_y: np.ndarray) -> np.ndarray:
     """Return Pearson's r by column; NaN where x is flat, else 0 where y is flat."""
-    unit = []
-    for values in (_centred(x), _centred(y)):
-        size = np.abs(values).max(axis=0)
-        scaled = values / np.where(size > 0, size, 1.0)  # keeps the squares of tiny values above 0
-        norm = np.linalg.norm(scaled, axis=0)
-        unit.append(scaled / np.where(norm > 0, norm, 1.0))
+    unit = _unit(x), _unit(y)
     r = np.clip((unit[0] * unit[1]).sum(axis=0), -1, 1)
     r[flat_y] = 0.0
     r[flat_x] = np.nan
     return np.asarray(r)
 
 
-def _deviance(counts: np.ndarray, expected: np.ndarray, floor: float) -> np.ndarray:
+def _reference(value: ArrayLike, *, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return one value per gene (n_genes,), or one per observation and gene (n_obs, n_genes)."""
+    n, g = shape
+    given = np.asarray(value)
+    base = vector(given, name=name, n=g) if given.ndim == 1 else table(given, name=name, n=n).astype(np.float64)
+    if base.shape[-1] != g:
+        raise InputError(
+            f"{name} of shape {base.shape}.", allowed=f"({g},) or ({n}, {g})", remedy="pass one column for every gene."
+        )
+    return base
+
+
+def _dispersions(value: ArrayLike, *, n: int) -> np.ndarray:
+    given = number(value, name="dispersion")
+    found = vector(np.broadcast_to(given, (n,)) if given.ndim == 0 else given, name="dispersion", n=n)
+    if (found < 0).any():
+        raise InputError(
+            f"a dispersion as low as {found.min():g}.", allowed="numbers of at least 0", remedy="pass 0 for Poisson."
+        )
+    return found
+
+
+def _deviance(counts: np.ndarray, expected: np.ndarray, floor: float, dispersion: np.ndarray) -> np.ndarray:
     mu = np.maximum(expected, floor)
     logged = np.zeros_like(counts)
-    np.log(counts / mu, out=logged, where=counts > 0)
-    return np.asarray(2 * (counts * logged - (counts - mu)).sum(axis=0))
+    np.divide(counts, mu, out=logged, where=counts > 0)
+    np.log(logged, out=logged, where=counts > 0)
+    rest = counts - mu
+    wide = dispersion > 0
+    if wide.any():
+        a = dispersion[wide]
+        rest[:, wide] = (counts[:, wide] + 1 / a) * (np.log1p(a * counts[:, wide]) - np.log1p(a * mu[:, wide]))
+    return np.asarray(2 * (counts * logged - rest).sum(axis=0))

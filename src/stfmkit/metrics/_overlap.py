@@ -172,6 +172,48 @@ def adjusted_jaccard(a: Iterable[Any], b: Iterable[Any], *, n_genes: int) -> flo
     return (jaccard(first, second) - chance) / (1 - chance)
 
 
+def normalized_jaccard(a: Iterable[Any], b: Iterable[Any], *, n_genes: int, ceiling: float) -> float:
+    """Return the Jaccard index on the scale from chance (0) to what the noise of the data allows (1).
+
+    ``(J - E[J]) / (ceiling - E[J])`` with the exact mean of `expected_jaccard`.
+
+    Parameters
+    ----------
+    a, b
+        Gene names, or integer positions; every gene once.
+    n_genes
+        Number of genes that could have been chosen: the panel, not the genome.
+    ceiling
+        The Jaccard index that sets of these sizes reach when one is made of an independent measurement of the same
+        tissue, such as the other half of thinned counts; NaN where it is not known.
+
+    Returns
+    -------
+    A number, above 1 where the ceiling is beaten; NaN where the ceiling is not above chance, so that nothing could be
+    learned.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        As `jaccard` and `expected_jaccard`, or if the ceiling is outside [0, 1].
+
+    Examples
+    --------
+    >>> round(normalized_jaccard(range(0, 50), range(25, 75), n_genes=300, ceiling=0.6), 3)
+    0.475
+    """
+    first, second = item_pair(a, b)
+    if not (np.isnan(ceiling) or 0 <= ceiling <= 1):
+        raise InputError(
+            f"ceiling={ceiling!r}.",
+            allowed="a Jaccard index, in [0, 1]",
+            remedy="pass that of two halves.",
+        )
+    chance = expected_jaccard(len(first), len(second), n_genes=n_genes)
+    room = ceiling - chance
+    return (jaccard(first, second) - chance) / room if room > 0 else float("nan")
+
+
 def rank_biased_overlap(a: Iterable[Any], b: Iterable[Any], *, p: float = 0.9) -> float:
     """Return the extrapolated rank-biased overlap of two ranked signatures.
 

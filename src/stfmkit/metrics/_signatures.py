@@ -1,6 +1,7 @@
 """Which genes mark a niche: statistics, the true set, and the predicted set."""
 
-from typing import Any, NamedTuple, Self
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,14 +9,13 @@ from numpy.typing import ArrayLike
 from scipy import sparse, stats
 
 from stfmkit._errors import InputError, MissingKeyError
-from stfmkit._validate import check_fraction, check_integer, listed
-from stfmkit.metrics._auroc import check_mask, niche_scores, scorable
+from stfmkit._validate import check_choice, check_fraction, check_integer, listed
+from stfmkit.metrics._auroc import auroc, check_mask, niche_scores, scorable
+from stfmkit.metrics._checks import items, matrix, number, vector
 from stfmkit.metrics._checks import labels as check_labels
-from stfmkit.metrics._checks import matrix, number
+from stfmkit.metrics._signature_patients import MIN_PATIENTS, Means, PatientStatistics
 
 COLUMNS = ("niche", "gene", "auroc", "log2fc", "pct_in", "pct_out", "n_patients", "p_value", "p_adj")
-MIN_PATIENTS = 3
-_TINY = 1e-9  # scanpy's guard against division by zero in fold changes
 _LARGEST = 50.0
 
 
@@ -62,16 +62,9 @@ def signature_statistics(
     _check_log1p(values)
     niche = check_labels(labels, name="labels", n=values.shape[0])
     patient = check_labels(patients, name="patients", n=values.shape[0])
-    aurocs = niche_scores(values, niche, patient, min_obs=min_obs)
-    means = _Means.of(values, niche, patient)
-    usable = scorable(niche, patient, min_obs=min_obs)
-    return pd.concat(
-        [
-            means.table(k, use=usable[k], auroc=aurocs[k], niche=name)
-            for k, name in enumerate(np.unique(niche).tolist())
-        ],
-        ignore_index=True,
-    )
+    check_integer(min_obs, name="min_obs", least=1)
+    scorable(niche, patient, min_obs=min_obs)
+    return PatientStatistics.of(values, niche, patient, min_obs=min_obs).table()
 
 
 def signature_sets(
@@ -82,6 +75,7 @@ def signature_sets(
     min_log2fc: float = 0.5,
     min_pct: float = 0.1,
     alpha: float = 0.05,
+    direction: str = "up",
 ) -> dict[Any, np.ndarray]:
     """Return the true signature of every niche: the best genes among those that mark it.
 
@@ -96,18 +90,22 @@ def signature_sets(
     n
         Most genes per niche.
     min_auroc, min_log2fc, min_pct, alpha
-        AUROC must be above, log2 fold change and share of observations at least, adjusted p-value below these.
+        AUROC must be above, log2 fold change and share of observations at least, adjusted p-value below these. With
+        four or five patients the test has little power; ``alpha=1`` leaves it out.
+    direction
+        "up" for genes with more in the niche. "down" for genes with less, by the same rule turned around: AUROC below
+        ``1 - min_auroc``, fold change at most ``-min_log2fc``, and the share is that of observations outside.
 
     Returns
     -------
-    Positions of the genes of every niche, best AUROC first; empty where no gene marks the niche.
+    Positions of the genes of every niche, best (for "down": lowest) AUROC first; empty where no gene marks the niche.
 
     Raises
     ------
     MissingKeyError
         If a column of `statistics` is absent.
     InputError
-        If a threshold is out of range.
+        If a threshold is out of range, or there is no such direction.
 
     Examples
     --------
@@ -126,16 +124,19 @@ def signature_sets(
             allowed=listed(COLUMNS),
             remedy="pass the result of `sk.metrics.signature_statistics`.",
         )
+    check_choice(direction, ("up", "down"), name="direction")
+    up = direction == "up"
+    sign = 1.0 if up else -1.0
     tested = statistics["n_patients"] >= MIN_PATIENTS
     marks = (
-        (statistics["auroc"] > min_auroc)
-        & (statistics["log2fc"] >= min_log2fc)
-        & (statistics["pct_in"] >= min_pct)
-        & (~tested | (statistics["p_adj"] < alpha))
+        ((statistics["auroc"] > min_auroc) if up else (statistics["auroc"] < 1 - min_auroc))
+        & (sign * statistics["log2fc"] >= min_log2fc)
+        & (statistics["pct_in" if up else "pct_out"] >= min_pct)
+        & (~tested | (statistics["p_adj"] < alpha) | (alpha == 1))
     )
     out: dict[Any, np.ndarray] = {}
     for niche, rows in statistics.assign(marks=marks).groupby("niche", sort=True):
-        best = rows[rows["marks"]].sort_values(["auroc", "gene"], ascending=[False, True])
+        best = rows[rows["marks"]].sort_values(["auroc", "gene"], ascending=[not up, True])
         out[niche] = best["gene"].to_numpy(dtype=np.int64)[:n]
     return out
 
@@ -206,9 +207,9 @@ def signature_truth(
                 remedy="pass one row of `sk.metrics.niche_scores`.",
             )
     usable = scorable(inside, patient, min_obs=min_obs)[1]
-    statistics = _Means.of(values, inside, patient).table(1, use=usable, auroc=known, niche=True)
-    thresholds = {"min_auroc": min_auroc, "min_log2fc": min_log2fc, "min_pct": min_pct, "alpha": alpha}
-    return signature_sets(statistics, n=n, **thresholds)[True]
+    statistics = Means.of(values, inside, patient).table(1, use=usable, auroc=known, niche=True)
+    sets = signature_sets(statistics, n=n, min_auroc=min_auroc, min_log2fc=min_log2fc, min_pct=min_pct, alpha=alpha)
+    return sets[True]
 
 
 def signature_top(scores: ArrayLike, n: int) -> np.ndarray:
@@ -250,6 +251,80 @@ def signature_top(scores: ArrayLike, n: int) -> np.ndarray:
     return np.argsort(-values, kind="stable")[: int(n)].astype(np.int64)
 
 
+def signature_ranking_auroc(truth: Iterable[int], scores: ArrayLike) -> float:
+    """Return how well a predicted ranking of all genes puts the true signature on top.
+
+    The chance that a gene of the true signature has a higher score than one outside it, ties counting half. No size
+    of a predicted set is needed.
+
+    Parameters
+    ----------
+    truth
+        Positions of the genes of the true signature.
+    scores
+        Predicted score of every gene (n_genes,), such as the AUROC of the predicted expression for the niche.
+
+    Returns
+    -------
+    A number in [0, 1]; 0.5 by chance, NaN where the signature is empty or the whole panel.
+
+    Raises
+    ------
+    InputError
+        If a position is not that of a gene, or a score is not finite.
+
+    Examples
+    --------
+    >>> signature_ranking_auroc([0, 2], [0.9, 0.8, 0.7, 0.1])
+    0.75
+    """
+    known = vector(scores, name="scores")
+    genes = np.asarray(items(truth, name="truth"))
+    if not genes.size or genes.size == known.size:
+        return float("nan")
+    if genes.dtype.kind not in "iu" or genes.min() < 0 or genes.max() >= known.size:
+        raise InputError(
+            f"truth with {listed(genes.tolist(), most=5)}.",
+            allowed=f"positions from 0 to {known.size - 1}",
+            remedy="pass positions of genes in the order of the scores.",
+        )
+    inside = np.zeros(known.size, dtype=bool)
+    inside[genes] = True
+    return float(auroc(known[:, None], inside)[0])
+
+
+def signature_fold_change_correlation(truth: ArrayLike, predicted: ArrayLike) -> float:
+    """Return Spearman's ρ over genes between true and predicted fold changes of one niche.
+
+    Parameters
+    ----------
+    truth, predicted
+        Log fold change of every gene (n_genes,), niche against the rest.
+
+    Returns
+    -------
+    A number in [-1, 1]; NaN where one side is constant.
+
+    Raises
+    ------
+    InputError
+        If lengths differ, a value is not finite, or there are fewer than two genes.
+
+    Examples
+    --------
+    >>> round(signature_fold_change_correlation([2.0, 1, 0, -1], [0.4, 0.5, 0.1, 0.0]), 3)
+    0.8
+    """
+    first = vector(truth, name="truth")
+    second = vector(predicted, name="predicted", n=len(first))
+    if len(first) < 2:
+        raise InputError(f"{len(first)} genes.", allowed="two or more", remedy="pass the genes of the whole panel.")
+    ranks = np.stack([stats.rankdata(first), stats.rankdata(second)])
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    bottom = float(np.sqrt((ranks**2).sum(axis=1).prod()))
+    return float(np.clip(ranks[0] @ ranks[1] / bottom, -1, 1)) if bottom > 0 else float("nan")
+
+
 def _check_log1p(values: np.ndarray | sparse.csr_array) -> None:
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > _LARGEST:
@@ -258,63 +333,3 @@ def _check_log1p(values: np.ndarray | sparse.csr_array) -> None:
             allowed=f"size-factor log1p expression, from 0 to at most {_LARGEST:g}",
             remedy="normalise the counts and take log1p before.",
         )
-
-
-class _Means(NamedTuple):
-    """Mean expression and share of observations with the gene, (n_niches, n_patients, n_genes) inside and outside."""
-
-    mean_in: np.ndarray
-    mean_out: np.ndarray
-    pct_in: np.ndarray
-    pct_out: np.ndarray
-
-    @classmethod
-    def of(cls, values: np.ndarray | sparse.csr_array, niche: np.ndarray, patient: np.ndarray) -> Self:
-        """Sum over niches and patients by one sparse product; nothing of the size of the data is made dense."""
-        niche_code, niches = pd.factorize(niche, sort=True)
-        patient_code, patients = pd.factorize(patient, sort=True)
-        n, shape = len(niche), (len(niches), len(patients))
-        cell = niche_code * shape[1] + patient_code
-        member = sparse.csr_array((np.ones(n), (cell, np.arange(n))), shape=(shape[0] * shape[1], n))
-        size = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(*shape, 1)
-        rest = size.sum(axis=0) - size
-        out = []
-        for part in (np.expm1(values), (values > 0).astype(np.float64)):
-            product = member @ part
-            dense = product if isinstance(product, np.ndarray) else product.toarray()
-            total = dense.reshape(*shape, -1)
-            others = np.maximum(total.sum(axis=0) - total, 0)
-            out += [total / np.maximum(size, 1), others / np.maximum(rest, 1)]
-        return cls(*out)
-
-    def table(self, k: int, *, use: np.ndarray, auroc: np.ndarray, niche: Any) -> pd.DataFrame:
-        """Return the statistics of niche number `k` over the patients in `use`."""
-        mean_in, mean_out = self.mean_in[k, use], self.mean_out[k, use]
-        p = _paired_p(np.log1p(mean_in) - np.log1p(mean_out))
-        return pd.DataFrame(
-            {
-                "niche": niche,
-                "gene": np.arange(mean_in.shape[1]),
-                "auroc": auroc,
-                "log2fc": np.log2((mean_in.mean(axis=0) + _TINY) / (mean_out.mean(axis=0) + _TINY)),
-                "pct_in": self.pct_in[k, use].mean(axis=0),
-                "pct_out": self.pct_out[k, use].mean(axis=0),
-                "n_patients": int(use.sum()),
-                "p_value": p,
-                "p_adj": p if np.isnan(p).any() else stats.false_discovery_control(p),
-            }
-        )
-
-
-def _paired_p(difference: np.ndarray) -> np.ndarray:
-    """Return two-sided p-values of a paired t-test over the rows; NaN with too few of them."""
-    n = len(difference)
-    if n < MIN_PATIENTS:
-        return np.full(difference.shape[1], np.nan)
-    mean = difference.mean(axis=0)
-    error = difference.std(axis=0, ddof=1) / np.sqrt(n)
-    exact = error <= 1e-12 * np.abs(mean)  # all patients agree to the last digit, or the gene is nowhere
-    t = np.abs(mean) / np.where(exact, 1.0, error)
-    p = 2 * stats.t.sf(t, df=n - 1)
-    p[exact] = np.where(mean[exact] == 0, 1.0, 0.0)
-    return np.asarray(p)

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias
+
+Bounds: TypeAlias = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,3 +53,17 @@ class MetricSpec:
         module, name = self.target.split(":")
         found: Callable[..., Any] = getattr(import_module(module), name)
         return found
+
+
+def declare(family: str, module: str, **metrics: tuple[object, ...]) -> list[MetricSpec]:
+    """Return the specifications of one family in one module, each a tuple of the fields named here."""
+    fields = ("title", "needs", "higher_is_better", "bounds", "chance", "source", "summary")
+    return [
+        MetricSpec(
+            name=name,
+            family=family,
+            target=f"stfmkit.metrics.{module}:{name}",
+            **dict(zip(fields, values, strict=True)),  # type: ignore[arg-type]
+        )
+        for name, values in metrics.items()
+    ]

@@ -1,26 +1,16 @@
 """Every metric, declared once."""
 
-from stfmkit.metrics._spec import MetricSpec
+from stfmkit.metrics._spec import Bounds, MetricSpec
+from stfmkit.metrics._spec import declare as _family
+from stfmkit.metrics._specs_coexpression import COEXPRESSION
+from stfmkit.metrics._specs_embedding import EMBEDDING
+from stfmkit.metrics._specs_expression import EXPRESSION
 
-Bounds = tuple[float | None, float | None]
 _UNIT: Bounds = (0.0, 1.0)
 _SIGNED: Bounds = (-1.0, 1.0)
 _PAIR = ("truth", "predicted")
 _SETS = ("a", "b")
 _OUR = "stfmkit documentation"
-
-
-def _family(family: str, module: str, **metrics: tuple[object, ...]) -> list[MetricSpec]:
-    fields = ("title", "needs", "higher_is_better", "bounds", "chance", "source", "summary")
-    return [
-        MetricSpec(
-            name=name,
-            family=family,
-            target=f"stfmkit.metrics.{module}:{name}",
-            **dict(zip(fields, values, strict=True)),  # type: ignore[arg-type]
-        )
-        for name, values in metrics.items()
-    ]
 
 
 SPECS: tuple[MetricSpec, ...] = (
@@ -95,91 +85,7 @@ SPECS: tuple[MetricSpec, ...] = (
             "Share of spots with most neighbours in other clusters; one cluster for everything is the best score.",
         ),
     ),
-    *_family(
-        "expression",
-        "_expression",
-        pearson=(
-            "Pearson r",
-            _PAIR,
-            True,
-            _SIGNED,
-            0.0,
-            "Pearson 1895",
-            "Linear correlation of predicted with true expression of every gene, within a slide.",
-        ),
-        spearman=(
-            "Spearman ρ",
-            _PAIR,
-            True,
-            _SIGNED,
-            0.0,
-            "Spearman 1904",
-            "Rank correlation of predicted with true expression of every gene, within a slide.",
-        ),
-        ccc=(
-            "Concordance correlation",
-            _PAIR,
-            True,
-            _SIGNED,
-            0.0,
-            "Lin 1989, Biometrics 45:255",
-            "Correlation that also counts shifts and wrong scales.",
-        ),
-        q2=(
-            "Q² against the training mean",
-            ("truth", "predicted", "train_mean"),
-            True,
-            (None, 1.0),
-            0.0,
-            "Schüürmann et al. 2008, J Chem Inf Model 48:2140",
-            "One minus the squared error over that of the training mean.",
-        ),
-        deviance_explained=(
-            "Poisson deviance explained",
-            ("truth", "predicted", "null"),
-            True,
-            (None, 1.0),
-            0.0,
-            "Cameron and Windmeijer 1996, J Bus Econ Stat 14:209",
-            "Share of the Poisson deviance of a null, such as the training mean, that is explained; on counts.",
-        ),
-        partial_pearson=(
-            "Partial Pearson r",
-            ("truth", "predicted", "covariate"),
-            True,
-            _SIGNED,
-            0.0,
-            "Yule 1907",
-            "Correlation that is left when both sides were regressed on a covariate such as log library size.",
-        ),
-        variance_ratio=(
-            "SD ratio",
-            _PAIR,
-            None,
-            (0.0, None),
-            None,
-            _OUR,
-            "Standard deviation of the prediction over that of the truth; 1 is right, below 1 is too smooth.",
-        ),
-        moran_ratio=(
-            "Moran ratio",
-            ("truth", "predicted", "graph"),
-            None,
-            (None, None),
-            None,
-            _OUR,
-            "Moran's I of the prediction over that of the truth; 1 is right, above 1 is too smooth.",
-        ),
-        rmse=(
-            "RMSE",
-            _PAIR,
-            False,
-            (0.0, None),
-            None,
-            "textbook",
-            "Root mean squared error in the unit of the data; on z-scores the same as Pearson r.",
-        ),
-    ),
+    *EXPRESSION,
     *_family(
         "spatial",
         "_autocorrelation",
@@ -236,6 +142,15 @@ SPECS: tuple[MetricSpec, ...] = (
             "Jaccard with the exact hypergeometric mean; stfmkit documentation",
             "Jaccard rescaled so that random sets of these sizes score 0 and equal sets 1.",
         ),
+        normalized_jaccard=(
+            "Jaccard, chance to ceiling",
+            ("a", "b", "n_genes", "ceiling"),
+            True,
+            (None, None),
+            0.0,
+            _OUR,
+            "Jaccard rescaled so that random sets score 0 and an independent measurement of the same tissue 1.",
+        ),
         signed_jaccard=(
             "Jaccard, signed",
             _SETS,
@@ -280,6 +195,28 @@ SPECS: tuple[MetricSpec, ...] = (
             0.0,
             _OUR,
             "Jaccard with the signature of the own niche minus the best with that of another.",
+        ),
+    ),
+    *_family(
+        "signatures",
+        "_signatures",
+        signature_ranking_auroc=(
+            "AUROC for the true signature",
+            ("truth", "scores"),
+            True,
+            _UNIT,
+            0.5,
+            "Hanley and McNeil 1982, Radiology 143:29",
+            "Chance that a gene of the true signature is ranked above another gene.",
+        ),
+        signature_fold_change_correlation=(
+            "Spearman of fold changes",
+            _PAIR,
+            True,
+            _SIGNED,
+            0.0,
+            "Spearman 1904, Am J Psychol 15:72",
+            "Rank correlation over genes of true and predicted fold changes of a niche.",
         ),
     ),
     *_family(
@@ -384,37 +321,8 @@ SPECS: tuple[MetricSpec, ...] = (
             "Mean absolute difference of the correlations of all gene pairs.",
         ),
     ),
-    *_family(
-        "embedding",
-        "_embedding",
-        library_size_r2=(
-            "Library size R²",
-            ("embedding", "library_size", "groups"),
-            False,
-            (None, 1.0),
-            0.0,
-            _OUR,
-            "How well log library size of held-out groups can be read from an embedding.",
-        ),
-        coordinate_r2=(
-            "Coordinate R²",
-            ("embedding", "coords", "groups"),
-            None,
-            (None, 1.0),
-            0.0,
-            _OUR,
-            "How well the place in the slide can be read from an embedding; compare with an expression baseline.",
-        ),
-        group_probe_accuracy=(
-            "Patient probe",
-            ("embedding", "groups"),
-            False,
-            _UNIT,
-            None,
-            _OUR,
-            "Balanced accuracy of telling the patient from the nearest neighbours; chance is one over their number.",
-        ),
-    ),
+    *COEXPRESSION,
+    *EMBEDDING,
     *_family(
         "noise",
         "_noise",

@@ -9,11 +9,13 @@ from stfmkit import _keys
 from stfmkit._data._resolve import is_spatialdata, resolve_table
 from stfmkit._errors import InputError
 from stfmkit.pp._binning._bin_cells import bin_table
-from stfmkit.pp._binning._bin_molecules import bin_tables
+from stfmkit.pp._binning._bin_molecules import bin_sources
 from stfmkit.pp._binning._columns import MoleculeKeys
+from stfmkit.pp._binning._elements import check_target, write_elements
 from stfmkit.pp._binning._molecules import open_molecules
 from stfmkit.pp._binning._result import to_anndata
-from stfmkit.pp._binning._settings import BinSettings
+from stfmkit.pp._binning._settings import BinSettings, make_ladder
+from stfmkit.pp._binning._source import open_sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,12 +27,15 @@ if TYPE_CHECKING:
     import shapely
     from spatialdata import SpatialData
 
+    from stfmkit.pp._binning._source import Source
+
 
 def bin(  # noqa: A001  the name that users know
     data: "SpatialData | AnnData | pd.DataFrame | pa.Table | dd.DataFrame | Path | str",
     *,
     shape: Literal["hex", "hex_gapless", "square"],
-    pitch: float,
+    pitch: float | None = None,
+    resolutions: Sequence[float] = (),
     spot_diameter: float | None = None,
     x_key: str | None = None,
     y_key: str | None = None,
@@ -54,9 +59,10 @@ def bin(  # noqa: A001  the name that users know
     min_inside: float = 0.5,
     carry: Sequence[str] = (),
     hest_compat: bool = False,
-    chunk_size: int = 1_000_000,
+    chunk_size: int = 1 << 20,
+    key_added: str | None = None,
     show_progress: bool = True,
-) -> AnnData:
+) -> Any:
     r"""Count molecules in the spots of a lattice.
 
     Positions belong to the nearest centre; on a border, to the cell with the larger row, then the larger column
@@ -69,12 +75,17 @@ def bin(  # noqa: A001  the name that users know
         Molecules: a pandas DataFrame, a pyarrow Table, a dask DataFrame (read by partition), the path of a parquet
         file or of a folder of them (read in batches), or the points of a SpatialData. Or cells: an AnnData with raw
         counts, or a SpatialData with `table_key`; all counts of a cell go to the spot that holds its centroid.
-        Molecules are read twice, `chunk_size` at a time, and are never all in memory.
+        Molecules are read `chunk_size` at a time with several threads, and are never all in memory; once where the
+        footers of parquet files state their box, and else twice. Dask collections are read on the cluster of the
+        active `distributed` client, if there is one. The result is the same, bit by bit.
     shape
         "hex": circles of `spot_diameter` on a hexagonal lattice, as Visium's; "hex_gapless": hexagons that fill the
         plane, on the same lattice; "square": squares of side `pitch`.
     pitch
         Distance of neighbouring centres in µm.
+    resolutions
+        Several pitches instead of one, counted in one pass over the molecules; for "square" and "hex_gapless". Their
+        lattices share `origin` and `angle`, so squares of 8 µm nest in those of 16 µm.
     spot_diameter
         Diameter of the circles in µm; with "hex" only, and needed there.
     x_key, y_key, gene_key, qv_key, cell_key
@@ -127,18 +138,26 @@ def bin(  # noqa: A001  the name that users know
         Columns of labels to carry over by majority; the first in alphabetical order wins a tie, and molecules
         without a label (null, "" or "UNASSIGNED") do not vote.
     hest_compat
-        Bin as HEST does for Xenium: squares of 100 µm from the corner of the bounding box, all qualities, controls
-        as genes, no mask, spots with at least one count. `min_qv`, `drop_controls`, `mask` and `min_inside` are
-        overruled. Not taken over are the wrap of a molecule on the far edge into the next row of squares, where the
-        extent is a multiple of 100 µm, and the overflow of counts above 65535.
+        Bin as HEST does for Xenium: squares of 100 µm from the corner of the bounding box, all qualities (so a gene
+        may be noise), controls as genes, no mask (slivers at the edge count as whole spots), spots with at least one
+        count; a square is 4.2 times the area of a Visium spot. `min_qv`, `drop_controls`, `mask` and `min_inside`
+        are overruled. Not taken over are the wrap of a molecule on the far edge into the next row of squares, where
+        the extent is a multiple of 100 µm, and the overflow of counts above 65535.
     chunk_size
-        Number of molecules in memory at a time; the result does not depend on it.
+        Number of molecules that a thread reads at a time; the result does not depend on it.
+    key_added
+        With the points of a SpatialData: add the spots to it as shapes `key_added` (with `sample_key`, one element
+        ``f"{key_added}_{sample}"`` for each sample) and the table ``f"{key_added}_table"`` that describes them. They
+        lie in all coordinate systems of the points. With `resolutions`, the names begin with
+        ``f"{key_added}_{pitch:g}um"``. Existing elements are never overwritten, and after a failure or an interrupt
+        none is left behind. What is on disk is not changed: see ``sdata.write_element``.
     show_progress
         Show a bar when it takes longer than two seconds.
 
     Returns
     -------
-    A new table of the spots with at least one count, by sample, row and column.
+    A new table of the spots with at least one count, by sample, row and column; with `resolutions`, a dictionary of
+    tables by pitch; with `key_added`, ``None``.
 
     ``X``
         CSR int32 counts (n_spots, n_genes); genes are all names seen, sorted.
@@ -190,10 +209,13 @@ def bin(  # noqa: A001  the name that users know
     (25, 2)
     >>> {k: v for k, v in spots.uns["stfmkit"]["bin"]["molecules"].items() if v}
     {'read': 5000, 'control': 1656, 'kept': 3344}
+    >>> ladder = bin(molecules, shape="square", resolutions=[50, 100], microns_per_unit=1.0)
+    >>> {pitch: table.n_obs for pitch, table in ladder.items()}
+    {50: 100, 100: 25}
     """
     settings = BinSettings(
         shape=shape,
-        pitch=pitch,
+        pitch=100.0 if pitch is None else pitch,
         spot_diameter=spot_diameter,
         origin=origin,
         angle=angle,
@@ -209,16 +231,28 @@ def bin(  # noqa: A001  the name that users know
         hest_compat=hest_compat,
         chunk_size=chunk_size,
         show_progress=show_progress,
-    ).checked()
-    keys = MoleculeKeys(x_key, y_key, gene_key, qv_key, cell_key, sample_key, control_key, settings.carry)
-    if isinstance(data, AnnData) or (is_spatialdata(data) and table_key is not None):
+    )
+    ladder = make_ladder(settings, pitch, resolutions)
+    keys = MoleculeKeys(x_key, y_key, gene_key, qv_key, cell_key, sample_key, control_key, ladder[0].carry)
+    cells = isinstance(data, AnnData) or (is_spatialdata(data) and table_key is not None)
+    if key_added is not None:
+        check_target(data, key_added, ladder, cells=cells)
+    sources: list[Source] = []
+    if cells:
         _refuse(data, "cells", x_key=x_key, y_key=y_key, gene_key=gene_key, qv_key=qv_key, cell_key=cell_key)
         _refuse(data, "cells", points_key=points_key, coordinate_system=coordinate_system)
         table = resolve_table(data, table_key=table_key)
-        return to_anndata(bin_table(table, settings, layer=layer, control_key=control_key), settings)
-    _refuse(data, "molecules", table_key=table_key, layer=layer)
-    tables = open_molecules(data, points_key=points_key, coordinate_system=coordinate_system, sample_key=sample_key)
-    return to_anndata(bin_tables(tables, keys, settings), settings)
+        binned = [bin_table(table, step, layer=layer, control_key=control_key) for step in ladder]
+    else:
+        _refuse(data, "molecules", table_key=table_key, layer=layer)
+        tables = open_molecules(data, points_key=points_key, coordinate_system=coordinate_system, sample_key=sample_key)
+        sources = open_sources(tables, keys, ladder[0])
+        binned = bin_sources(sources, ladder)
+    results = [to_anndata(counts, step) for counts, step in zip(binned, ladder, strict=True)]
+    if key_added is not None:
+        write_elements(data, key_added, list(zip(ladder, results, strict=True)), sources)
+        return None
+    return dict(zip(resolutions, results, strict=True)) if len(resolutions) else results[0]
 
 
 def _as_tuple(carry: Sequence[str]) -> tuple[str, ...]:

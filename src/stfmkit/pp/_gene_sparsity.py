@@ -5,14 +5,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from scipy.stats import false_discovery_control
 
 from stfmkit import _keys
 from stfmkit._data._resolve import resolve_table
 from stfmkit._data._write import check_free, package_versions, write_params
-from stfmkit._kernels._gene_stats import STATISTICS, Thresholds, flags, group_r2, statistics_by_sample, summarize
+from stfmkit._kernels._combine_p import over_patients_log_p
+from stfmkit._kernels._gene_stats import (
+    MORAN_P,
+    STATISTICS,
+    Thresholds,
+    flags,
+    group_r2,
+    statistics_by_sample,
+    summarize,
+)
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
 from stfmkit._random import RNGLike, as_generator
-from stfmkit._validate import check_fraction, check_positive
+from stfmkit._validate import check_fraction, check_integer, check_positive
 from stfmkit.pp._training import Rows, read_training, resolve_rows, seed_note
 
 if TYPE_CHECKING:
@@ -23,6 +34,8 @@ STEP = "gene_sparsity"
 FLAGS = ("too_sparse", "too_flat", "depth_driven")
 COLUMNS = (*STATISTICS, "slide_r2", *FLAGS)
 """Columns of ``var`` that are written."""
+P_COLUMNS = (MORAN_P, f"{MORAN_P}_adjusted")
+"""Further columns of ``var``, with permutations."""
 
 
 def gene_sparsity(
@@ -42,6 +55,7 @@ def gene_sparsity(
     flat_moran: float = 0.05,
     flat_fano: float = 1.1,
     max_depth_r2: float = 0.5,
+    n_permutations: int | None = None,
     rng: RNGLike = 0,
     copy: bool = False,
 ) -> pd.DataFrame | None:
@@ -52,8 +66,14 @@ def gene_sparsity(
 
     ``detect_frac``
         Share of observations with a count.
+    ``area_frac``
+        Share of observations that have a count or a neighbour with one: `detect_frac` after a maximum over one ring.
+        Near 1 for a gene thinly spread over the tissue, near `detect_frac` for one confined to a place.
     ``n_eff``
         ``(Σx)² / (n Σx²)`` of the counts: 1 for a flat gene, near 0 for one that few observations carry.
+    ``gini``
+        Gini coefficient of the counts: 0 for a flat gene, near 1 for one that few observations carry; NaN without
+        counts.
     ``mean_counts``
         Mean count.
     ``overdispersion``, ``fano``
@@ -72,6 +92,11 @@ def gene_sparsity(
         Split-half reliability ρ under binomial thinning (Spearman–Brown); no prediction can correlate better than √ρ.
     ``slide_r2``
         Share of variance of size-factor log1p between samples, over all observations; NaN with one sample.
+
+    With `n_permutations`, also ``morans_i_p``: the share of random orders of a sample's observations with at least the
+    observed Moran's I, ``(k + 1) / (n_permutations + 1)``. Samples of a patient, and then patients, are combined by the
+    Cauchy rule, a flat map counting as 0.5, and a p-value of 1 as ``n_permutations / (n_permutations + 1)``;
+    ``morans_i_p_adjusted`` is adjusted over genes (Benjamini and Yekutieli).
 
     In a sample where a map is constant, Moran's I, join counts and reliability are NaN, and count as 0 over patients.
 
@@ -100,14 +125,16 @@ def gene_sparsity(
         are left out of its statistics.
     min_detect_frac, min_n_eff, flat_detect_frac, flat_moran, flat_fano, max_depth_r2
         Limits of the flags.
+    n_permutations
+        Random orders of every sample for the p-value of Moran's I, the same for all genes; none where it is left out.
     rng
-        Seed of the thinning.
+        Seed of the thinning and of the random orders.
     copy
         Return the statistics and write nothing.
 
     Returns
     -------
-    With ``copy=True``, the statistics (n_genes, 14). Otherwise None, and writes
+    With ``copy=True``, the statistics (n_genes, 16, or 18 with permutations). Otherwise None, and writes
 
     - ``var``: one column for each statistic and flag above,
     - ``uns["gene_sparsity"]``: the long table, one row per sample and gene,
@@ -122,7 +149,8 @@ def gene_sparsity(
 
     References
     ----------
-    Moran 1950, Biometrika 37:17; Neufeld et al. 2022, Biostatistics kxac047 (count thinning).
+    Moran 1950, Biometrika 37:17; Liu and Xie 2020, JASA 115:393 (Cauchy rule); Neufeld et al.
+    2022, Biostatistics kxac047 (count thinning).
 
     Examples
     --------
@@ -151,8 +179,10 @@ def gene_sparsity(
         flat_fano=flat_fano,
         max_depth_r2=max_depth_r2,
     )
+    if n_permutations is not None:
+        check_integer(n_permutations, name="n_permutations", least=1)
     if not copy:
-        check_free(adata, "var", COLUMNS, step=STEP)
+        check_free(adata, "var", COLUMNS if n_permutations is None else (*COLUMNS, *P_COLUMNS), step=STEP)
         check_free(adata, "uns", [STEP], step=STEP)
     used = resolve_rows(adata, rows, role="rows")
     training, samples, patients = read_training(
@@ -171,19 +201,22 @@ def gene_sparsity(
         graph=training.graph,
         rng=as_generator(rng),
         measured=training.measured,
+        n_permutations=n_permutations,
     )
-    table = _summary(found, training, limits, index=adata.var_names)
+    table = _summary(found, training, limits, index=adata.var_names, n_permutations=n_permutations)
     if copy:
         return table
-    for name in COLUMNS:
+    _drop_old_p(adata)
+    for name in table.columns:
         adata.var[name] = table[name].to_numpy()
     adata.uns[STEP] = _long_table(found, training, samples, patients, genes=adata.var_names)
     params = {
-        "wrote": [*COLUMNS, STEP],
+        "wrote": [*table.columns, STEP],
         "patient_key": patient_key,
         "sample_key": sample_key,
         "layer": layer or "X",
         "graph": graph or "6 nearest neighbours",
+        "n_permutations": 0 if n_permutations is None else int(n_permutations),
         "rng": seed_note(rng),
         "n_obs": len(used),
         "patients": sorted(map(str, patients.unique())),
@@ -194,14 +227,43 @@ def gene_sparsity(
     return None
 
 
+def _drop_old_p(adata: AnnData) -> None:
+    """Remove the p-values of an earlier run, which would stand beside statistics that they do not belong to."""
+    ours = adata.uns.get(_keys.ROOT, {}).get(STEP, {}).get("wrote", [])
+    for name in P_COLUMNS:
+        if name in adata.var.columns and name in ours:
+            del adata.var[name]
+
+
 def _summary(
-    found: dict[str, np.ndarray], training: "Training", limits: Thresholds, *, index: pd.Index
+    found: dict[str, np.ndarray],
+    training: "Training",
+    limits: Thresholds,
+    *,
+    index: pd.Index,
+    n_permutations: int | None,
 ) -> pd.DataFrame:
-    summary = summarize(found, training.patients[training.first_rows], measured=training.measured)
+    patients = training.patients[training.first_rows]
+    plain = {name: values for name, values in found.items() if name != MORAN_P}
+    summary = summarize(plain, patients, measured=training.measured)
     depth = totals(training.counts)
     logged = size_factor_log1p(training.counts, depth=depth, target=median_total(depth))
     flagged = flags(summary, limits)
-    return pd.DataFrame({**summary, "slide_r2": group_r2(logged, training.samples), **flagged}, index=index)
+    columns = {**summary, "slide_r2": group_r2(logged, training.samples), **flagged}
+    if n_permutations is not None:
+        # as far below 1 as the smallest is above 0: a 1 would otherwise outweigh all the evidence there can be
+        even = np.minimum(found[MORAN_P], n_permutations / (n_permutations + 1))
+        p = np.exp(over_patients_log_p(np.log(even), patients, measured=training.measured))
+        columns |= dict(zip(P_COLUMNS, (p, _adjusted(p)), strict=True))
+    return pd.DataFrame(columns, index=index)
+
+
+def _adjusted(p: np.ndarray) -> np.ndarray:
+    out = np.full(len(p), np.nan)
+    known = ~np.isnan(p)
+    if known.any():
+        out[known] = false_discovery_control(p[known], method="by")
+    return out
 
 
 def _long_table(

@@ -69,6 +69,11 @@ def select_genes(
         `min_reliability`.
     ``"panel_safe"``
         ``svg`` among genes that at least `min_panel_share` of the panels measure; needs `panel_key`.
+    ``"sparkx"``
+        Smallest p-value of the covariance test of SPARK-X (Zhu et al. 2021) on raw counts, see
+        :func:`stfmkit.metrics.sparkx_test`: per sample, then over the samples of a patient and over patients by the
+        Cauchy rule. It finds any dependence on the place, and grows with the number of observations. Library size is
+        not taken out. It needs coordinates, and no graph.
 
     Control features are never selected. Ties are broken by position.
 
@@ -143,6 +148,7 @@ def select_genes(
     limits = Thresholds() if limits is None else limits
     options = Options(limits=limits, min_reliability=min_reliability, min_panel_share=min_panel_share)
     _check_arguments(flavor, n_genes, panel_key, options)
+    _check_no_graph(flavor, graph)
     spatial = flavor not in NON_SPATIAL
     columns = [key_added, f"{key_added}_rank"]
     if not copy:
@@ -238,6 +244,15 @@ def _check_arguments(flavor: str, n_genes: int, panel_key: str | None, options: 
             "flavor='panel_safe' without panel_key.",
             allowed="a column of obs with the panel of every observation",
             remedy="pass panel_key=...",
+        )
+
+
+def _check_no_graph(flavor: str, graph: str | None) -> None:
+    if flavor == "sparkx" and graph is not None:
+        raise InputError(
+            f"flavor='sparkx' with graph={graph!r}.",
+            allowed="coordinates, as its kernels are functions of them",
+            remedy="leave graph out.",
         )
 
 

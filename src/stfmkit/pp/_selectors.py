@@ -9,6 +9,7 @@ from scipy.stats import rankdata
 
 from stfmkit._errors import InputError
 from stfmkit._kernels._autocorr import row_stochastic
+from stfmkit._kernels._combine_p import over_patients_log_p
 from stfmkit._kernels._dispersion import normalized_dispersion
 from stfmkit._kernels._gene_stats import (
     FLAGGED_BY,
@@ -21,6 +22,7 @@ from stfmkit._kernels._gene_stats import (
 )
 from stfmkit._kernels._neighbors import knn_within, mean_operator
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
+from stfmkit._kernels._sparkx import sparkx_log_p
 from stfmkit._random import RNGLike, as_generator
 from stfmkit._validate import check_choice, check_integer
 from stfmkit.pp._controls import control_names
@@ -277,6 +279,24 @@ def _panel_safe(training: Training, n_genes: int, options: Options, rng: np.rand
     return np.where(training.present.mean(axis=0) >= options.min_panel_share, score, -np.inf)
 
 
+def _sparkx(training: Training, n_genes: int, options: Options, rng: np.random.Generator) -> np.ndarray:  # noqa: ARG001
+    """Smallness of the p-value of SPARK-X, sample by sample; Cauchy rule over samples and then patients."""
+    if training.coords is None:
+        raise InputError(
+            "flavor='sparkx' without coordinates.",
+            allowed="coordinates, as its kernels are functions of them",
+            remedy="pass coords= and leave graph= out.",
+        )
+    order = np.unique(training.samples)
+    log_p = np.empty((len(order), training.counts.shape[1]))
+    for at, sample in enumerate(order):
+        rows = np.flatnonzero(training.samples == sample)
+        log_p[at] = sparkx_log_p(sparse.csr_array(training.counts[rows]), training.coords[rows])
+    score = -over_patients_log_p(log_p, training.patients[training.first_rows], measured=training.measured)
+    seen = np.bincount(training.counts.indices, minlength=training.counts.shape[1]) > 0
+    return np.where(seen & ~np.isnan(score), score, -np.inf)
+
+
 FLAVORS = {
     "hvg": _hvg,
     "svg": _svg,
@@ -284,6 +304,7 @@ FLAVORS = {
     "svg_within_depth": _svg_within_depth,
     "reliable_svg": _reliable_svg,
     "panel_safe": _panel_safe,
+    "sparkx": _sparkx,
 }
 """Selectors by name."""
 

@@ -49,9 +49,10 @@ def xisium(
     mask: "shapely.Polygon | shapely.MultiPolygon | Mapping[str, Any] | Literal['computed'] | None" = "computed",
     min_inside: float = 0.5,
     carry: Sequence[str] = (),
-    chunk_size: int = 1_000_000,
+    chunk_size: int = 1 << 20,
+    key_added: str | None = None,
     show_progress: bool = True,
-) -> AnnData:
+) -> Any:
     """Count molecules or cells in spots with the geometry of Visium: 55 µm circles, 100 µm apart.
 
     The same as :func:`stfmkit.pp.bin` with ``shape="hex"``, ``pitch=100`` and ``spot_diameter=55``; see there for the
@@ -80,11 +81,13 @@ def xisium(
     carry
         Columns to carry over by majority.
     chunk_size, show_progress
-        Molecules in memory at a time; whether to show a bar.
+        Molecules that a thread reads at a time; whether to show a bar.
+    key_added
+        Add the spots to a SpatialData as shapes and a table, and return ``None``.
 
     Returns
     -------
-    A new table of spots: ``X`` CSR int32 (n_spots, n_genes), ``obsm["spatial"]`` in µm.
+    A new table of spots: ``X`` CSR int32 (n_spots, n_genes), ``obsm["spatial"]`` in µm; ``None`` with `key_added`.
 
     Raises
     ------
@@ -130,5 +133,6 @@ def xisium(
         min_inside=min_inside,
         carry=carry,
         chunk_size=chunk_size,
+        key_added=key_added,
         show_progress=show_progress,
     )

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stfmkit._kernels._fold import Fold
+from stfmkit._kernels._ridge import inner_folds, ridge_probe
 from stfmkit._random import stream
 from stfmkit.bm._rows import to_table
 from stfmkit.bm._study import Study
@@ -15,7 +16,6 @@ from stfmkit.bm._tasks._domains import cluster, score_clusters
 from stfmkit.bm._tasks._expression import score_expression, spot_scores
 from stfmkit.bm._tasks._niche_probe import predict_labels
 from stfmkit.bm._tasks._niche_signatures import score_signatures
-from stfmkit.bm._tasks._probes import inner_folds, ridge_probe
 from stfmkit.bm._tasks._truth import FoldTruth
 from stfmkit.bm._units import Output
 

@@ -8,10 +8,11 @@ import pandas as pd
 
 from stfmkit import metrics
 from stfmkit._kernels._fold import Fold
+from stfmkit._kernels._ridge import inner_folds
 from stfmkit._random import stream
 from stfmkit.bm._rows import Row
 from stfmkit.bm._study import Study
-from stfmkit.bm._tasks._probes import inner_folds, knn_probe, linear_probe
+from stfmkit.bm._tasks._probes import knn_probe, linear_probe
 
 TASK = "niche_probe"
 PROBES = ("linear", "knn")

@@ -11,9 +11,9 @@ from stfmkit._data._checks import check_names, check_one_frame, check_positions
 from stfmkit._data._read import read_coords, read_counts, read_groups, read_labels, read_microns_per_unit
 from stfmkit._errors import InputError, MissingKeyError
 from stfmkit._validate import listed, nearest
-from stfmkit.pp._binning._bin_molecules import check_size
 from stfmkit.pp._binning._binned import Binned, Sample
 from stfmkit.pp._binning._chunks import UNLABELLED
+from stfmkit.pp._binning._plan import check_size
 from stfmkit.pp._binning._settings import BinSettings, spots_for
 from stfmkit.pp._binning._tissue_mask import sample_mask
 from stfmkit.pp._controls import control_categories, control_names
@@ -58,7 +58,7 @@ def bin_table(adata: AnnData, settings: BinSettings, *, layer: str | None, contr
         here = spots.locate(at[:, 0], at[:, 1])
         spot[rows] = np.where(here < 0, -1, here + base)
         base += spots.size
-    check_size(base, counts.shape[1], settings)
+    check_size(base, settings)
 
     inside = spot >= 0
     numbers, row = np.unique(spot[inside], return_inverse=True)

@@ -1,250 +1,187 @@
-"""Molecules to spots, in two passes over a stream of chunks."""
+"""Molecules to spots, in one pass over a stream of chunks where their box is known, and else in two."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
+from scipy import sparse
 
 from stfmkit._errors import InputError
-from stfmkit._kernels._accumulate import Tally
-from stfmkit._progress import progress
-from stfmkit.pp._binning._binned import Binned, Sample, counts_matrix
-from stfmkit.pp._binning._chunks import Chunk, Vocabularies, read_chunks
-from stfmkit.pp._binning._columns import MoleculeColumns, MoleculeKeys, find_columns, molecule_unit
-from stfmkit.pp._binning._molecules import MoleculeTable
+from stfmkit._kernels._counts import CountTable
+from stfmkit._kernels._molecules import FIRST
+from stfmkit.pp._binning._binned import Binned
+from stfmkit.pp._binning._chunks import read_chunks
+from stfmkit.pp._binning._cluster import active_client, run_on_cluster
+from stfmkit.pp._binning._counter import Counter, MovedError
+from stfmkit.pp._binning._extent import Survey, footer_boxes, refuse_problems, survey_part
 from stfmkit.pp._binning._one_frame import check_frames
-from stfmkit.pp._binning._settings import BinSettings, Box, spots_for
-from stfmkit.pp._binning._tissue_mask import sample_mask
-
-_NM = 1024.0
-_CELL_GRAIN = 65536.0
-
-
-@dataclass(eq=False)
-class _Extent:
-    """Box and centroid of positions, exact whatever the order."""
-
-    box: Box = (np.inf, np.inf, -np.inf, -np.inf)
-    n: int = 0
-    sums: list[int] = field(default_factory=lambda: [0, 0])  # whole numbers, so that chunks do not matter
-
-    def add(self, x: np.ndarray, y: np.ndarray) -> None:
-        a, b, c, d = self.box
-        self.box = (
-            float(min(a, x.min())),
-            float(min(b, y.min())),
-            float(max(c, x.max())),
-            float(max(d, y.max())),
-        )
-        self.n += len(x)
-        for axis, values in enumerate((x, y)):
-            self.sums[axis] += int(np.rint(values * _NM).astype(np.int64).sum())
-
-    @property
-    def centroid(self) -> tuple[float, float]:
-        return self.sums[0] / self.n / _NM, self.sums[1] / self.n / _NM
+from stfmkit.pp._binning._plan import Plan, make_plan
+from stfmkit.pp._binning._settings import BinSettings
+from stfmkit.pp._binning._source import Source
+from stfmkit.pp._binning._workers import Worker, run_parts
 
 
-class _Stream:
-    """All tables of molecules, read in chunks as often as needed."""
-
-    def __init__(self, tables: list[MoleculeTable], keys: MoleculeKeys, settings: BinSettings) -> None:
-        self.words = Vocabularies()
-        self._settings = settings
-        self._parts: list[tuple[MoleculeTable, MoleculeColumns, float]] = []
-        for table in tables:
-            here = keys
-            if table.element is not None and len(tables) > 1 and keys.sample not in table.names:
-                here = replace(keys, sample=None)  # the element is the sample
-            columns = find_columns(table.names, here, with_qv=settings.min_qv is not None)
-            value = table.microns if settings.microns_per_unit is None else settings.microns_per_unit
-            self._parts.append((table, columns, molecule_unit(columns, value, what=f"the positions of {table.label}")))
-        self.several = len(tables) > 1
-
-    @property
-    def columns(self) -> MoleculeColumns:
-        return self._parts[0][1]
-
-    def chunks(self, label: str) -> Iterator[Chunk]:
-        known = [t.n_rows for t, _, _ in self._parts]
-        size = self._settings.chunk_size
-        total = None if None in known else sum(-(-(n or 0) // size) for n in known)
-        stream = (
-            chunk
-            for table, columns, unit in self._parts
-            for chunk in read_chunks(table, columns, self.words, unit=unit, size=size)
-        )
-        yield from progress(stream, label=label, total=total, unit="chunk", show=self._settings.show_progress)
-
-    def survey(self) -> dict[int, _Extent]:
-        """Read once: names, extents by sample; refuse what cannot be binned."""
-        extents: dict[int, _Extent] = {}
-        frames: dict[str, dict[int, _Extent]] = {}
-        problems: dict[str, int] = {}
-        total = 0
-        for chunk in self.chunks("survey molecules"):
-            total += len(chunk.x)
-            for problem, count in chunk.problems.items():
-                problems[problem] = problems.get(problem, 0) + count
-            if any(problems.values()):
-                continue  # positions are not to be trusted; the rest is read for the counts
-            _extend(extents, chunk, chunk.sample)
-            if not self.several:
-                for name, codes in chunk.frames.items():
-                    _extend(frames.setdefault(name, {}), chunk, codes)
-        if not total:
-            raise InputError("no molecules.", allowed="at least one molecule", remedy="check the file and its filters.")
-        found = [f"{count} of {total} molecules {problem}" for problem, count in problems.items() if count]
-        if found:
-            raise InputError(
-                f"{'; '.join(found)}.",
-                allowed="finite positions in µm, and a name, quality and id where a column for it is used",
-                remedy="drop or repair these molecules first.",
-            )
-        for name, groups in frames.items():
-            check_frames(name, [e.box for code, e in groups.items() if code >= 0])
-        return extents
-
-
-def _extend(extents: dict[int, _Extent], chunk: Chunk, codes: np.ndarray) -> None:
-    for code in np.unique(codes).tolist():
-        rows = codes == code
-        extents.setdefault(code, _Extent()).add(chunk.x[rows], chunk.y[rows])
-
-
-class _Counter:
-    """The second pass: everything that is counted, by spot."""
-
-    def __init__(self, stream: _Stream, settings: BinSettings, extents: dict[int, _Extent]) -> None:
-        words = stream.words
-        self._settings = settings
-        self.samples: dict[int, Sample] = {}
-        base = 0
-        for code, name in sorted(enumerate(words.sample.names), key=lambda item: item[1]):
-            extent = extents[code]
-            spots = spots_for(settings, name, box=extent.box, centroid=extent.centroid)
-            self.samples[code] = Sample(name, spots, sample_mask(settings.mask, name, extent.box), base)
-            base += spots.size
-        self.n_genes = len(words.gene)
-        self.levels = {key: max(len(v), 1) for key, v in words.carry.items()}
-        check_size(base, max([self.n_genes, *self.levels.values()]), settings)
-        self._corner = {code: e.box[:2] for code, e in extents.items()}
-        self.counts, self.controls, self.unassigned = Tally(), Tally(), Tally()
-        self.shares = {key: Tally() for key in words.carry}
-        self.cells = Tally(3)
-        self._control, self._gene = (np.zeros(self.n_genes, dtype=bool) for _ in range(2))
-        self.tally = dict.fromkeys(("read", "low_qv", "control", "outside_spots"), 0)
-
-    def add(self, chunk: Chunk) -> None:
-        """Count one chunk."""
-        good = np.ones(len(chunk.x), bool)
-        if chunk.qv is not None and self._settings.min_qv is not None:
-            good = chunk.qv >= self._settings.min_qv
-        wanted = good & ~chunk.control if self._settings.drop_controls else good
-        spot = np.full(len(chunk.x), -1, dtype=np.int64)
-        for code in np.unique(chunk.sample).tolist():
-            rows = np.flatnonzero((chunk.sample == code) & good)
-            sample = self.samples[code]
-            here = sample.spots.locate(chunk.x[rows], chunk.y[rows])
-            spot[rows] = np.where(here < 0, -1, here + sample.base)
-            kept = rows[wanted[rows]]
-            sample.mask.add(chunk.x[kept], chunk.y[kept])
-        counted = wanted & (spot >= 0)
-        self.tally["read"] += len(spot)
-        self.tally["low_qv"] += int((~good).sum())
-        self.tally["control"] += int((good & ~wanted).sum())
-        self.tally["outside_spots"] += int((wanted & (spot < 0)).sum())
-        self._control[np.unique(chunk.gene[chunk.control])] = True
-        self._gene[np.unique(chunk.gene[~chunk.control])] = True
-        self.counts.add(spot[counted] * self.n_genes + chunk.gene[counted])
-        self.controls.add(spot[good & chunk.control & (spot >= 0)])
-        for key, codes in chunk.carry.items():
-            named = counted & (codes >= 0)
-            self.shares[key].add(spot[named] * self.levels[key] + codes[named])
-        if chunk.cell is not None:
-            self.unassigned.add(spot[counted & (chunk.cell < 0)])
-            self._add_cells(chunk, chunk.cell, wanted & (chunk.cell >= 0))
-
-    def _add_cells(self, chunk: Chunk, cell: np.ndarray, rows: np.ndarray) -> None:
-        corner = np.array([self._corner[c] for c in sorted(self._corner)])[chunk.sample[rows]]
-        steps = [
-            np.rint((values[rows] - corner[:, axis]) * _CELL_GRAIN).astype(np.int64)
-            for axis, values in enumerate((chunk.x, chunk.y))
-        ]
-        self.cells.add(cell[rows], np.ones(len(corner), np.int64), *steps)
-
-    @property
-    def is_control(self) -> np.ndarray:
-        """Which names (n_genes,) are those of controls only."""
-        return self._control & ~self._gene
-
-    def cells_by_spot(self) -> np.ndarray:
-        """Return for every cell whose centroid a spot holds the number of that spot."""
-        keys, sums = self.cells.result()
-        found = [np.empty(0, np.int64)]
-        for code, sample in self.samples.items():
-            rows = (keys >> 48) == code
-            at = sums[rows, 1:] / sums[rows, :1] / _CELL_GRAIN + np.array(self._corner[code])
-            if len(at):
-                here = sample.spots.locate(at[:, 0], at[:, 1])
-                found.append(here[here >= 0] + sample.base)
-        return np.concatenate(found)
-
-
-def check_size(n_spots: int, n_names: int, settings: BinSettings) -> None:
-    """Refuse a lattice whose spots cannot be numbered."""
-    if n_spots * max(n_names, 1) >= 2**62:
-        raise InputError(
-            f"a lattice of {n_spots:.3g} places with pitch={settings.pitch:g} µm.",
-            allowed="fewer than 4e18 places × genes",
-            remedy="check pitch and microns_per_unit, and positions far away from the rest.",
-        )
-
-
-def bin_tables(tables: list[MoleculeTable], keys: MoleculeKeys, settings: BinSettings) -> Binned:
-    """Count the molecules of `tables` in spots.
+def bin_sources(sources: list[Source], ladder: list[BinSettings]) -> list[Binned]:
+    """Count the molecules of all sources in the spots of every resolution.
 
     Raises
     ------
     InputError
         Positions, names or qualities are missing, or nothing is there.
     """
-    stream = _Stream(tables, keys, settings)
-    counter = _Counter(stream, settings, stream.survey())
-    for chunk in stream.chunks("count molecules"):
-        counter.add(chunk)
-    words = stream.words
-    numbers, counts = counts_matrix(counter.counts, words.gene.ranks())
-    seen = np.ones(len(words.gene), bool) if not settings.drop_controls else ~counter.is_control
-    by_rank = np.argsort(words.gene.ranks())
-    cells = stream.columns.cell
+    counter = _one_pass(sources, ladder) or _two_passes(sources, ladder)
+    for name, groups in counter.frames.items():
+        check_frames(name, [extent.box for extent in groups.values()])
+    return [_binned(counter, i, sources) for i in range(len(ladder))]
+
+
+def _one_pass(sources: list[Source], ladder: list[BinSettings]) -> Counter | None:
+    """Trust the footers of parquet files for the box, and notice where they are wrong."""
+    extents = footer_boxes((s.table, s.columns, s.unit) for s in sources)
+    if extents is None or ladder[0].origin == "centroid":
+        return None
+    try:
+        counter = _count(sources, make_plan(ladder, extents, with_frames=len(sources) == 1))
+    except MovedError:
+        return None
+    return counter if all(counter.extents[name].box == extent.box for name, extent in extents.items()) else None
+
+
+def _two_passes(sources: list[Source], ladder: list[BinSettings]) -> Counter:
+    found = Survey()
+    for part in _run(sources, _Surveyor, ladder[0], label="survey molecules"):
+        found.absorb(part)
+    refuse_problems(found.problems, found.n)
+    try:
+        return _count(sources, make_plan(ladder, found.extents, with_frames=len(sources) == 1))
+    except MovedError as error:
+        raise InputError(
+            "molecules that changed while they were read.",
+            allowed="the same molecules each time they are read",
+            remedy="wait until the file is complete, or persist the dask collection first.",
+        ) from error
+
+
+def _count(sources: list[Source], plan: Plan) -> Counter:
+    first, *others = _run(sources, partial(_CountWorker, plan), plan.settings, label="count molecules")
+    for other in others:
+        first.absorb(other)
+    counter = first.unpacked(plan)
+    refuse_problems(counter.problems, counter.read)
+    return counter
+
+
+class _Surveyor:
+    """Finds the extents of the parts that one thread reads."""
+
+    def __init__(self, settings: BinSettings) -> None:
+        self._settings = settings
+        self.result = Survey()
+
+    def read(self, source: Source, part: int) -> Iterator[None]:
+        size = self._settings.chunk_size
+        for found in survey_part(source.table, source.columns, source.unit, part=part, size=size):
+            self.result.absorb(found)
+            yield
+
+
+class _CountWorker:
+    """Counts the parts that one thread reads."""
+
+    def __init__(self, plan: Plan, settings: BinSettings) -> None:
+        self._settings = settings
+        self.result = Counter(plan)
+
+    def read(self, source: Source, part: int) -> Iterator[None]:
+        words, size = self.result.words, self._settings.chunk_size
+        for chunk in read_chunks(source.table, source.columns, words, unit=source.unit, size=size, part=part):
+            self.result.add(chunk)
+            yield
+
+
+def _run(sources: list[Source], make: Callable[[BinSettings], Worker], settings: BinSettings, *, label: str) -> list:
+    """Read all parts with several workers, here or on a cluster, and return what each of them found."""
+    client = active_client()
+    if client is not None and all(source.table.frame is not None for source in sources):
+        return run_on_cluster(sources, make, settings, client=client)
+    return run_parts(sources, make, settings, label=label)
+
+
+def _binned(counter: Counter, i: int, sources: list[Source]) -> Binned:
+    """Put the counts of one resolution in the order of names and spots."""
+    plan = counter.plan
+    if plan is None:
+        raise MovedError
+    settings, words = plan.ladder[i], counter.words
+    names = words.gene.names
+    seen = counter.seen[FIRST : FIRST + 2 * len(names)].reshape(-1, 2)
+    kept = np.flatnonzero(seen[:, 0]) if settings.drop_controls else np.arange(len(names))
+    kept = np.array(sorted(kept.tolist(), key=names.__getitem__), dtype=np.int64)
+    numbers, counts, n_control, unassigned = _gene_counts(counter.tables[i], kept, len(names), settings)
+    shares = {}
+    for key, table in counter.shares[i].items():
+        carried = words.carry[key]
+        rows, matrix, _ = table.matrix(carried.ranks(), len(carried))
+        shares[key] = (sorted(carried.names), _with_rows(matrix, rows, numbers))
+    cells = sources[0].columns.cell
+    samples = plan.samples[i]
     return Binned(
-        samples=list(counter.samples.values()),
+        samples=list(samples.values()),
         numbers=numbers,
-        counts=counts[:, np.flatnonzero(seen[by_rank])],
-        genes=[words.gene.names[i] for i in by_rank if seen[i]],
-        is_control=None if settings.drop_controls else counter.is_control[by_rank],
-        n_control=_at(counter.controls, numbers),
-        n_cells=None if cells is None else _occurrences(counter.cells_by_spot(), numbers),
-        unassigned=None if cells is None else _at(counter.unassigned, numbers),
-        shares={
-            key: (sorted(words.carry[key].names), counts_matrix(tally, words.carry[key].ranks(), numbers)[1])
-            for key, tally in counter.shares.items()
+        counts=counts,
+        genes=[names[g] for g in kept],
+        is_control=None if settings.drop_controls else (seen[:, 1] & ~seen[:, 0])[kept],
+        n_control=n_control,
+        n_cells=None if cells is None else _cells_by_spot(counter, plan, i, numbers),
+        unassigned=None if cells is None else unassigned,
+        shares=shares,
+        molecules={
+            "read": counter.read,
+            "low_qv": counter.low_qv,
+            "control": counter.control,
+            "outside_spots": int(counter.outside[i]),
         },
-        molecules=counter.tally,
-        qv="not used" if settings.min_qv is None else (stream.columns.qv or "absent"),
+        qv="not used" if settings.min_qv is None else (sources[0].columns.qv or "absent"),
     )
 
 
-def _at(tally: Tally, numbers: np.ndarray) -> np.ndarray:
-    keys, sums = tally.result()
-    out = np.zeros(len(numbers), dtype=np.int64)
-    _, here, there = np.intersect1d(numbers, keys, assume_unique=True, return_indices=True)
-    out[here] = sums[there]
-    return out
+def _gene_counts(
+    table: CountTable, kept: np.ndarray, n_names: int, settings: BinSettings
+) -> tuple[np.ndarray, sparse.csr_array, np.ndarray, np.ndarray]:
+    """Return the spots (n,), the counts of the names `kept` (n, k), those of controls, and molecules without cell."""
+    k = len(kept)
+    columns = np.full(FIRST + 2 * n_names, -1, dtype=np.int64)
+    columns[FIRST + 2 * kept] = np.arange(k)
+    if settings.drop_controls:
+        columns[FIRST + 1 :: 2] = k
+        columns[0] = k + 1
+        numbers, counts, sums = table.matrix(columns, k)
+        return numbers, counts, sums[:, 0], sums[:, 1]
+    columns[FIRST + 2 * kept + 1] = np.arange(k, 2 * k)
+    columns[0] = 2 * k
+    numbers, both, sums = table.matrix(columns, 2 * k)
+    controls = both[:, k:]
+    return numbers, sparse.csr_array(both[:, :k] + controls), np.asarray(controls.sum(axis=1)), sums[:, 0]
 
 
-def _occurrences(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    tally = Tally()
-    tally.add(values)
-    return _at(tally, numbers)
+def _with_rows(matrix: sparse.csr_array, rows: np.ndarray, numbers: np.ndarray) -> sparse.csr_array:
+    """Return a matrix with a row for each of `numbers`, of which `rows` are some."""
+    length = np.zeros(len(numbers) + 1, dtype=np.int64)
+    length[np.searchsorted(numbers, rows) + 1] = np.diff(matrix.indptr)
+    return sparse.csr_array((matrix.data, matrix.indices, np.cumsum(length)), shape=(len(numbers), matrix.shape[1]))
+
+
+def _cells_by_spot(counter: Counter, plan: Plan, i: int, numbers: np.ndarray) -> np.ndarray:
+    """Return how many cells have their centroid in each spot (n,)."""
+    n_cells = np.zeros(len(numbers), dtype=np.int64)
+    for name, sample in plan.samples[i].items():
+        if name in counter.cells:
+            at = counter.cells[name].positions(plan.boxes[name][:2])
+            here = sample.spots.number(at[:, 0].copy(), at[:, 1].copy(), unit=1.0, base=sample.base)
+            spot, n = np.unique(here[here >= 0], return_counts=True)
+            place = np.searchsorted(numbers, spot)
+            known = (
+                (place < len(numbers)) & (numbers[np.minimum(place, len(numbers) - 1)] == spot) if len(numbers) else []
+            )
+            n_cells[place[known]] = n[known]
+    return n_cells

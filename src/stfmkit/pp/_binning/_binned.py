@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from stfmkit._kernels._accumulate import Tally
 from stfmkit.pp._binning._spots import Spots
 from stfmkit.pp._binning._tissue_mask import Mask
 
@@ -61,22 +60,3 @@ class Binned:
     shares: dict[str, tuple[list[str], sparse.csr_array]]
     molecules: dict[str, int]
     qv: str
-
-
-def counts_matrix(
-    tally: Tally, ranks: np.ndarray, numbers: np.ndarray | None = None
-) -> tuple[np.ndarray, sparse.csr_array]:
-    """Return the spots (n,) of a tally by ``spot * names + name``, and its counts (n, names) in the order of `ranks`.
-
-    With `numbers` given, the rows are these spots.
-    """
-    keys, sums = tally.result()
-    width = max(len(ranks), 1)
-    spot, name = keys // width, keys % width
-    if numbers is None:
-        numbers = np.unique(spot)
-    row = np.searchsorted(numbers, spot)
-    column = ranks[name] if len(ranks) else name
-    matrix = sparse.coo_array((sums, (row, column)), shape=(len(numbers), len(ranks))).tocsr()
-    matrix.sort_indices()
-    return numbers, matrix

@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from spatialdata import SpatialData
 
 
+Reader: TypeAlias = Callable[[list[str], int], Iterator[pa.RecordBatch]]
+
+_PART = 1 << 20
+
+
 @dataclass(frozen=True, eq=False)
 class MoleculeTable:
     """One table of molecules that can be read again and again in parts.
@@ -31,8 +37,8 @@ class MoleculeTable:
         What it is, for errors.
     names
         Its columns.
-    open
-        Reads the columns named, as record batches of at most so many rows.
+    parts
+        Each reads the columns named of one part, as record batches of at most so many rows.
     n_rows
         Number of rows, if known without reading.
     affine
@@ -41,15 +47,26 @@ class MoleculeTable:
         Name of the points element that it comes from, or ``None``.
     microns
         The length of one unit after `affine` in µm, where the container says so.
+    heads
+        Footers of the parquet files.
+    frame
+        The dask DataFrame, if it is one.
     """
 
     label: str
     names: tuple[str, ...]
-    open: Callable[[list[str], int], Iterator[pa.RecordBatch]]
+    parts: Sequence["Reader"]
     n_rows: int | None
     affine: np.ndarray | None = None
     element: str | None = None
     microns: float | None = None
+    heads: Sequence[pq.FileMetaData] = ()
+    frame: Any = None
+
+    def open(self, columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
+        """Read the columns named of all parts, as record batches of at most so many rows."""
+        for part in self.parts:
+            yield from part(columns, size)
 
 
 def open_molecules(
@@ -124,30 +141,33 @@ def _check_unique(names: Sequence[object]) -> tuple[str, ...]:
 
 def _pandas(data: pd.DataFrame) -> MoleculeTable:
     names = _check_unique(list(data.columns))
+    parts = [partial(_batches, data.iloc[start : start + _PART]) for start in range(0, len(data), _PART)]
+    return MoleculeTable("a DataFrame", names, parts, len(data))
 
-    def read(columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
-        return _batches(data, columns, size)
 
-    return MoleculeTable("a DataFrame", names, read, len(data))
+def frame_table(data: pd.DataFrame, *, like: MoleculeTable) -> MoleculeTable:
+    """Return one partition of a dask DataFrame as a table of its own."""
+    return replace(like, parts=_pandas(data).parts, n_rows=len(data), frame=None)
 
 
 def _arrow(data: pa.Table) -> MoleculeTable:
     names = _check_unique(data.column_names)
 
-    def read(columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
-        return iter(data.select(columns).to_batches(max_chunksize=size))
+    def read(start: int, columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
+        return iter(data.slice(start, _PART).select(columns).to_batches(max_chunksize=size))
 
-    return MoleculeTable("a pyarrow Table", names, read, data.num_rows)
+    parts = [partial(read, start) for start in range(0, data.num_rows, _PART)]
+    return MoleculeTable("a pyarrow Table", names, parts, data.num_rows)
 
 
 def _dask(data: Any, *, label: str, **more: Any) -> MoleculeTable:
     names = _check_unique(list(data.columns))
 
-    def read(columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
-        for number in range(data.npartitions):
-            yield from _batches(data[columns].partitions[number].compute(), columns, size)
+    def read(number: int, columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
+        yield from _batches(data[columns].partitions[number].compute(scheduler="synchronous"), columns, size)
 
-    return MoleculeTable(label, names, read, None, **more)
+    parts = [partial(read, number) for number in range(data.npartitions)]
+    return MoleculeTable(label, names, parts, None, frame=data, **more)
 
 
 def _parquet(path: Path) -> MoleculeTable:
@@ -160,25 +180,34 @@ def _parquet(path: Path) -> MoleculeTable:
             allowed="a parquet file, or a folder of them",
             remedy="pass the file; read other formats with sk.io.read(path).",
         )
-    rows, names = 0, None
+    heads: list[pq.FileMetaData] = []
+    parts: list[Reader] = []
+    names: tuple[str, ...] | None = None
     for file in files:
         try:
-            with pq.ParquetFile(file) as head:
-                rows += head.metadata.num_rows
-                here = _check_unique(head.schema_arrow.names)
+            with pq.ParquetFile(file) as table:
+                schema, head = table.schema_arrow, table.metadata
         except (pa.ArrowInvalid, OSError) as error:
             raise _unreadable(file, error) from error
+        here = _check_unique(schema.names)
         names = here if names is None else tuple(n for n in names if n in here)
+        text = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_binary(f.type)]
+        heads.append(head)
+        parts += [partial(_row_group, (file, head, number), text) for number in range(head.num_row_groups)]
+    return MoleculeTable(str(path), names or (), parts, sum(head.num_rows for head in heads), heads=heads)
 
-    def read(columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
-        for file in files:
-            try:
-                with pq.ParquetFile(file, page_checksum_verification=True) as table:
-                    yield from table.iter_batches(size, columns=columns)
-            except (pa.ArrowInvalid, OSError) as error:
-                raise _unreadable(file, error) from error
 
-    return MoleculeTable(str(path), names or (), read, rows)
+def _row_group(
+    place: tuple[Path, pq.FileMetaData, int], text: list[str], columns: list[str], size: int
+) -> Iterator[pa.RecordBatch]:
+    """Read one row group; text comes as codes and words, as the file stores it."""
+    file, head, number = place
+    codes = [name for name in text if name in columns]
+    try:
+        with pq.ParquetFile(file, metadata=head, read_dictionary=codes, page_checksum_verification=True) as table:
+            yield from table.iter_batches(size, row_groups=[number], columns=columns, use_threads=False)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _unreadable(file, error) from error
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

@@ -1,5 +1,6 @@
 """What one call of ``bin`` asks for, checked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Literal
@@ -136,6 +137,34 @@ class BinSettings:
                 remedy="pass these, or leave hest_compat out.",
             )
         return replace(self, min_qv=None, drop_controls=False, mask=None, min_inside=0.0)
+
+
+def make_ladder(settings: BinSettings, pitch: float | None, resolutions: Sequence[float]) -> list[BinSettings]:
+    """Return the checked settings of every resolution, or of the one `pitch`.
+
+    Raises
+    ------
+    InputError
+        Both or none are given, a pitch is given twice, or spots are circles, whose size a pitch does not give.
+    """
+    pitches = list(resolutions)
+    if (pitch is None) == (not pitches):
+        raise InputError(
+            f"pitch={pitch!r} and resolutions={pitches!r}.",
+            allowed="one of them",
+            remedy="pass pitch= for one table, or resolutions= for a table of each pitch.",
+        )
+    if not pitches:
+        return [settings.checked()]
+    if settings.shape == "hex":
+        raise InputError(
+            'resolutions with shape="hex".',
+            allowed='shape="square" or "hex_gapless", whose size is given by the pitch',
+            remedy="choose one of these, or call once for each pitch and spot_diameter.",
+        )
+    if len(set(pitches)) < len(pitches):
+        raise InputError(f"resolutions={pitches!r}.", allowed="different pitches", remedy="leave out the repeated one.")
+    return [replace(settings, pitch=step).checked() for step in pitches]
 
 
 def spots_for(settings: BinSettings, sample: str, *, box: Box, centroid: tuple[float, float]) -> Spots:

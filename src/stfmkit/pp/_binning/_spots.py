@@ -27,6 +27,10 @@ class Spots(Protocol):
         """Return the number of the spot that holds each position (n,), -1 where none does."""
         ...
 
+    def number(self, x: np.ndarray, y: np.ndarray, *, unit: float, base: int) -> np.ndarray:
+        """Return `base` plus the number of the spot that holds each position (n,) times `unit`, -1 where none does."""
+        ...
+
     def centers(self, numbers: np.ndarray) -> np.ndarray:
         """Return the centres (n, 2)."""
         ...
@@ -55,9 +59,12 @@ class LatticeSpots:
 
     def locate(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return the number of the spot that holds each position (n,), -1 where none does."""
+        return self.number(x, y, unit=1.0, base=0)
+
+    def number(self, x: np.ndarray, y: np.ndarray, *, unit: float, base: int) -> np.ndarray:
+        """Return `base` plus the number of the spot that holds each position (n,) times `unit`, -1 where none does."""
         row0, col0, _, cols = self.lattice.reach(self.box)
-        row, col, inside = self.lattice.assign(x, y)
-        return np.where(inside, (row - row0) * cols + (col - col0), -1)
+        return self.lattice.number(x, y, first=(base, row0, col0, cols), unit=unit)
 
     def centers(self, numbers: np.ndarray) -> np.ndarray:
         """Return the centres (n, 2)."""
@@ -124,6 +131,11 @@ class PlacedSpots:
         spot = self._tree.query(np.column_stack([x, y]))[1].astype(np.int64)
         dx, dy = x - self._places[spot, 0], y - self._places[spot, 1]
         return np.where(dx * dx + dy * dy <= (self.lattice.diameter / 2) ** 2, spot, -1)
+
+    def number(self, x: np.ndarray, y: np.ndarray, *, unit: float, base: int) -> np.ndarray:
+        """Return `base` plus the number of the spot that holds each position (n,) times `unit`, -1 where none does."""
+        spot = self.locate(x.astype(np.float64) * unit, y.astype(np.float64) * unit)
+        return np.where(spot < 0, -1, spot + base)
 
     def centers(self, numbers: np.ndarray) -> np.ndarray:
         """Return the centres (n, 2)."""

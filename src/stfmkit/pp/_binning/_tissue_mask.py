@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from stfmkit._errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._kernels._lattice import Lattice
-from stfmkit._kernels._raster import close, mark, share_inside
+from stfmkit._kernels._raster import close, mark, mark_wanted, share_inside
 from stfmkit._validate import listed
 
 PIXEL = 5.0
@@ -32,6 +32,10 @@ class Mask(Protocol):
         """Learn from molecules at these positions."""
         ...
 
+    def add_molecules(self, x: np.ndarray, y: np.ndarray, unit: float, columns: np.ndarray, *, drop: bool) -> None:
+        """Learn from the molecules at these positions times `unit` whose column counts."""
+        ...
+
     def share(self, centers: np.ndarray, lattice: Lattice) -> np.ndarray:
         """Return the share (n,) of spots of this lattice, at these centres, that is tissue."""
         ...
@@ -41,6 +45,9 @@ class NoMask:
     """Everything is tissue."""
 
     def add(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Learn nothing."""
+
+    def add_molecules(self, x: np.ndarray, y: np.ndarray, unit: float, columns: np.ndarray, *, drop: bool) -> None:
         """Learn nothing."""
 
     def share(self, centers: np.ndarray, lattice: Lattice) -> np.ndarray:  # noqa: ARG002
@@ -76,6 +83,18 @@ class ComputedMask:
         """Learn from molecules at these positions."""
         mark(self._marked, x, y, self._frame)
 
+    def add_molecules(self, x: np.ndarray, y: np.ndarray, unit: float, columns: np.ndarray, *, drop: bool) -> None:
+        """Learn from the molecules at these positions times `unit` whose column counts."""
+        mark_wanted(self._marked, x, y, (unit, *self._frame), columns, drop)
+
+    def packed(self) -> np.ndarray:
+        """Return what was learnt, in bits that are small to send."""
+        return np.packbits(self._marked)
+
+    def add_packed(self, bits: np.ndarray) -> None:
+        """Learn what another mask of the same box has learnt."""
+        self._marked |= np.unpackbits(bits, count=self._marked.size).reshape(self._marked.shape).astype(bool)
+
     def share(self, centers: np.ndarray, lattice: Lattice) -> np.ndarray:
         """Return the share (n,) of spots of this lattice, at these centres, that is tissue."""
         if self._mask is None:
@@ -91,6 +110,9 @@ class PolygonMask:
         shapely.prepare(polygon)
 
     def add(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Learn nothing."""
+
+    def add_molecules(self, x: np.ndarray, y: np.ndarray, unit: float, columns: np.ndarray, *, drop: bool) -> None:
         """Learn nothing."""
 
     def share(self, centers: np.ndarray, lattice: Lattice) -> np.ndarray:

@@ -1,0 +1,76 @@
+"""Ridge regression on scaled principal components, its penalty chosen inside training groups."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+Folds: TypeAlias = list[tuple[np.ndarray, np.ndarray]]
+"""(fit, check) row numbers."""
+
+
+def inner_folds(groups: np.ndarray, n_folds: int, rng: np.random.Generator) -> Folds:
+    """Return (fit, check) row numbers of inner folds that keep groups whole; none where there is one group."""
+    names, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    n = min(n_folds, len(names))
+    if n < 2:
+        return []
+    shuffled = rng.permutation(len(names))
+    load, fold_of = np.zeros(n), np.empty(len(names), dtype=np.int64)
+    for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+        fold_of[group] = np.argmin(load)
+        load[fold_of[group]] += sizes[group]
+    row = fold_of[codes.ravel()]
+    return [(np.flatnonzero(row != k), np.flatnonzero(row == k)) for k in range(n)]
+
+
+class Scaler:
+    """Centre and scale columns by training rows; constant columns become 0."""
+
+    def __init__(self, train: np.ndarray) -> None:
+        self.mean = train.mean(axis=0)
+        spread = train.std(axis=0)
+        flat = spread <= 1e-12 * np.maximum(np.abs(self.mean), 1.0)
+        self.scale = np.where(flat, 0.0, 1.0 / np.where(flat, 1.0, spread))
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Return scaled values."""
+        return (values - self.mean) * self.scale
+
+
+def ridge_probe(
+    train: np.ndarray,
+    target: np.ndarray,
+    test: np.ndarray,
+    *,
+    grid: Sequence[float],
+    folds: Folds,
+    max_components: int,
+) -> tuple[np.ndarray, float]:
+    """Predict columns by ridge with an intercept; one alpha for all columns, chosen by inner groups.
+
+    The inner score is the squared error relative to the variance of each column in training, averaged over columns.
+    """
+    alphas = np.asarray(grid, dtype=np.float64)
+    spread = target.var(axis=0)
+    spread[spread == 0] = 1.0
+    loss = np.zeros(len(alphas))
+    for fit, check in folds:
+        guess = _ridge_path(train[fit], target[fit], train[check], alphas=alphas, max_components=max_components)
+        loss += [(((g - target[check]) ** 2).mean(axis=0) / spread).mean() for g in guess]
+    best = alphas[np.flatnonzero(loss == loss.min())[-1]] if folds else alphas[len(alphas) // 2]
+    return _ridge_path(train, target, test, alphas=np.array([best]), max_components=max_components)[0], float(best)
+
+
+def _ridge_path(
+    train: np.ndarray, target: np.ndarray, test: np.ndarray, *, alphas: np.ndarray, max_components: int
+) -> list[np.ndarray]:
+    """Return predictions for every alpha from one singular value decomposition of the scaled columns."""
+    scaler = Scaler(train)
+    u, s, vt = np.linalg.svd(scaler(train), full_matrices=False)
+    keep = min(max_components, int((s > s[0] * 1e-10).sum())) if s.size and s[0] > 0 else 0
+    center = target.mean(axis=0)
+    projected = u[:, :keep].T @ (target - center)
+    scores = scaler(test) @ vt[:keep].T
+    s = s[:keep]
+    return [center + (scores * (s / (s**2 + a))) @ projected for a in alphas]

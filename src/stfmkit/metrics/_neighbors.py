@@ -1,0 +1,105 @@
+"""Nearest neighbours in an embedding, found once for all metrics that ask for them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from stfmkit._errors import InputError
+from stfmkit._optional import require
+from stfmkit._validate import check_choice, check_integer
+from stfmkit.metrics._checks import table
+
+METHODS = ("exact", "approximate")
+
+
+class Neighbors(NamedTuple):
+    """The nearest others of every observation, nearest first: row numbers (n_obs, k) and distances (n_obs, k)."""
+
+    indices: np.ndarray
+    distances: np.ndarray
+
+    def subset(self, k: int) -> "Neighbors":
+        """Return the `k` nearest."""
+        return Neighbors(self.indices[:, :k], self.distances[:, :k])
+
+
+def embedding_neighbors(embedding: ArrayLike, k: int, *, method: str = "exact", seed: int = 0) -> Neighbors:
+    """Return the `k` nearest other observations of every observation in an embedding.
+
+    Euclidean distances on the embedding as it is. Find them once at the largest k and hand them to
+    `robustness_index`, `neighborhood_purity` and the ``scib_*`` metrics, which take the nearest of them.
+
+    Parameters
+    ----------
+    embedding
+        Embedding (n_obs, d).
+    k
+        Number of neighbours, without the observation itself.
+    method
+        "exact", or "approximate" by nearest neighbour descent (pynndescent) for a million observations, where exact
+        search takes hours.
+    seed
+        Seed of the approximate search.
+
+    Returns
+    -------
+    ``indices`` (n_obs, k), int64, and ``distances`` (n_obs, k), float64, nearest first.
+
+    Raises
+    ------
+    InputError
+        If there are not more than `k` observations, values are not finite, or `method` is unknown.
+
+    Examples
+    --------
+    >>> embedding_neighbors([[0.0], [1.0], [3.0]], 1).indices.ravel().tolist()
+    [1, 0, 1]
+    """
+    check_integer(k, name="k", least=1)
+    check_choice(method, METHODS, name="method")
+    features = table(embedding, name="embedding").astype(np.float64)
+    _enough(len(features), k)
+    if method == "approximate":
+        return _approximate(features, int(k), seed)
+    from sklearn.neighbors import NearestNeighbors
+
+    distances, indices = NearestNeighbors(n_neighbors=int(k)).fit(features).kneighbors()
+    return Neighbors(indices.astype(np.int64), distances)
+
+
+def nearest(features: np.ndarray, k: int, neighbors: Neighbors | None) -> Neighbors:
+    """Return the `k` nearest, from those that are known already or anew."""
+    check_integer(k, name="k", least=1)
+    _enough(len(features), k)
+    if neighbors is None:
+        return embedding_neighbors(features, k)
+    indices = np.asarray(neighbors[0])
+    if indices.ndim != 2 or len(indices) != len(features) or indices.shape[1] < k:
+        raise InputError(
+            f"neighbors of shape {indices.shape}, {len(features)} observations and k={k}.",
+            allowed="at least k neighbours for every observation",
+            remedy="pass the result of sk.metrics.embedding_neighbors(embedding, k) of the same observations.",
+        )
+    return Neighbors(indices[:, :k], np.asarray(neighbors[1])[:, :k])
+
+
+def _enough(n: int, k: int) -> None:
+    if n <= k:
+        raise InputError(
+            f"{n} observations and k={k}.",
+            allowed="more observations than neighbours",
+            remedy="pass a smaller k, or more observations.",
+        )
+
+
+def _approximate(features: np.ndarray, k: int, seed: int) -> Neighbors:
+    """Nearest neighbour descent returns an observation itself as a rule, not always: it is taken out where it is."""
+    descent = require("pynndescent", extra="scib").NNDescent
+    index = descent(features.astype(np.float32), n_neighbors=k + 1, random_state=int(seed), low_memory=True, n_jobs=1)
+    indices, distances = (np.array(part) for part in index.neighbor_graph)
+    itself = indices == np.arange(len(features))[:, None]
+    itself[~itself.any(axis=1), -1] = True  # not found: the farthest goes
+    kept = ~itself
+    shape = (len(features), k)
+    return Neighbors(indices[kept].reshape(shape).astype(np.int64), distances[kept].reshape(shape).astype(np.float64))

@@ -1,0 +1,165 @@
+"""Statistics of every niche, patient and gene, before they are averaged over patients."""
+
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+from scipy import sparse, stats
+
+from stfmkit.metrics._auroc import auroc_by_group
+
+MIN_PATIENTS = 3
+"""Fewest patients for a test."""
+
+_TINY = 1e-9  # scanpy's guard against division by zero in fold changes
+
+
+class Means(NamedTuple):
+    """Mean expression and share of observations with the gene, (n_niches, n_patients, n_genes) inside and outside."""
+
+    mean_in: np.ndarray
+    mean_out: np.ndarray
+    pct_in: np.ndarray
+    pct_out: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray | sparse.csr_array, niche: np.ndarray, patient: np.ndarray) -> Self:
+        """Sum over niches and patients by one sparse product; nothing of the size of the data is made dense."""
+        niche_code, niches = pd.factorize(niche, sort=True)
+        patient_code, patients = pd.factorize(patient, sort=True)
+        n, shape = len(niche), (len(niches), len(patients))
+        cell = niche_code * shape[1] + patient_code
+        member = sparse.csr_array((np.ones(n), (cell, np.arange(n))), shape=(shape[0] * shape[1], n))
+        size = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(*shape, 1)
+        rest = size.sum(axis=0) - size
+        out = []
+        for part in (np.expm1(values), (values > 0).astype(np.float64)):
+            product = member @ part
+            dense = product if isinstance(product, np.ndarray) else product.toarray()
+            total = dense.reshape(*shape, -1)
+            others = np.maximum(total.sum(axis=0) - total, 0)
+            out += [total / np.maximum(size, 1), others / np.maximum(rest, 1)]
+        return cls(*out)
+
+    def take(self, niches: np.ndarray) -> Self:
+        """Return the means of some niches."""
+        return type(self)(*(part[niches] for part in self))
+
+    def table(self, k: int, *, use: np.ndarray, auroc: np.ndarray, niche: Any) -> pd.DataFrame:
+        """Return the statistics of niche number `k` over the patients in `use`."""
+        mean_in, mean_out = self.mean_in[k, use], self.mean_out[k, use]
+        p = _paired_p(np.log1p(mean_in) - np.log1p(mean_out))
+        return pd.DataFrame(
+            {
+                "niche": niche,
+                "gene": np.arange(mean_in.shape[1]),
+                "auroc": auroc,
+                "log2fc": np.log2((mean_in.mean(axis=0) + _TINY) / (mean_out.mean(axis=0) + _TINY)),
+                "pct_in": self.pct_in[k, use].mean(axis=0),
+                "pct_out": self.pct_out[k, use].mean(axis=0),
+                "n_patients": int(use.sum()),
+                "p_value": p,
+                "p_adj": p if np.isnan(p).any() else stats.false_discovery_control(p),
+            }
+        )
+
+
+class PatientStatistics(NamedTuple):
+    """What is known of every gene in every niche of every patient.
+
+    Attributes
+    ----------
+    niches
+        Names (n_niches,), sorted.
+    usable
+        Which patient has enough observations inside and outside a niche (n_niches, n_patients); patients sorted.
+    auroc
+        (n_niches, n_patients, n_genes), NaN where not usable.
+    means
+        Expression and detection, of the same shape.
+    """
+
+    niches: np.ndarray
+    usable: np.ndarray
+    auroc: np.ndarray
+    means: Means
+
+    @classmethod
+    def of(
+        cls,
+        values: np.ndarray | sparse.csr_array,
+        niche: np.ndarray,
+        patient: np.ndarray,
+        *,
+        niches: np.ndarray | None = None,
+        min_obs: int = 2,
+    ) -> Self:
+        """Rank and average within every patient.
+
+        Parameters
+        ----------
+        values
+            Expression (n_obs, n_genes). Fold changes take it for log1p, and values below 0, which a prediction may
+            have, for 0.
+        niche, patient
+            Of every observation (n_obs,).
+        niches
+            Niches to score, all by default; observations of the others remain part of the rest. A niche that no
+            patient has is usable nowhere.
+        min_obs
+            Fewest observations inside and outside a niche for which a patient counts.
+        """
+        inside = pd.crosstab(niche, patient)
+        wanted = np.unique(niche) if niches is None else np.asarray(niches)
+        sizes = inside.reindex(wanted, fill_value=0).to_numpy()
+        usable = (sizes >= min_obs) & (inside.to_numpy().sum(axis=0) - sizes >= min_obs)
+        auroc = np.full((*usable.shape, values.shape[1]), np.nan)
+        for column, who in enumerate(inside.columns):
+            use = usable[:, column]
+            if use.any():
+                rows = np.flatnonzero(patient == who)
+                auroc[use, column] = auroc_by_group(values[rows], niche[rows], groups=wanted[use])
+        means = Means.of(_clipped(values), niche, patient)
+        at = inside.index.get_indexer(wanted)
+        return cls(wanted, usable, auroc, means.take(at))
+
+    def mean_auroc(self, k: int, use: np.ndarray | None = None) -> np.ndarray:
+        """Return the AUROC of niche number `k`, averaged over its patients or those in `use`; NaN without any."""
+        keep = self.usable[k] if use is None else use
+        if not keep.any():
+            return np.full(self.auroc.shape[2], np.nan)
+        return np.asarray(np.where(keep[:, None], self.auroc[k], 0.0).sum(axis=0) / keep.sum())
+
+    def scores(self) -> np.ndarray:
+        """Return the AUROC averaged over patients (n_niches, n_genes)."""
+        return np.stack([self.mean_auroc(k) for k in range(len(self.niches))])
+
+    def of_niche(self, k: int, use: np.ndarray | None = None) -> pd.DataFrame:
+        """Return the statistics of niche number `k` over its patients, or those in `use`."""
+        keep = self.usable[k] if use is None else use
+        return self.means.table(k, use=keep, auroc=self.mean_auroc(k, keep), niche=self.niches.tolist()[k])
+
+    def table(self) -> pd.DataFrame:
+        """Return one row per niche and gene, averaged over patients; niches without a patient are left out."""
+        known = np.flatnonzero(self.usable.any(axis=1))
+        return pd.concat([self.of_niche(int(k)) for k in known], ignore_index=True)
+
+
+def _clipped(values: np.ndarray | sparse.csr_array) -> np.ndarray | sparse.csr_array:
+    if values.min() >= 0:
+        return values
+    return np.maximum(values, 0.0) if isinstance(values, np.ndarray) else sparse.csr_array(values.maximum(0))
+
+
+def _paired_p(difference: np.ndarray) -> np.ndarray:
+    """Return two-sided p-values of a paired t-test over the rows; NaN with too few of them."""
+    n = len(difference)
+    if n < MIN_PATIENTS:
+        return np.full(difference.shape[1], np.nan)
+    mean = difference.mean(axis=0)
+    error = difference.std(axis=0, ddof=1) / np.sqrt(n)
+    exact = error <= 1e-12 * np.abs(mean)  # all patients agree to the last digit, or the gene is nowhere
+    t = np.abs(mean) / np.where(exact, 1.0, error)
+    p = 2 * stats.t.sf(t, df=n - 1)
+    p[exact] = np.where(mean[exact] == 0, 1.0, 0.0)
+    return np.asarray(p)

@@ -1,0 +1,132 @@
+"""Co-expression as a heat map, truth against prediction."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from anndata import AnnData
+
+from stfmkit._errors import InputError, MissingKeyError
+from stfmkit._validate import check_choice, check_integer, listed
+from stfmkit.pl._style import PALE, plain, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_SHOWN = ("ssim_ordered", "offdiagonal_pearson")
+
+
+def coexpression(
+    adata: AnnData,
+    *,
+    key: str = "coexpression",
+    show: str | None = None,
+    max_labels: int = 40,
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """Plot the correlations that :func:`stfmkit.tl.coexpression` stored, with the genes in the stored order.
+
+    With a prediction, the truth stands above the diagonal and the prediction below it: a good prediction looks like
+    its mirror image. Genes without variation are grey.
+
+    Parameters
+    ----------
+    adata
+        Table with the results.
+    key
+        Name of the slots, the ``key_added`` of the run.
+    show
+        "both", "truth" or "predicted"; "both" where there is a prediction, else "truth", where it is left out.
+    max_labels
+        Genes are named where there are no more than this.
+    ax
+        Axes to draw on; a new figure by default.
+
+    Returns
+    -------
+    The Axes.
+
+    Raises
+    ------
+    MissingKeyError
+        The slots are not there.
+    InputError
+        The genes of the table are not those of the run.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anndata import AnnData
+    >>> adata = AnnData(np.ones((3, 2)), varp={"coexpression": np.array([[1.0, 0.5], [0.5, 1.0]])})
+    >>> adata.uns["coexpression"] = {"order": np.array(["1", "0"], dtype=object)}
+    >>> [label.get_text() for label in coexpression(adata).get_yticklabels()]
+    ['1', '0']
+    """
+    check_integer(max_labels, name="max_labels", least=0)
+    has_prediction = f"{key}_predicted" in adata.varp
+    if show is None:
+        show = "both" if has_prediction else "truth"
+    check_choice(show, ("both", "truth", "predicted"), name="show")
+    order = _order(adata, key)
+    picture = _matrix(adata, key, order) if show != "predicted" else _matrix(adata, f"{key}_predicted", order)
+    if show == "both":
+        below = np.tril_indices(len(order), -1)
+        picture[below] = _matrix(adata, f"{key}_predicted", order)[below]
+    np.fill_diagonal(picture, np.nan)
+    with style():
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            _, ax = plt.subplots(figsize=(5.6, 4.8), layout="constrained")
+        _draw(ax, picture, adata.var_names[order].tolist(), max_labels=max_labels)
+        ax.set_title(_title(adata, key, show), loc="left")
+    return ax
+
+
+def _order(adata: AnnData, key: str) -> np.ndarray:
+    stored = adata.uns.get(key)
+    if key not in adata.varp or not hasattr(stored, "get") or stored.get("order") is None:
+        raise MissingKeyError(
+            f"no varp[{key!r}] with uns[{key!r}]['order'].",
+            allowed=f"the slots of sk.tl.coexpression; varp has {listed(adata.varp)}",
+            remedy="run sk.tl.coexpression(adata) first, and pass its key_added as key=.",
+        )
+    positions = adata.var_names.get_indexer([str(name) for name in stored["order"]])
+    if (positions < 0).any():
+        raise InputError(
+            f"{int((positions < 0).sum())} genes of the stored order are not in var.",
+            allowed="the genes of the run",
+            remedy="run sk.tl.coexpression again on this table.",
+        )
+    return positions
+
+
+def _matrix(adata: AnnData, slot: str, order: np.ndarray) -> np.ndarray:
+    if slot not in adata.varp:
+        raise MissingKeyError(
+            f"no varp[{slot!r}].",
+            allowed=f"one of {listed(adata.varp)}",
+            remedy="run sk.tl.coexpression with pred_layer=, or pass show='truth'.",
+        )
+    return np.asarray(adata.varp[slot], dtype=np.float64)[np.ix_(order, order)]
+
+
+def _draw(ax: "Axes", picture: np.ndarray, names: list[str], *, max_labels: int) -> None:
+    ax.set_facecolor(PALE)
+    image = ax.imshow(picture, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+    ticks = range(len(names)) if len(names) <= max_labels else range(0)
+    labels = [plain(name) for name in names][: len(ticks)]
+    ax.set_xticks(list(ticks), labels, rotation=90, fontsize=6)
+    ax.set_yticks(list(ticks), labels, fontsize=6)
+    ax.tick_params(length=0)
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.7)
+    bar.set_label("correlation")
+
+
+def _title(adata: AnnData, key: str, show: str) -> str:
+    titles = {"both": "truth above, prediction below the diagonal", "truth": "truth", "predicted": "prediction"}
+    scores = adata.uns[key].get("scores")
+    if scores is None or show == "truth":
+        return titles[show]
+    rows = scores[scores["comparison"].astype(str) == "predicted"].set_index("metric")["value"]
+    found = [f"{name.replace('_', ' ')} {rows[name]:.2f}" for name in _SHOWN if name in rows.index]
+    return titles[show] + ("\n" + ", ".join(found) if found else "")

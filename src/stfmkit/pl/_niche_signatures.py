@@ -1,0 +1,190 @@
+"""Genes that mark each niche, and how well a prediction names them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from stfmkit._errors import InputError, MissingKeyError
+from stfmkit._validate import check_choice, check_integer, check_known, listed, nearest
+from stfmkit.pl._style import GREY, INK, MARKERS, PALETTE, plain, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_KINDS = ("genes", "scores")
+_LIMITS = (("chance_jaccard", "chance", "v"), ("ceiling_thinned", "ceiling, half of the counts", "^"))
+_TITLES = {
+    "jaccard": "Jaccard index",
+    "adjusted_jaccard": "Jaccard index, chance-adjusted",
+    "rank_biased_overlap": "rank-biased overlap",
+    "ranking_auroc": "AUROC of the predicted ranking for the true signature",
+}
+
+
+def niche_signatures(
+    adata: AnnData,
+    *,
+    kind: str = "genes",
+    n: int = 5,
+    niches: Sequence[str] | None = None,
+    metric: str = "jaccard",
+    key: str = "niche_signatures",
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """Plot the result of :func:`stfmkit.tl.niche_signatures`.
+
+    Parameters
+    ----------
+    adata
+        Table with the result in ``uns``.
+    kind
+        "genes": the best `n` genes of every signature against all niches; colour is the AUROC, area the share of
+        observations with the gene. "scores": one metric of the prediction by niche and size, with chance and ceiling
+        where the metric is the Jaccard index.
+    n
+        Genes per niche for "genes".
+    niches
+        Niches to show, in this order; all where it is left out.
+    metric
+        Metric for "scores".
+    key
+        Key in ``uns``.
+    ax
+        Axes to draw on; a new figure by default.
+
+    Returns
+    -------
+    The Axes.
+
+    Raises
+    ------
+    MissingKeyError
+        There is no such result, niche or metric.
+    InputError
+        No gene marks the niches, or an option is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from anndata import AnnData
+    >>> genes = pd.DataFrame({"niche": ["core", "core"], "gene": ["A", "B"], "auroc": [0.9, 0.4]})
+    >>> genes = genes.assign(pct_in=[0.8, 0.1], rank=[1, 0])
+    >>> adata = AnnData(np.ones((2, 2)), uns={"niche_signatures": {"genes": genes}})
+    >>> ax = niche_signatures(adata)
+    >>> [label.get_text() for label in ax.get_xticklabels()]
+    ['A']
+    """
+    check_choice(kind, _KINDS, name="kind")
+    check_integer(n, name="n", least=1)
+    table = _read(adata, key, kind)
+    known = list(dict.fromkeys(table["niche"].astype(str)))
+    shown = known if niches is None else list(niches)
+    for name in shown:
+        check_known(name, known, what="niche", remedy="pass some of these as niches.")
+    if not shown:
+        raise InputError("no niche.", allowed="at least one", remedy="leave niches out.")
+    table = table.assign(niche=table["niche"].astype(str))
+    with style():
+        if kind == "genes":
+            return _draw_genes(table, shown, n, ax)
+        return _draw_scores(table, shown, metric, ax)
+
+
+def _read(adata: AnnData, key: str, part: str) -> pd.DataFrame:
+    if key not in adata.uns:
+        raise MissingKeyError(
+            f"no uns[{key!r}].",
+            allowed=f"one of {listed(adata.uns)}",
+            remedy=f"run sk.tl.niche_signatures(adata, ...) first.{nearest(key, list(adata.uns))}",
+        )
+    result = adata.uns[key]
+    if part not in result:
+        raise MissingKeyError(
+            f"uns[{key!r}] without {part!r}.",
+            allowed="the result of sk.tl.niche_signatures",
+            remedy="run sk.tl.niche_signatures(adata, ...) again.",
+        )
+    table: pd.DataFrame = result[part]
+    return table
+
+
+def _axes(ax: "Axes | None", width: float, height: float) -> "Axes":
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    _, new = plt.subplots(figsize=(width, height), layout="constrained")
+    return new
+
+
+def _draw_genes(table: pd.DataFrame, niches: list[str], n: int, ax: "Axes | None") -> "Axes":
+    best = table.loc[table["rank"].between(1, n)].sort_values("rank", kind="stable")
+    genes = list(dict.fromkeys(g for name in niches for g in best.loc[best["niche"] == name, "gene"].astype(str)))
+    if not genes:
+        raise InputError(
+            f"no gene that marks {listed(niches, most=5)}.",
+            allowed="a niche with a signature",
+            remedy="show other niches, or run sk.tl.niche_signatures with wider thresholds.",
+        )
+    ax = _axes(ax, 1.8 + 0.24 * len(genes), 1.7 + 0.3 * len(niches))
+    cells = table.assign(gene=table["gene"].astype(str))
+    cells = cells.loc[cells["gene"].isin(genes) & cells["niche"].isin(niches)]
+    x = pd.Index(genes).get_indexer(cells["gene"])
+    y = pd.Index(niches).get_indexer(cells["niche"])
+    spread = max(float((cells["auroc"] - 0.5).abs().max()), 0.05)
+    paint: dict[str, Any] = {"cmap": "RdBu_r", "vmin": 0.5 - spread, "vmax": 0.5 + spread}
+    dots = ax.scatter(x, y, s=110 * cells["pct_in"], c=cells["auroc"], edgecolors=GREY, linewidths=0.4, **paint)
+    marked = best.loc[best["niche"].isin(niches)]
+    at = pd.Index(genes).get_indexer(marked["gene"].astype(str)), pd.Index(niches).get_indexer(marked["niche"])
+    ax.scatter(*at, s=150, marker="s", facecolors="none", edgecolors=INK, linewidths=0.8)
+    ax.set_xticks(range(len(genes)), [plain(g) for g in genes], rotation=90)
+    ax.set_yticks(range(len(niches)), [plain(name) for name in niches])
+    ax.set_xlim(-0.7, len(genes) - 0.3)
+    ax.set_ylim(len(niches) - 0.3, -0.7)
+    bar = ax.figure.colorbar(dots, ax=ax, aspect=12, pad=0.02)
+    bar.set_label("AUROC")
+    handles = [ax.scatter([], [], s=110 * share, c=GREY, label=f"{100 * share:.0f} %") for share in (0.25, 0.5, 1.0)]
+    ax.legend(
+        handles=handles,
+        title="observations with the gene",
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=3,
+        title_fontsize=8,
+    )
+    return ax
+
+
+def _draw_scores(table: pd.DataFrame, niches: list[str], metric: str, ax: "Axes | None") -> "Axes":
+    names = list(dict.fromkeys(table["metric"].astype(str)))
+    check_known(metric, names, what="metric", remedy="run sk.tl.niche_signatures with pred_layer= for agreement.")
+    ax = _axes(ax, 2.2 + 0.6 * len(niches), 3.4)
+    values = {(str(m), int(n), k): v for m, n, k, v in table[["metric", "n", "niche", "value"]].to_numpy()}
+    sizes = sorted({n for name, n, _ in values if name == metric})
+    step = 0.7 / max(len(sizes), 1)
+    for i, n in enumerate(sizes):
+        x = np.arange(len(niches)) + (i - (len(sizes) - 1) / 2) * step
+        colour = PALETTE[i % len(PALETTE)]
+        label = f"{n} genes" if n else "all genes"
+        ax.scatter(
+            x,
+            [values.get((metric, n, k), np.nan) for k in niches],
+            s=34,
+            c=colour,
+            marker=MARKERS[i % len(MARKERS)],
+            label=label,
+            zorder=3,
+        )
+        for name, text, shape in _LIMITS if metric == "jaccard" else ():
+            limit = [values.get((name, n, k), np.nan) for k in niches]
+            if not np.isnan(limit).all():
+                ax.scatter(x, limit, s=18, marker=shape, facecolors="none", edgecolors=GREY, label=None if i else text)
+    ax.set_xticks(range(len(niches)), [plain(name) for name in niches], rotation=45, ha="right")
+    ax.set_xlim(-0.6, len(niches) - 0.4)
+    ax.set_ylabel(_TITLES.get(metric, plain(metric.replace("_", " "))))
+    ax.axhline(0, color=GREY, linewidth=0.5)
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+    return ax

@@ -1,0 +1,68 @@
+"""Predictions that know next to nothing: from library size alone, and from the place in the slide alone."""
+
+import numpy as np
+import pandas as pd
+
+from stfmkit._kernels._ridge import Folds, inner_folds, ridge_probe
+from stfmkit._random import stream
+from stfmkit.tl._expression_inputs import Truth
+
+_PENALTY = 1.0  # on one or two scaled columns and hundreds of rows: next to nothing
+_MOST_FOLDS = 10
+
+
+class Baselines:
+    """Linear predictions of every gene from one or two numbers, fitted on other patients.
+
+    Parameters
+    ----------
+    features
+        Columns (n_obs, d) by the name of the baseline.
+    truth
+        What is predicted.
+    size_targets
+        Library size that every observation is scaled to (n_obs,).
+    folds
+        Rows to fit on and rows to predict; none where no patient can be held out.
+    """
+
+    def __init__(
+        self, features: dict[str, np.ndarray], truth: Truth, *, size_targets: np.ndarray, folds: Folds
+    ) -> None:
+        self.features, self.truth, self.size_targets, self.folds = features, truth, size_targets, folds
+
+    @property
+    def names(self) -> list[str]:
+        """The baselines that are there."""
+        return list(self.features) if self.folds else []
+
+    def predict(self, columns: np.ndarray) -> dict[str, np.ndarray]:
+        """Return predictions of some genes (n_obs, n_columns) by name; NaN for rows that no fold predicts."""
+        shape = (len(self.size_targets), len(columns))
+        out = {name: np.full(shape, np.nan) for name in self.names}
+        for fit, check in self.folds:
+            target = self.truth.scaled(self.truth.matrix, fit, columns, size_target=self.size_targets[fit])
+            for name, values in out.items():
+                known = self.features[name]
+                values[check], _ = ridge_probe(
+                    known[fit], target, known[check], grid=(_PENALTY,), folds=[], max_components=known.shape[1]
+                )
+        return out
+
+
+def patient_folds(patients: pd.Categorical, *, scored: np.ndarray, train: np.ndarray | None, seed: int) -> Folds:
+    """Return folds that hold out whole patients; one fold where the training observations are known."""
+    if train is not None:
+        return [(np.flatnonzero(train), np.flatnonzero(scored))]
+    return inner_folds(patients.codes, _MOST_FOLDS, stream(seed, "baselines"))
+
+
+def placed(coords: np.ndarray, samples: pd.Categorical) -> np.ndarray:
+    """Return coordinates centred and divided by one length in every sample (n_obs, 2)."""
+    out = np.array(coords, dtype=np.float64)
+    for code in np.unique(samples.codes):
+        rows = samples.codes == code
+        out[rows] -= out[rows].mean(axis=0)
+        length = np.sqrt((out[rows] ** 2).sum(axis=1).mean())
+        out[rows] /= length if length > 0 else 1.0
+    return out

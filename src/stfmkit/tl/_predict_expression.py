@@ -1,0 +1,249 @@
+"""Predict expression from an embedding, out of fold."""
+
+import time
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from stfmkit import _keys
+from stfmkit._data._checks import check_names
+from stfmkit._data._read import read_groups
+from stfmkit._data._resolve import resolve_table
+from stfmkit._data._write import check_free, package_versions, write_result
+from stfmkit._errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
+from stfmkit._random import RNGLike, stream
+from stfmkit._validate import check_choice, listed, nearest
+from stfmkit.pp._split import split_rows
+from stfmkit.pp._splitters import PatientKFold, Splitter
+from stfmkit.tl._expression_folds import (
+    Genes,
+    ProbeSettings,
+    assemble,
+    choose_genes,
+    fold_numbers,
+    gene_rule,
+    predict_folds,
+)
+from stfmkit.tl._expression_inputs import STEP_PREDICT, Target, fold_key, read_truth, seed_of
+
+if TYPE_CHECKING:
+    from stfmkit._data._resolve import Container
+
+ALPHAS = (1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
+_TARGETS = ("size_factor_log1p", "log1p", "as_is")
+
+
+def predict_expression(
+    data: "Container",
+    use_rep: str,
+    *,
+    patient_key: str,
+    sample_key: str,
+    genes: Genes = None,
+    split: Splitter | None = None,
+    layer: str | None = None,
+    target: Target | None = None,
+    flavor: str = "hvg",
+    alphas: Sequence[float] = ALPHAS,
+    n_inner: int = 4,
+    max_components: int = 256,
+    library_size_key: str | None = None,
+    spatial_key: str = _keys.SPATIAL,
+    microns_per_unit: float | None = None,
+    table_key: str | None = None,
+    hest_compat: bool = False,
+    key_added: str = "predicted",
+    rng: RNGLike = 0,
+    copy: bool = False,
+) -> pd.DataFrame | None:
+    """Predict the expression of held-out observations from an embedding by nested ridge regression.
+
+    In every fold, on its training observations only: columns of the embedding are scaled, reduced to at most
+    `max_components` principal components, and regressed on with an intercept; the penalty, one for all genes, has the
+    least squared error (relative to the variance of each gene) in inner folds that keep patients whole. Every
+    observation is predicted by the fold that tests it. Judge the result with `evaluate_expression`.
+
+    An embedding that was computed from the expression of the genes themselves is not asked to predict but to keep
+    them: `stfmkit.bm.run` hides the target genes from a model. An embedding that was fitted on the held-out
+    observations draws a warning.
+
+    Parameters
+    ----------
+    data
+        AnnData or SpatialData.
+    use_rep
+        Key in ``obsm`` of the embedding (n_obs, d), such as that of a histology encoder.
+    patient_key, sample_key
+        Columns of ``obs``; missing ids are refused.
+    genes
+        Names of the genes to predict; a number, to choose so many in every fold on its training observations; or None
+        for all.
+    split
+        How observations are held out; ``PatientKFold(5)`` by default, and one patient at a time with `hest_compat`.
+    layer
+        Layer with raw counts (or values as they are); None for ``X``.
+    target
+        Scale of the prediction: "size_factor_log1p", log1p of counts over library size, times its median in training
+        (default); "log1p" of raw counts, which carries library size (default with `hest_compat`); or "as_is".
+    flavor
+        Selector of `stfmkit.pp.select_genes` where `genes` is a number.
+    alphas
+        Penalties to choose from.
+    n_inner
+        Inner folds, at most the number of training patients.
+    max_components
+        Wider embeddings are reduced by PCA.
+    library_size_key
+        Column of ``obs`` with library sizes; the total over the genes of the table where it is left out.
+    spatial_key
+        Key of the coordinates in ``obsm``, read by spatial selectors and splitters only.
+    microns_per_unit
+        Length of one coordinate unit in µm, read by splitters in µm only.
+    table_key
+        Table of a SpatialData.
+    hest_compat
+        The probe of HEST-Benchmark, quirks included: StandardScaler and PCA to 256 components, fitted on training
+        observations; log1p of raw counts; ridge (lsqr) with penalty 100 / (components × genes), neither tuned nor with
+        an intercept, so that R² means nothing; single precision. Without `genes`, the 50 genes that its rule takes
+        from all observations, **those of test patients included**, which leaks and is warned of. Its score, pooled
+        over the slides of a fold, is that of ``evaluate_expression(hest_compat=True)``.
+    key_added
+        Key of what is written.
+    rng
+        Seed of the folds.
+    copy
+        Return the prediction and write nothing.
+
+    Returns
+    -------
+    With ``copy=True``, a table (n_obs, n_genes) of float32. Otherwise None, and writes
+
+    ``obsm[key_added]``
+        That table, with genes as columns; NaN for observations that are never tested, and for genes that were not
+        chosen in the fold.
+    ``obs[key_added + "_fold"]``
+        Number of the fold that tests the observation, -1 for none, int64.
+    ``uns["stfmkit"]["predict_expression"]["results"][key_added]``
+        Scale, split, penalties, training means (n_folds, n_genes), library sizes that folds are scaled to, versions.
+
+    Raises
+    ------
+    MissingKeyError
+        A key or gene that is not there.
+    InputError
+        Fewer patients than folds, an embedding that is not finite, data that are not counts, or a taken key.
+
+    Warns
+    -----
+    StfmkitWarning
+        An embedding fitted on all observations, genes chosen on test observations, or a penalty that cannot be tuned.
+
+    Examples
+    --------
+    >>> import stfmkit as sk
+    >>> cells = sk.datasets.synthetic_cohort(n_patients=4, size=300, as_="anndata")
+    >>> cells.obsm["encoder"] = cells.obsm["program_activity"]
+    >>> keys = {"patient_key": "patient", "sample_key": "sample"}
+    >>> sk.tl.predict_expression(cells, "encoder", genes=list(cells.var_names[:5]), split=sk.pp.PatientKFold(4), **keys)
+    >>> cells.obsm["predicted"].shape == (cells.n_obs, 5)
+    True
+    """
+    started = time.perf_counter()
+    adata = resolve_table(data, table_key=table_key)
+    check_names(adata)
+    chosen = _check_target(target, hest_compat=hest_compat)
+    settings = ProbeSettings(tuple(sorted(alphas)), n_inner, max_components, flavor, hest_compat, seed_of(rng))
+    if not copy:
+        check_free(adata, "obsm", [key_added], step=STEP_PREDICT)
+        check_free(adata, "obs", [fold_key(key_added)], step=STEP_PREDICT)
+    features = _read_rep(adata, use_rep)
+    _warn_of_transductive(adata, use_rep)
+    patients = read_groups(adata, patient_key, role="patient_key")
+    keys: dict[str, Any] = {"patient_key": patient_key, "sample_key": sample_key, "spatial_key": spatial_key}
+    splitter = split or PatientKFold(max(2, len(patients.categories)) if hest_compat else 5)
+    rows = split_rows(adata, splitter, **keys, microns_per_unit=microns_per_unit)
+    folds = splitter.split(rows, rng=stream(settings.seed, "folds"))
+    truth = read_truth(adata, layer=layer, target=chosen, library_size_key=library_size_key)
+    plan = choose_genes(adata, truth, genes, folds=folds, settings=settings, **keys)
+    done = predict_folds(folds, plan, features, truth=truth, samples=rows.samples, settings=settings)
+    table, means = assemble(adata, folds, plan, done)
+    if copy:
+        return table
+    adata.obsm[key_added] = table
+    adata.obs[fold_key(key_added)] = fold_numbers(adata.n_obs, folds)
+    params = {
+        **keys,
+        "use_rep": use_rep,
+        "layer": layer,
+        "target": chosen,
+        "split": splitter.describe(),
+        "hest_compat": hest_compat,
+        "gene_rule": gene_rule(genes, settings),
+        "library_size_key": library_size_key,
+        "genes": table.columns.to_numpy(dtype=str),
+        "train_mean": means,
+        "size_target": np.array([d.size_target for d in done]),
+        "alpha": np.array([d.alpha for d in done]),
+        "n_components": np.array([d.n_components for d in done]),
+        "n_train": np.array([len(f.train) for f in folds]),
+        "n_test": np.array([len(f.test) for f in folds]),
+        "rng": settings.seed,
+        "versions": package_versions("numpy", "scipy", "scikit-learn"),
+        "seconds": time.perf_counter() - started,
+    }
+    write_result(adata, STEP_PREDICT, key_added, params, wrote=[key_added, fold_key(key_added)])
+    return None
+
+
+def _check_target(target: str | None, *, hest_compat: bool) -> str:
+    if target is None:
+        return "log1p" if hest_compat else "size_factor_log1p"
+    check_choice(target, _TARGETS, name="target")
+    if hest_compat and target != "log1p":
+        raise InputError(
+            f"target={target!r} with hest_compat=True.", allowed="log1p of raw counts", remedy="leave target out."
+        )
+    return target
+
+
+def _read_rep(adata: AnnData, key: str) -> np.ndarray:
+    if key not in adata.obsm:
+        raise MissingKeyError(
+            f"no obsm[{key!r}].",
+            allowed=listed(adata.obsm),
+            remedy=f"embed first, such as sk.tl.embed(adata, 'hvg_pca').{nearest(str(key), list(adata.obsm))}",
+        )
+    held = adata.obsm[key]
+    values = held.toarray() if sparse.issparse(held) else np.asarray(held)
+    if values.ndim != 2 or values.shape[1] == 0 or values.dtype.kind not in "biuf":
+        raise InputTypeError(
+            f"obsm[{key!r}] of shape {values.shape} and dtype {values.dtype}.",
+            allowed="a matrix of numbers (n_obs, d)",
+            remedy="store one row of numbers per observation.",
+        )
+    bad = ~np.isfinite(values).all(axis=1)
+    if bad.any():
+        raise InputError(
+            f"{int(bad.sum())} observations with NaN or infinite values in obsm[{key!r}]: "
+            f"{listed(adata.obs_names[bad], most=3)}.",
+            allowed="a finite embedding of every observation",
+            remedy="drop these observations, or embed again.",
+        )
+    return values
+
+
+def _warn_of_transductive(adata: AnnData, key: str) -> None:
+    facts = adata.uns.get(_keys.ROOT, {}).get(_keys.EMBEDDINGS, {}).get(key, {})
+    fitted = int(facts.get("n_obs_fitted", 0))
+    if fitted:
+        warnings.warn(
+            f"obsm[{key!r}] was fitted on {fitted} of the observations, so held-out patients may have shaped it; "
+            "sk.bm.run fits again in every fold.",
+            StfmkitWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,96 @@
+"""Coherence of domains against scikit-learn, scipy and the loops of the definitions."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from scipy.spatial.distance import jensenshannon
+from sklearn.metrics import f1_score, silhouette_score
+from sklearn.neighbors import kneighbors_graph
+
+from stfmkit._errors import InputError
+from stfmkit.metrics import domain_jsd, fide, spatial_asw
+
+
+def halves(rng, n=120):
+    xy = rng.uniform(size=(n, 2))
+    return xy, np.where(xy[:, 0] > 0.5, "right", "left")
+
+
+@pytest.mark.parametrize("k", [2, 6])
+def test_spatial_asw_equals_sklearn(rng, k):
+    xy, labels = rng.uniform(size=(80, 2)) * 1000, rng.integers(k, size=80)
+    assert spatial_asw(xy, labels) == pytest.approx(silhouette_score(xy, labels))
+
+
+def test_fide_equals_sklearn_on_edges(rng):
+    xy = rng.uniform(size=(150, 2))
+    labels = rng.integers(5, size=150)
+    graph = kneighbors_graph(xy, 6)
+    left, right = graph.nonzero()
+    per_class = f1_score(labels[left], labels[right], average=None)
+    assert fide(labels, graph) == pytest.approx(per_class.mean())
+    assert fide(labels, graph, n_classes=8) == pytest.approx(np.pad(per_class, (0, 3)).mean())
+
+
+def test_fide_reads_edges_and_not_weights_or_stored_zeros(rng):
+    xy, labels = halves(rng)
+    graph = sparse.csr_array(kneighbors_graph(xy, 4))
+    weighted = graph.copy()
+    weighted.data = rng.uniform(0.1, 5, size=weighted.nnz)
+    assert fide(labels, weighted) == fide(labels, graph)
+    stored = sparse.csr_array(graph + 0)
+    stored.data[::2] = 0
+    assert fide(labels, stored) == fide(labels, stored.copy().multiply(1).tocsr())
+
+
+def test_a_domain_without_edges_counts_only_where_it_was_asked_for():
+    graph = sparse.csr_array(np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]]))
+    assert fide(["a", "a", "b"], graph) == 1.0
+    assert fide(["a", "a", "b"], graph, n_classes=2) == 0.5
+
+
+def test_domains_are_more_coherent_than_shuffled_ones(rng):
+    xy, labels = halves(rng)
+    mixed, graph = rng.permutation(labels), kneighbors_graph(xy, 6)
+    assert spatial_asw(xy, labels) > spatial_asw(xy, mixed)
+    assert fide(labels, graph) > fide(mixed, graph)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1)), min_size=2, max_size=60))
+def test_jsd_of_two_samples_is_scipys(pairs):
+    labels, samples = map(np.array, zip(*pairs, strict=True))
+    if len(np.unique(samples)) < 2:
+        return
+    shares = [np.bincount(labels[samples == s], minlength=5) / (samples == s).sum() for s in (0, 1)]
+    assert domain_jsd(labels, samples) == pytest.approx(jensenshannon(*shares, base=2) ** 2, abs=1e-9)
+
+
+def test_jsd_weighs_samples_alike_and_reaches_its_bound():
+    labels = np.repeat(["a", "b", "c", "d"], [1, 50, 3, 20])
+    assert domain_jsd(labels, labels) == pytest.approx(2.0)
+    assert domain_jsd(["a", "b"] * 3, np.repeat([1, 2, 3], 2)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: spatial_asw(np.zeros((5, 2)), ["a"] * 5), "1 domains of 5"),
+        (lambda: spatial_asw(np.zeros((3, 2)), ["a", "b", "c"]), "3 domains of 3"),
+        (lambda: spatial_asw([[0, np.inf], [1, 1], [2, 2]], ["a", "b", "a"]), "1 NaN or infinite"),
+        (lambda: spatial_asw(np.zeros((3, 2)), ["a", "b"]), "labels of shape"),
+        (lambda: fide(["a", "b"], sparse.eye_array(3)), r"graph of shape \(3, 3\)"),
+        (lambda: fide(["a", "b"], np.eye(2)), "graph of shape"),
+        (lambda: fide(["a", "b"], None), "type NoneType"),
+        (lambda: fide(["a", "b"], sparse.csr_array((2, 2))), "without an edge"),
+        (lambda: fide(["a", "b"], sparse.eye_array(2), n_classes=1), "n_classes=1"),
+        (lambda: fide(["a", None], sparse.eye_array(2)), "1 missing"),
+        (lambda: domain_jsd(["a", "b"], ["S", "S"]), "one sample"),
+        (lambda: domain_jsd(["a", "b"], ["S"]), "samples of shape"),
+    ],
+)
+def test_unusable_input_is_refused(call, words):
+    with pytest.raises(InputError, match=words):
+        call()

@@ -1,0 +1,214 @@
+"""Ladders, footers, threads and clusters: the same bits, whatever way the molecules are read."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from anndata import AnnData
+from tests.pp.molecules import SHAPES, UM, make_molecules, two_samples
+
+from stfmkit._errors import InputError
+from stfmkit._kernels import _counts
+from stfmkit.pp._bin import bin as bin_molecules
+from stfmkit.pp._binning import _bin_molecules, _extent, _workers
+from stfmkit.pp._binning._columns import MoleculeKeys
+from stfmkit.pp._binning._extent import footer_boxes
+from stfmkit.pp._binning._molecules import open_molecules
+from stfmkit.pp._binning._settings import BinSettings
+from stfmkit.pp._binning._source import open_sources
+
+
+def same(one: AnnData, other: AnnData) -> None:
+    for part in ("data", "indices", "indptr"):
+        np.testing.assert_array_equal(getattr(one.X, part), getattr(other.X, part))
+    pd.testing.assert_frame_equal(one.obs, other.obs)
+    pd.testing.assert_frame_equal(one.var, other.var)
+    for key in one.obsm:
+        np.testing.assert_array_equal(one.obsm[key], other.obsm[key])
+    assert one.uns["stfmkit"]["bin"]["molecules"] == other.uns["stfmkit"]["bin"]["molecules"]
+    np.testing.assert_array_equal(one.uns["stfmkit"]["bin"]["origin"], other.uns["stfmkit"]["bin"]["origin"])
+
+
+@pytest.fixture
+def molecules() -> pd.DataFrame:
+    return make_molecules(3000)
+
+
+@pytest.mark.parametrize("shape", ["square", "hex_gapless"])
+@pytest.mark.parametrize("mask", ["computed", None])
+def test_ladder_equals_single_calls(shape: str, mask: str | None, molecules: pd.DataFrame) -> None:
+    options = {"shape": shape, "mask": mask, "carry": ["niche"], "angle": 5.0, **UM}
+    ladder = bin_molecules(molecules, resolutions=[8, 16, 55.0, 100], **options)
+    assert list(ladder) == [8, 16, 55.0, 100]
+    for pitch, table in ladder.items():
+        same(table, bin_molecules(molecules, pitch=pitch, **options))
+    if mask is None:
+        assert len({table.X.sum() for table in ladder.values()}) == 1
+
+
+def test_squares_of_a_ladder_nest(molecules: pd.DataFrame) -> None:
+    ladder = bin_molecules(molecules, shape="square", resolutions=[8, 16], mask=None, **UM)
+    fine, coarse = ladder[8], ladder[16]
+    parent = pd.MultiIndex.from_arrays([fine.obs["array_row"] // 2, fine.obs["array_col"] // 2])
+    sums = fine.to_df().groupby(parent).sum()
+    assert list(sums.index) == list(zip(coarse.obs["array_row"], coarse.obs["array_col"], strict=True))
+    np.testing.assert_array_equal(sums.to_numpy(), coarse.X.toarray())
+
+
+def test_ladder_of_cells() -> None:
+    rng = np.random.default_rng(0)
+    cells = AnnData(rng.poisson(1.0, (200, 3)).astype(np.float32), obsm={"spatial": rng.uniform(0, 300, (200, 2))})
+    ladder = bin_molecules(cells, shape="square", resolutions=[20, 40], mask=None, **UM)
+    for pitch, table in ladder.items():
+        same(table, bin_molecules(cells, shape="square", pitch=pitch, mask=None, **UM))
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"shape": "square"}, "pitch=None and resolutions="),
+        ({"shape": "square", "pitch": 8, "resolutions": [16]}, "one of them"),
+        ({"shape": "hex", "resolutions": [50, 100], "spot_diameter": 20}, 'resolutions with shape="hex"'),
+        ({"shape": "square", "resolutions": [8, 16, 8]}, "different pitches"),
+        ({"shape": "square", "resolutions": [8, -16]}, "pitch"),
+        ({"shape": "square", "resolutions": [50, 100], "hest_compat": True}, "hest_compat"),
+    ],
+)
+def test_ladders_that_do_not_fit(options: dict, match: str, molecules: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match=match):
+        bin_molecules(molecules, **options, **UM)
+
+
+def boxes(path: Path) -> object:
+    settings = BinSettings(
+        "square", 10.0, None, "bbox", 0.0, None, None, 0.5, 20, True, (), None, "spatial", 1.0, False, 1000, False
+    )
+    sources = open_sources(open_molecules(path), MoleculeKeys(), settings)
+    return footer_boxes((s.table, s.columns, s.unit) for s in sources)
+
+
+def test_footers_save_a_pass(molecules: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "m.parquet"
+    molecules.to_parquet(path, row_group_size=700)
+    box = boxes(path)[""].box
+    assert box == (*molecules[["x", "y"]].min(), *molecules[["x", "y"]].max())
+    expected = bin_molecules(molecules, **SHAPES["hex"], **UM)
+    monkeypatch.setattr(_bin_molecules, "_two_passes", None)
+    same(bin_molecules(path, **SHAPES["hex"], **UM), expected)
+    same(bin_molecules(path, **SHAPES["hex"], **UM, chunk_size=13), expected)
+
+
+def test_footers_that_say_nothing_are_not_trusted(molecules: pd.DataFrame, tmp_path: Path) -> None:
+    expected = bin_molecules(molecules, **SHAPES["square"], **UM)
+    pq.write_table(pa.Table.from_pandas(molecules), tmp_path / "bare.parquet", write_statistics=False)
+    assert boxes(tmp_path / "bare.parquet") is None
+    same(bin_molecules(tmp_path / "bare.parquet", **SHAPES["square"], **UM), expected)
+    broken = molecules.assign(x=molecules["x"].where(molecules.index != 5, np.inf))
+    broken.to_parquet(tmp_path / "infinite.parquet")
+    assert boxes(tmp_path / "infinite.parquet") is None
+    for bad in (np.nan, np.inf):
+        molecules.assign(x=molecules["x"].where(molecules.index != 5, bad)).to_parquet(tmp_path / "bad.parquet")
+        with pytest.raises(InputError, match="1 of 3000 molecules with NaN, missing or infinite 'x'"):
+            bin_molecules(tmp_path / "bad.parquet", **SHAPES["square"], **UM)
+
+
+@pytest.mark.parametrize("lie", ["small", "large"])
+def test_footers_that_lie_are_noticed(
+    lie: str, molecules: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "m.parquet"
+    molecules.to_parquet(path, row_group_size=500)
+    expected = bin_molecules(molecules, **SHAPES["hex"], carry=["niche"], **UM)
+
+    def wrong(sources: object) -> object:
+        found = footer_boxes(sources)
+        x0, y0, x1, y1 = found[""].box
+        found[""].box = (x0 + 100, y0, x1, y1) if lie == "small" else (x0, y0 - 70, x1, y1)
+        return found
+
+    monkeypatch.setattr(_bin_molecules, "footer_boxes", wrong)
+    same(bin_molecules(path, **SHAPES["hex"], carry=["niche"], **UM), expected)
+
+
+def test_molecules_that_change_on_the_way_are_refused(molecules: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_extent.Extent, "add", lambda self, x, y: self.widen((0.0, 0.0, 100.0, 100.0)))
+    with pytest.raises(InputError, match="changed while they were read"):
+        bin_molecules(molecules, **SHAPES["square"], **UM)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+@pytest.mark.parametrize("dense", [0, 1 << 25])
+@pytest.mark.parametrize("sample_key", [None, "sample"])
+def test_threads_and_tables_change_nothing(
+    threads: int, dense: int, sample_key: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    molecules = two_samples()
+    if sample_key is None:
+        molecules = molecules[molecules["sample"] == "S2"].drop(columns="sample")
+    options = {**SHAPES["square"], "carry": ["niche"], "sample_key": sample_key, **UM}
+    expected = bin_molecules(molecules, **options)
+    shuffled = molecules.sample(frac=1, random_state=1).astype({"gene": str})
+    shuffled.to_parquet(tmp_path / "m.parquet", row_group_size=150)
+    monkeypatch.setattr(_workers, "_MOST_THREADS", threads)
+    monkeypatch.setattr(_workers, "_cores", lambda: 4)
+    monkeypatch.setattr(_counts.CountTable.__init__, "__kwdefaults__", {"dense": dense})
+    same(bin_molecules(tmp_path / "m.parquet", **options), expected)
+    kept = bin_molecules(molecules, **options, drop_controls=False)
+    same(bin_molecules(tmp_path / "m.parquet", **options, drop_controls=False), kept)
+
+
+def test_an_error_in_a_thread_stops_all(molecules: pd.DataFrame, tmp_path: Path) -> None:
+    path = tmp_path / "m.parquet"
+    molecules.to_parquet(path, row_group_size=100, compression=None, use_dictionary=False)
+    data = bytearray(path.read_bytes())
+    data[20_000:40_000] = b"\xff" * 20_000
+    path.write_bytes(bytes(data))
+    with pytest.raises(InputError, match=r"cannot be read as parquet|molecules with"):
+        bin_molecules(path, **SHAPES["square"], **UM)
+
+
+def test_cells_of_fields_and_samples_stay_apart() -> None:
+    frame = pd.DataFrame(
+        {
+            "x_global_px": [1.0, 2, 3, 4, 30, 30.5, 1, 2],
+            "y_global_px": 1.0,
+            "target": "A",
+            "cell_ID": [1, 1, 1, 1, 2, 0, 1, 2],
+            "fov": [1, 1, 2, 2, 2, 2, 1, 1],
+            "slide": ["a", "a", "a", "a", "a", "a", "b", "b"],
+        }
+    )
+    binned = bin_molecules(frame, shape="square", pitch=10, mask=None, sample_key="slide", **UM)
+    assert binned.obs["n_cells"].tolist() == [2, 1, 2]
+    assert binned.obs["frac_unassigned"].tolist() == [0.0, 0.5, 0.0]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::ResourceWarning", "ignore::DeprecationWarning")
+def test_cluster_of_two_workers_gives_the_same_bits() -> None:
+    import dask.dataframe as dd
+    from distributed import Client, LocalCluster
+
+    molecules = two_samples()
+    options = {**SHAPES["hex"], "carry": ["niche"], "sample_key": "sample", "origin": "centroid", **UM}
+    expected = bin_molecules(molecules, **options)
+    broken = molecules.assign(x=molecules["x"].where(molecules.index != 5, np.nan))
+    plain = molecules[molecules["sample"] == "S1"].drop(columns="sample")
+    squares = {"shape": "square", "resolutions": [8, 50], "drop_controls": False, **UM}
+    ladder = bin_molecules(plain, **squares)
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        before = client.run(lambda dask_worker: dask_worker.state.transition_counter)
+        same(bin_molecules(dd.from_pandas(molecules, npartitions=11), **options), expected)
+        after = client.run(lambda dask_worker: dask_worker.state.transition_counter)
+        assert all(after[worker] > before[worker] for worker in before)  # both have worked
+        found = bin_molecules(dd.from_pandas(plain, npartitions=3), **squares)
+        for pitch, table in ladder.items():
+            same(found[pitch], table)
+        with pytest.raises(InputError, match="1 of 3500 molecules with NaN"):
+            bin_molecules(dd.from_pandas(broken, npartitions=4), **options)

@@ -1,0 +1,322 @@
+"""One call, one table: equal to the metrics themselves, complete, and safe to store."""
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
+
+import stfmkit as sk
+from stfmkit._errors import InputError, InputTypeError, MissingKeyError, UnitsError
+from stfmkit.metrics._scib import BATCH, BIO
+from stfmkit.tl._embedding_scores import PLAN
+
+KEYS = {"patient_key": "patient", "sample_key": "sample", "label_key": "niche"}
+SCIB = {*BIO, *BATCH, "scib_total"}
+QUICK = [name for name in PLAN if name not in SCIB and name != "few_shot_f1"]
+COLUMNS = [
+    *("embedding", "metric", "value", "direction", "low", "high", "chance"),
+    *("variable", "setting", "sample", "patient", "status", "reason"),
+]
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    cells = sk.datasets.synthetic_cohort(
+        n_patients=3, n_genes=100, size=350, counts_per_cell=300, as_="anndata", show_progress=False
+    )
+    sk.tl.embed(cells, "hvg_pca", n_components=10)
+    sk.tl.embed(cells, "random", rng=0)
+    return cells
+
+
+@pytest.fixture
+def cells(cohort):
+    return cohort.copy()
+
+
+def value(table, metric, **where):
+    where = {"sample": "", **where}
+    rows = table[(table["metric"] == metric) & (table[list(where)] == pd.Series(where)).all(axis=1)]
+    rows = rows[rows["embedding"] != "control:coordinates"]
+    assert len(rows) == 1
+    return rows["value"].iloc[0]
+
+
+def test_every_metric_has_a_row_and_the_facts_of_its_spec(cells):
+    table = sk.tl.evaluate_embedding(
+        cells,
+        "X_hvg_pca",
+        metrics=QUICK,
+        celltype_key="cell_type",
+        radius=40,
+        reference_rep="X_random",
+        copy=True,
+        **KEYS,
+    )
+    assert list(table.columns) == COLUMNS
+    assert table["metric"].drop_duplicates().tolist() == QUICK
+    assert (table["status"] == "computed").all()
+    assert (table["reason"] == "").all()
+    for row in table.itertuples():
+        spec = sk.metrics.spec(row.metric)
+        assert row.direction == {True: "higher", False: "lower", None: "none"}[spec.higher_is_better]
+        for bound, stated in zip((row.low, row.high), spec.bounds, strict=True):
+            assert np.isnan(bound) if stated is None else bound == stated
+        assert not row.value < row.low
+        assert not row.value > row.high
+        if spec.chance is not None:
+            assert row.chance == spec.chance
+
+
+def test_values_are_those_of_the_metrics(cells):
+    table = sk.tl.evaluate_embedding(
+        cells,
+        "X_hvg_pca",
+        metrics=QUICK,
+        celltype_key="cell_type",
+        radius=40,
+        reference_rep="X_random",
+        copy=True,
+        **KEYS,
+    )
+    X = cells.obsm["X_hvg_pca"].astype(float)
+    xy, niche, patient, sample = (
+        cells.obsm["spatial"],
+        *(np.asarray(cells.obs[k]) for k in ("niche", "patient", "sample")),
+    )
+    depth = np.asarray(cells.X.sum(axis=1)).ravel()
+    m = sk.metrics
+    assert value(table, "neighborhood_purity") == pytest.approx(m.neighborhood_purity(X, niche))
+    assert value(table, "robustness_index") == pytest.approx(m.robustness_index(X, niche, patient))
+    assert value(table, "group_probe_accuracy") == pytest.approx(m.group_probe_accuracy(X, patient))
+    assert value(table, "library_size_r2") == pytest.approx(m.library_size_r2(X, depth, patient))
+    around = m.neighborhood_composition(xy, np.asarray(cells.obs["cell_type"]), sample, radius=40)
+    held = around.counts > 0
+    guess = m.grouped_ridge(X[held], around.shares[held], patient[held])
+    for name in ("composition_r2", "composition_js", "composition_f1"):
+        assert value(table, name) == pytest.approx(m.spec(name).function(around.shares[held], guess))
+    counts = around.counts.astype(float)
+    assert value(table, "density_r2") == pytest.approx(
+        m.density_r2(counts, m.grouped_ridge(X, counts[:, None], patient)[:, 0])
+    )
+    assert value(table, "cka") == pytest.approx(m.cka(X, cells.obsm["X_random"], debiased=True))
+    assert value(table, "knn_overlap") == pytest.approx(m.knn_overlap(X, cells.obsm["X_random"]))
+    near = KMeans(4, n_init=10, random_state=5).fit_predict(X)
+    assert value(table, "ari") == pytest.approx(adjusted_rand_score(niche, near), abs=0.1)
+
+
+def test_scores_by_sample_and_their_mean_over_patients(cells):
+    cells.obs["patient"] = cells.obs["patient"].astype(str).replace({"P03": "P02"})  # two samples of one patient
+    table = sk.tl.evaluate_embedding(cells, "X_hvg_pca", metrics=["pas", "coordinate_r2"], copy=True, **KEYS)
+    for name in ("pas", "coordinate_r2"):
+        rows = table[(table["metric"] == name) & (table["embedding"] == "X_hvg_pca")]
+        by = rows[rows["sample"] != ""].set_index("sample")["value"]
+        assert by.index.tolist() == ["P01_S1", "P02_S1", "P03_S1"]
+        assert value(table, name) == pytest.approx((by["P01_S1"] + (by["P02_S1"] + by["P03_S1"]) / 2) / 2)
+    coherent = table[(table["metric"] == "pas") & (table["sample"] == "")].set_index("embedding")["value"]
+    assert coherent["control:coordinates"] < 0.2 < coherent["X_hvg_pca"]
+
+
+def test_expression_is_better_at_labels_and_noise_at_leaks(cells):
+    names = ["ari", "neighborhood_purity", "few_shot_f1", "coordinate_r2", "group_probe_accuracy", "library_size_r2"]
+    for key in ("X_hvg_pca", "X_random"):
+        sk.tl.evaluate_embedding(cells, key, metrics=names, **KEYS)
+    table = cells.uns["embedding_scores"].query("sample == ''")
+    wide = table.pivot_table(index=["metric", "setting"], columns="embedding", values="value")
+    for name in ("ari", "neighborhood_purity"):
+        assert (wide.loc[name]["X_hvg_pca"] > wide.loc[name]["X_random"]).all()
+    curve = wide.loc["few_shot_f1"]
+    assert curve.loc["labels_per_class=10", "X_hvg_pca"] > curve.loc["labels_per_class=10", "X_random"]
+    for name in ("group_probe_accuracy", "coordinate_r2"):
+        assert (wide.loc[name]["X_random"] < wide.loc[name]["X_hvg_pca"]).all()
+    assert wide.loc["group_probe_accuracy"]["X_random"].iloc[0] == pytest.approx(1 / 3, abs=0.08)
+
+
+@pytest.mark.slow
+def test_scib_is_part_of_it(cells):
+    table = sk.tl.evaluate_embedding(
+        cells, "X_hvg_pca", metrics=sorted(SCIB), reference_rep="X_random", copy=True, **KEYS
+    ).set_index("metric")
+    assert (table["status"] == "computed").all()
+    assert table.loc["scib_total", "value"] == pytest.approx(sk.metrics.scib_total(table["value"]))
+    wanted = sk.metrics.scib_clisi(cells.obsm["X_hvg_pca"], np.asarray(cells.obs["niche"]))
+    assert table.loc["scib_clisi", "value"] == pytest.approx(wanted)
+
+
+def test_what_lacks_its_input_is_listed_with_the_reason(cells):
+    del cells.obsm["spatial"]
+    cells.X = cells.X.astype(float) * 0.5
+    table = sk.tl.evaluate_embedding(cells, "X_random", patient_key="patient", sample_key="sample", copy=True)
+    assert set(table["metric"]) == set(PLAN)
+    done = table[table["status"] == "computed"]["metric"]
+    assert done.tolist() == ["group_probe_accuracy", "scib_ilisi"]
+    reasons = table.set_index("metric")["reason"]
+    for name, words in {
+        "ari": "no labels: pass label_key=; no number of clusters",
+        "library_size_r2": "not integers",
+        "coordinate_r2": "no coordinates in obsm['spatial']",
+        "composition_r2": "no cell types: pass celltype_key=",
+        "density_r2": "no radius: pass radius= in µm",
+        "cka": "pass reference_rep=",
+        "scib_pcr": "pass reference_rep=",
+        "scib_total": "no labels",
+    }.items():
+        assert words in reasons[name]
+    assert table[table["status"] != "computed"]["value"].isna().all()
+
+
+def test_without_scib_the_rest_is_there(cells, monkeypatch):
+    from stfmkit.tl import _evaluate_embedding as module
+
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    table = sk.tl.evaluate_embedding(cells, "X_random", metrics=["scib_ilisi", "nmi"], copy=True, **KEYS)
+    assert table["status"].tolist() == ["not computed", "computed"]
+    assert "pip install 'stfmkit[scib]'" in table["reason"].iloc[0]
+
+
+def test_one_patient_and_few_observations_are_reasons_too(cells):
+    one = cells[cells.obs["sample"] == "P01_S1"][:60].copy()
+    table = sk.tl.evaluate_embedding(one, "X_random", copy=True, **KEYS).groupby("metric").first()
+    assert "one patient" in table.loc["library_size_r2", "reason"]
+    assert "1 groups" in table.loc["group_probe_accuracy", "reason"]
+    assert "60 observations and k=89" in table.loc["scib_clisi", "reason"]
+    assert "one value in confounder" in table.loc["robustness_index", "reason"]
+    assert table.loc["neighborhood_purity", "status"] == "computed"
+
+
+def test_observations_without_a_label_are_left_out(cells):
+    cells.obs["niche"] = cells.obs["niche"].astype(object)
+    cells.obs.iloc[::3, cells.obs.columns.get_loc("niche")] = None
+    rest = cells[~cells.obs["niche"].isna()].copy()
+    tables = [sk.tl.evaluate_embedding(a, "X_hvg_pca", metrics=QUICK, copy=True, **KEYS) for a in (cells, rest)]
+    pd.testing.assert_frame_equal(*tables)
+    sk.tl.evaluate_embedding(cells, "X_hvg_pca", metrics=["ari"], **KEYS)
+    facts = cells.uns["stfmkit"]["evaluate_embedding"]["results"]["embedding_scores"]["X_hvg_pca"]
+    assert facts["n_obs"] == rest.n_obs
+
+
+def test_more_confounders_have_rows_of_their_own(cells):
+    cells.obs["half"] = np.where(np.arange(cells.n_obs) % 2, "odd", "even")
+    names = ["robustness_index", "group_probe_accuracy"]
+    table = sk.tl.evaluate_embedding(
+        cells, "X_hvg_pca", metrics=names, confounder_keys=["half", "panel"], copy=True, **KEYS
+    ).set_index(["metric", "variable"])
+    assert table.loc[("group_probe_accuracy", "half"), "value"] == pytest.approx(0.5, abs=0.1)
+    assert table.loc[("group_probe_accuracy", "half"), "chance"] == 0.5
+    assert table.loc[("group_probe_accuracy", "patient"), "chance"] == pytest.approx(1 / 3)
+    assert "one value" in table.loc[("robustness_index", "panel"), "reason"]
+
+
+def test_a_subset_of_metrics_gives_the_same_bits(cells):
+    whole = sk.tl.evaluate_embedding(cells, "X_hvg_pca", metrics=QUICK, copy=True, rng=4, **KEYS)
+    names = ["coordinate_r2", "fide", "ari"]
+    part = sk.tl.evaluate_embedding(cells, "X_hvg_pca", metrics=names, copy=True, rng=4, **KEYS)
+    for name in names:
+        left, right = (t[t["metric"] == name].reset_index(drop=True) for t in (whole, part))
+        pd.testing.assert_frame_equal(left, right, check_exact=True)
+    other = sk.tl.evaluate_embedding(cells, "X_hvg_pca", metrics=["coordinate_r2"], copy=True, rng=5, **KEYS)
+    assert value(other, "coordinate_r2") != value(part, "coordinate_r2")
+
+
+@pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")
+@pytest.mark.parametrize("kind", ["h5ad", "zarr"])
+def test_the_table_survives_a_file_and_grows_after_it(cells, tmp_path, kind):
+    names = ["ari", "density_r2", "pas"]
+    sk.tl.evaluate_embedding(cells, "X_hvg_pca", metrics=names, confounder_keys=["panel"], **KEYS)
+    path = tmp_path / f"cells.{kind}"
+    (cells.write_h5ad if kind == "h5ad" else cells.write_zarr)(path)
+    back = (ad.read_h5ad if kind == "h5ad" else ad.read_zarr)(path)
+    pd.testing.assert_frame_equal(
+        back.uns["embedding_scores"], cells.uns["embedding_scores"], check_dtype=False, check_index_type=False
+    )
+    sk.tl.evaluate_embedding(back, "X_random", metrics=names, confounder_keys=["panel"], **KEYS)
+    found = back.uns["embedding_scores"]["embedding"]
+    assert set(found) == {"X_hvg_pca", "X_random", "control:coordinates"}
+    assert (found == "control:coordinates").sum() == 4
+    assert back.uns["embedding_scores"].index.is_unique
+
+
+def test_scores_of_an_embedding_are_replaced_and_others_kept(cells, content):
+    before = content(cells)
+    assert sk.tl.evaluate_embedding(cells, "X_hvg_pca", metrics=["ari", "pas"], copy=True, **KEYS) is not None
+    assert content(cells) == before
+    for key in ("X_hvg_pca", "X_random", "X_hvg_pca"):
+        assert sk.tl.evaluate_embedding(cells, key, metrics=["ari"], **KEYS) is None
+    assert cells.uns["embedding_scores"]["embedding"].tolist() == ["X_random", "X_hvg_pca"]
+    facts = cells.uns["stfmkit"]["evaluate_embedding"]["results"]["embedding_scores"]
+    assert set(facts) == {"X_hvg_pca", "X_random"}
+    assert facts["X_random"]["versions"]["scib-metrics"]
+    after = content(cells)
+    assert {k: v for k, v in after.items() if k != "uns"} == {k: v for k, v in before.items() if k != "uns"}
+
+
+def test_scores_of_other_settings_are_not_mixed(cells):
+    sk.tl.evaluate_embedding(cells, "X_hvg_pca", metrics=["ari"], **KEYS)
+    with pytest.raises(InputError, match="'X_hvg_pca' with another 'n_clusters'"):
+        sk.tl.evaluate_embedding(cells, "X_random", metrics=["ari"], n_clusters=7, **KEYS)
+    sk.tl.evaluate_embedding(cells, "X_random", metrics=["ari"], n_clusters=7, key_added="seven", **KEYS)
+    assert len(cells.uns["embedding_scores"]) == len(cells.uns["seven"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "words"),
+    [
+        ({"use_rep": "X_pca"}, MissingKeyError, "Did you mean 'X_hvg_pca'"),
+        ({"reference_rep": "X_pca"}, MissingKeyError, "reference_rep='X_pca'"),
+        ({"patient_key": "donor"}, MissingKeyError, "patient_key='donor'"),
+        ({"sample_key": "slide"}, MissingKeyError, "sample_key='slide'"),
+        ({"label_key": "region"}, MissingKeyError, "label_key='region'"),
+        ({"celltype_key": "type"}, MissingKeyError, "celltype_key='type'"),
+        ({"confounder_keys": ["platform"]}, MissingKeyError, "confounder_keys='platform'"),
+        ({"metrics": ["arri"]}, MissingKeyError, "Did you mean 'ari'"),
+        ({"metrics": ["pearson"]}, MissingKeyError, "no metric of an embedding named 'pearson'"),
+        ({"neighbors": "annoy"}, InputError, "neighbors='annoy'"),
+        ({"n_clusters": 1}, InputError, "n_clusters=1"),
+        ({"n_neighbors": 0}, InputError, "n_neighbors=0"),
+        ({"radius": -1.0}, InputError, "radius=-1"),
+        ({"key_added": "a/b"}, InputError, "key_added='a/b'"),
+        ({"key_added": "stfmkit"}, InputError, "key_added='stfmkit'"),
+        ({"key_added": "synthetic_cohort"}, InputError, "not written by evaluate_embedding"),
+        ({"table_key": "cells"}, InputError, "table_key"),
+        ({"patient_key": "niche"}, InputError, "more than one patient"),
+    ],
+)
+def test_wrong_arguments_leave_the_table_alone(cells, content, arguments, kind, words):
+    before = content(cells)
+    given = {"use_rep": "X_hvg_pca", **KEYS, **arguments}
+    with pytest.raises(kind, match=words):
+        sk.tl.evaluate_embedding(cells, given.pop("use_rep"), **given)
+    assert content(cells) == before
+
+
+def test_broken_data_are_refused_at_once(cells):
+    cells.obsm["bad"] = np.where(np.arange(cells.n_obs)[:, None] == 3, np.nan, cells.obsm["X_random"])
+    with pytest.raises(InputError, match=r"NaN or infinite values in obsm\['bad'\]"):
+        sk.tl.evaluate_embedding(cells, "bad", **KEYS)
+    cells.obsm["spatial"][5] = np.inf
+    with pytest.raises(InputError, match="1 observations with NaN or infinite coordinates"):
+        sk.tl.evaluate_embedding(cells, "X_random", **KEYS)
+    with pytest.raises(InputTypeError, match=r"sk\.io\.read"):
+        sk.tl.evaluate_embedding("cells.h5ad", "X_random", **KEYS)
+    cells.obs["patient"] = cells.obs["patient"].astype(object)
+    cells.obs.iloc[0, cells.obs.columns.get_loc("patient")] = ""
+    with pytest.raises(InputError, match="without an id"):
+        sk.tl.evaluate_embedding(cells, "X_random", **KEYS)
+
+
+def test_a_radius_needs_a_unit(cells):
+    del cells.uns["stfmkit"]["microns_per_unit"]
+    with pytest.raises(UnitsError, match="microns_per_unit"):
+        sk.tl.evaluate_embedding(cells, "X_random", radius=30, **KEYS)
+    halves = cells.copy()
+    halves.obsm["spatial"] = halves.obsm["spatial"] / 2
+    names = ["density_r2", "composition_r2"]
+    tables = [
+        sk.tl.evaluate_embedding(
+            a, "X_random", radius=30, microns_per_unit=mpu, celltype_key="cell_type", metrics=names, copy=True, **KEYS
+        )["value"]
+        for a, mpu in ((cells, 1.0), (halves, 2.0))
+    ]
+    np.testing.assert_allclose(*tables)

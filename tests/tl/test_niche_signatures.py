@@ -1,0 +1,422 @@
+"""Niche signatures: what is written, against scanpy and slow loops; controls in order; bad input."""
+
+import itertools
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse, stats
+
+import stfmkit as sk
+from stfmkit._errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
+from stfmkit._kernels._thinning import thin
+
+KEYS = {"patient_key": "patient"}
+UP = {"tumour": {f"G{g}" for g in range(10)}, "stroma": {f"G{g}" for g in range(10, 20)}}
+
+
+def run(adata, niche="niche", **options):
+    return sk.tl.niche_signatures(adata, niche, copy=True, **(KEYS | {"n": 10} | options))
+
+
+def values(result, metric):
+    rows = result["scores"].query("metric == @metric")
+    return rows.set_index(["niche", "n"])["value"]
+
+
+def log1p(adata):
+    """Shares are rounded once, so that equal shares are ties, as in the verb."""
+    counts = adata.X.toarray().astype(float)
+    depth = counts.sum(axis=1, keepdims=True)
+    return sparse.csr_matrix(np.log1p(counts / depth * np.median(depth)))
+
+
+@pytest.fixture
+def predicted(toy):
+    """A perfect prediction, a thinned one, and one of shuffled observations."""
+    toy.layers["truth"] = log1p(toy)
+    half = toy.copy()
+    half.X = sparse.csr_matrix(thin(sparse.csr_array(toy.X), rng=np.random.default_rng(1), share=0.3)[0])
+    toy.layers["thinned"] = log1p(half)
+    order = np.random.default_rng(2).permutation(toy.n_obs)
+    toy.layers["shuffled"] = toy.layers["truth"][order]
+    return toy
+
+
+def test_the_planted_genes_are_found(toy):
+    genes = run(toy)["genes"]
+    for niche, expected in UP.items():
+        rows = genes[genes["niche"] == niche].set_index("gene")
+        assert set(rows.index[rows["selected"]]) == expected
+        assert set(rows.index[rows["selected_down"]]) == set.union(*UP.values()) - expected
+        assert sorted(rows.loc[rows["selected"], "rank"]) == list(range(1, 11))
+        best = rows[rows["selected"]].sort_values("rank")
+        assert best["auroc"].is_monotonic_decreasing
+        assert (rows.loc[~rows["selected"], "rank"] == 0).all()
+
+
+def test_statistics_are_those_of_the_pure_function_on_the_normalised_counts(toy):
+    genes = run(toy)["genes"]
+    expected = sk.metrics.signature_statistics(sparse.csr_array(log1p(toy)), toy.obs["niche"], toy.obs["patient"])
+    for column in ("auroc", "log2fc", "pct_in", "pct_out", "n_patients", "p_value", "p_adj"):
+        np.testing.assert_allclose(genes[column], expected[column])
+    assert genes["gene"].tolist() == [*toy.var_names] * 2
+
+
+def test_the_ranking_of_one_patient_is_that_of_scanpy(toy):
+    import scanpy as sc
+
+    one = toy[toy.obs["patient"] == "P1"].copy()
+    with pytest.warns(StfmkitWarning, match="not tested"):
+        genes = run(one)["genes"]
+    one.X = log1p(one)
+    one.uns["log1p"] = {"base": None}
+    sc.tl.rank_genes_groups(one, "niche", method="wilcoxon", pts=True, tie_correct=False)
+    for niche, rows in genes.groupby("niche", observed=True):
+        oracle = sc.get.rank_genes_groups_df(one, group=niche).set_index("names").loc[one.var_names]
+        n_in = (one.obs["niche"] == niche).sum()
+        n_out = one.n_obs - n_in
+        z = (rows["auroc"].to_numpy() - 0.5) * n_in * n_out / np.sqrt(n_in * n_out * (one.n_obs + 1) / 12)
+        np.testing.assert_allclose(z, oracle["scores"], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(rows["pct_in"], oracle["pct_nz_group"])
+        assert rows["p_adj"].isna().all()
+
+
+def test_scores_follow_their_definitions(predicted):
+    result = run(predicted, pred_layer="thinned", n=(3, 8))
+    genes, names = result["genes"], predicted.var_names
+    for niche, n in itertools.product(UP, (3, 8)):
+        rows = genes.query("niche == @niche")
+        up = [names[i] for i in np.flatnonzero(rows["rank"].between(1, n))]
+        guess = rows.sort_values("predicted_auroc", ascending=False, kind="stable")["gene"].tolist()
+        top = guess[: len(up)]
+        shared = len(set(up) & set(top))
+        j = shared / (len(up) + len(top) - shared)
+        chance = sk.metrics.expected_jaccard(n, n, n_genes=40)
+        expected = {
+            "n_true": n,
+            "n_true_down": n,
+            "chance_jaccard": chance,
+            "jaccard": j,
+            "adjusted_jaccard": (j - chance) / (1 - chance),
+            "dice": 2 * shared / (2 * n),
+            "overlap_coefficient": shared / n,
+            "rank_biased_overlap": sk.metrics.rank_biased_overlap(
+                rows[rows["rank"].between(1, n)].sort_values("rank")["gene"].tolist(), top
+            ),
+        }
+        for metric, value in expected.items():
+            assert values(result, metric)[niche, n] == pytest.approx(value), metric
+        u = stats.mannwhitneyu(
+            rows.loc[rows["gene"].isin(up), "predicted_auroc"], rows.loc[~rows["gene"].isin(up), "predicted_auroc"]
+        ).statistic
+        assert values(result, "ranking_auroc")[niche, n] == pytest.approx(u / (n * (40 - n)))
+        rho = stats.spearmanr(rows["log2fc"], rows["predicted_log2fc"]).statistic
+        assert values(result, "fold_change_correlation")[niche, 0] == pytest.approx(rho)
+
+
+def test_a_perfect_prediction_has_every_score_at_its_best(predicted):
+    result = run(predicted, pred_layer="truth")
+    for metric in ("jaccard", "adjusted_jaccard", "dice", "overlap_coefficient", "rank_biased_overlap"):
+        np.testing.assert_allclose(values(result, metric), 1)
+    for metric in ("signed_jaccard", "ranking_auroc", "fold_change_correlation", "specificity"):
+        np.testing.assert_allclose(values(result, metric), 1)
+    genes = result["genes"]
+    np.testing.assert_allclose(genes["predicted_auroc"], genes["auroc"])
+    np.testing.assert_allclose(genes["predicted_log2fc"], genes["log2fc"])
+
+
+def test_controls_are_ordered(predicted):
+    results = {name: run(predicted, pred_layer=name, n=5) for name in ("truth", "thinned", "shuffled")}
+    for metric in ("jaccard", "adjusted_jaccard", "rank_biased_overlap", "signed_jaccard", "ranking_auroc"):
+        best, good, bad = (values(result, metric).mean() for result in results.values())
+        assert best >= good > bad, metric
+    assert values(results["shuffled"], "fold_change_correlation").abs().max() < 0.6
+    for name in ("thinned", "patients"):
+        normalized = [values(result, f"normalized_jaccard_{name}").mean() for result in results.values()]
+        assert normalized[0] >= normalized[1] > normalized[2]
+
+
+def test_ceilings_lie_between_chance_and_one_and_rise_with_depth(toy):
+    thin_data = toy.copy()
+    thin_data.X = sparse.csr_matrix(
+        thin(sparse.csr_array(toy.X), rng=np.random.default_rng(0), share=0.15)[0].astype(np.float32)
+    )
+    keep = np.asarray(thin_data.X.sum(axis=1)).ravel() > 0
+    thin_data = thin_data[keep].copy()
+    deep, shallow = (run(d, n=10, alpha=1.0) for d in (toy, thin_data))
+    for result in (deep, shallow):
+        for name in ("thinned", "patients"):
+            limit = values(result, f"ceiling_{name}")
+            assert (limit > values(result, "chance_jaccard")).all()
+            assert (limit <= 1).all()
+    assert values(deep, "ceiling_thinned").mean() > values(shallow, "ceiling_thinned").mean()
+    assert "normalized_jaccard_thinned" not in set(deep["scores"]["metric"])  # nothing was predicted
+
+
+def test_without_ceiling_there_is_none(predicted):
+    metrics = set(run(predicted, pred_layer="truth", ceiling=False)["scores"]["metric"])
+    assert not any("ceiling" in m or "normalized" in m for m in metrics)
+    logged = set(run(predicted, layer="truth", scale="log1p")["scores"]["metric"])
+    assert "ceiling_patients" in logged
+    assert "ceiling_thinned" not in logged  # logarithms cannot be thinned
+
+
+def test_normalised_layers_give_the_same_signatures(predicted):
+    counts, logged = run(predicted), run(predicted, layer="truth", scale="log1p")
+    pd.testing.assert_frame_equal(counts["genes"], logged["genes"])
+    predicted.layers["scanpy"] = sk.pp.normalize(predicted, copy=True)  # in whose rounding a few ties are lost
+    close = run(predicted, layer="scanpy", scale="log1p")["genes"]
+    np.testing.assert_allclose(close["auroc"], counts["genes"]["auroc"], atol=2e-3)
+
+
+def test_equal_shares_of_the_library_are_ties(toy):
+    """The same shares in libraries of any depth: no gene tells the niches apart."""
+    factor = np.random.default_rng(0).integers(1, 50, toy.n_obs)
+    toy.X = sparse.csr_matrix(np.outer(factor, np.arange(1, 41)).astype(np.float32))
+    assert (run(toy)["genes"]["auroc"] == 0.5).all()
+
+
+def test_predicted_counts_are_normalised(toy):
+    toy.layers["expected"] = toy.X * 0.5  # expected counts need not be integers
+    genes = run(toy, pred_layer="expected", pred_scale="counts")["genes"]
+    np.testing.assert_allclose(genes["predicted_auroc"], genes["auroc"])
+
+
+@pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")  # about a default of anndata to come
+def test_signatures_are_written_and_survive_files(predicted, tmp_path, content):
+    predicted.uns["theirs"] = {"a": 1}
+    before = content(predicted)
+    result = run(predicted, pred_layer="thinned", sample_key="sample", null="torus", n_null=3)
+    assert content(predicted) == before  # copy=True writes nothing
+    options = {"pred_layer": "thinned", "sample_key": "sample", "null": "torus", "n_null": 3, "n": 10}
+    assert sk.tl.niche_signatures(predicted, "niche", **KEYS, **options) is None
+    slot = predicted.uns["niche_signatures"]
+    assert list(slot) == ["genes", "scores", "niches", "null"]
+    params = predicted.uns["stfmkit"]["niche_signatures"]["results"]["niche_signatures"]
+    assert (params["niche_key"], params["scale"], params["prediction"], params["n"]) == (
+        "niche",
+        "counts",
+        "thinned",
+        [10],
+    )
+    predicted.write_h5ad(tmp_path / "a.h5ad")
+    predicted.write_zarr(tmp_path / "a.zarr")
+    for read in (ad.read_h5ad(tmp_path / "a.h5ad"), ad.read_zarr(tmp_path / "a.zarr")):
+        for name, table in result.items():
+            pd.testing.assert_frame_equal(read.uns["niche_signatures"][name], table)
+    sk.tl.niche_signatures(predicted, "niche", **KEYS, n=10)  # the same step may write again
+    del predicted.uns["niche_signatures"], predicted.uns["stfmkit"]["niche_signatures"]
+    assert content(predicted) == before
+
+
+def test_a_slot_of_others_is_kept(toy):
+    toy.uns["niche_signatures"] = "mine"
+    with pytest.raises(InputError, match="not written by niche_signatures"):
+        sk.tl.niche_signatures(toy, "niche", **KEYS)
+    sk.tl.niche_signatures(toy, "niche", **KEYS, key_added="other")
+    assert toy.uns["niche_signatures"] == "mine"
+
+
+def test_same_seed_same_bits_and_rows_may_come_in_any_order(predicted, rng):
+    first = run(predicted, pred_layer="thinned", rng=5)
+    again = run(predicted, pred_layer="thinned", rng=5)
+    for name in first:
+        pd.testing.assert_frame_equal(first[name], again[name])
+    order = rng.permutation(predicted.n_obs)
+    other = run(predicted[order].copy(), pred_layer="thinned", rng=5)
+    pd.testing.assert_frame_equal(first["genes"], other["genes"])
+
+
+@pytest.mark.parametrize("as_", ["dense", "csr", "csc"])
+def test_any_storage_gives_the_same(predicted, as_):
+    expected = run(predicted, pred_layer="thinned", sample_key="sample", null="torus", n_null=2)
+    form = {"dense": lambda m: m.toarray(), "csr": sparse.csr_matrix, "csc": sparse.csc_matrix}[as_]
+    predicted.X, predicted.layers["thinned"] = form(predicted.X), form(predicted.layers["thinned"])
+    found = run(predicted, pred_layer="thinned", sample_key="sample", null="torus", n_null=2)
+    for name in expected:
+        pd.testing.assert_frame_equal(found[name], expected[name])
+
+
+def test_unlabelled_observations_are_left_out(toy):
+    toy.obs["part"] = toy.obs["niche"].astype(object)
+    toy.obs.loc[toy.obs_names[:20], "part"] = None
+    found = run(toy, "part")["genes"]
+    expected = run(toy[20:].copy())["genes"]
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_a_table_of_spatialdata(toy):
+    import spatialdata
+
+    data = spatialdata.SpatialData(tables={"cells": toy})
+    found = sk.tl.niche_signatures(data, "niche", **KEYS, n=10, table_key="cells", copy=True)
+    pd.testing.assert_frame_equal(found["genes"], run(toy)["genes"])
+
+
+@pytest.mark.parametrize(
+    "pick", [lambda a: a.to_df("truth"), lambda a: pd.DataFrame(a.layers["truth"].toarray(), a.obs_names, a.var_names)]
+)
+def test_a_prediction_may_be_a_table(predicted, pick):
+    pd.testing.assert_frame_equal(
+        run(predicted, pred_layer=pick(predicted))["scores"], run(predicted, pred_layer="truth")["scores"]
+    )
+
+
+# labels of the prediction
+
+
+def test_predicted_labels_are_used_for_the_prediction_only(predicted):
+    swap = {"tumour": "stroma", "stroma": "tumour"}
+    predicted.obs["guess"] = predicted.obs["niche"].map(swap)
+    own = run(predicted, pred_layer="truth")
+    swapped = run(predicted, pred_layer="truth", pred_niche_key="guess")
+    np.testing.assert_allclose(swapped["genes"]["auroc"], own["genes"]["auroc"])
+    np.testing.assert_allclose(swapped["genes"]["predicted_auroc"], 1 - own["genes"]["auroc"])
+    assert (values(swapped, "jaccard") == 0).all()
+    assert (values(swapped, "specificity") == -1).all()
+
+
+@pytest.mark.filterwarnings("ignore:.*not tested:stfmkit.errors.StfmkitWarning")
+def test_a_niche_that_is_never_predicted_scores_nothing(predicted):
+    niche = predicted.obs["niche"].astype(str).to_numpy()
+    niche[::7] = "rim"
+    predicted.obs["three"] = niche
+    predicted.obs["guess"] = predicted.obs["niche"].astype(str)
+    result = run(predicted, "three", pred_layer="truth", pred_niche_key="guess", alpha=1.0, min_log2fc=0.0)
+    assert values(result, "n_true")["rim", 10] > 0
+    assert values(result, "jaccard")["rim", 10] == 0
+    assert np.isnan(values(result, "ranking_auroc")["rim", 10])
+    assert np.isnan(values(result, "fold_change_correlation")["rim", 0])
+    assert values(result, "jaccard")["tumour", 10] > 0.5
+
+
+def test_predicted_labels_need_a_prediction_and_common_names(predicted):
+    predicted.obs["cluster"] = np.where(predicted.obs["niche"] == "tumour", "0", "1")
+    with pytest.raises(InputError, match="without pred_layer"):
+        run(predicted, pred_niche_key="cluster")
+    with pytest.raises(InputError, match=r"no name in common(?s:.)*match the names first"):
+        run(predicted, pred_layer="truth", pred_niche_key="cluster")
+
+
+# niches that cannot be scored
+
+
+def test_niches_too_small_or_empty_are_left_out_and_counted(toy):
+    niche = toy.obs["niche"].astype(str).to_numpy()
+    niche[0] = "single"
+    toy.obs["odd"] = pd.Categorical(niche, categories=["empty", "single", "stroma", "tumour"])
+    with pytest.warns(StfmkitWarning, match=r"2 niches are left out.*'empty', 'single'"):
+        result = run(toy, "odd")
+    table = result["niches"].set_index("niche")
+    assert table["n_obs"].to_dict() | {"stroma": 0, "tumour": 0} == {"empty": 0, "single": 1, "stroma": 0, "tumour": 0}
+    assert table["scored"].to_dict() == {"empty": False, "single": False, "stroma": True, "tumour": True}
+    assert set(result["genes"]["niche"]) == {"stroma", "tumour"}
+
+
+def test_patients_without_a_niche_are_excluded_and_counted(toy):
+    niche = np.where((toy.obs["patient"] == "P1") & (toy.obs["niche"] == "tumour"), "rim", toy.obs["niche"].astype(str))
+    toy.obs["regions"] = niche
+    with pytest.warns(StfmkitWarning, match=r"1 niches are in fewer than 3 patients.*'rim'"):
+        result = run(toy, "regions")
+    table = result["niches"].set_index("niche")
+    assert table.loc["rim", ["n_patients", "patients_left_out", "tested"]].tolist() == [1, 3, False]
+    assert table.loc["tumour", ["n_patients", "patients_left_out", "tested"]].tolist() == [3, 1, True]
+    rim = result["genes"].query("niche == 'rim'")
+    assert rim["p_adj"].isna().all()
+    assert len(UP["tumour"] & set(rim.loc[rim["selected"], "gene"])) >= 8  # chosen without a test
+    assert np.isnan(values(result, "ceiling_patients")["rim", 10])
+    one = run(toy[toy.obs["patient"] != "P1"].copy())["genes"].query("niche == 'tumour'")
+    np.testing.assert_allclose(result["genes"].query("niche == 'tumour'")["auroc"], one["auroc"])
+
+
+def test_one_niche_has_nothing_to_be_compared_with(toy):
+    toy.obs["all"] = "tissue"
+    with pytest.raises(InputError, match="no niche of obs\\['all'\\] with 3 observations inside and outside"):
+        run(toy, "all")
+
+
+def test_a_niche_without_markers_has_no_scores(predicted):
+    result = run(predicted, pred_layer="truth", min_log2fc=9.0)
+    assert (values(result, "n_true") == 0).all()
+    for metric in ("jaccard", "adjusted_jaccard", "specificity", "ranking_auroc", "normalized_jaccard_thinned"):
+        assert values(result, metric).isna().all()
+    assert values(result, "fold_change_correlation").notna().all()
+
+
+# bad input
+
+
+def plant(toy, value):
+    matrix = toy.layers["truth"].toarray()
+    matrix[3, 5] = value
+    toy.layers["bad"] = matrix
+    return toy
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_predictions_that_are_not_finite_are_refused(predicted, value):
+    with pytest.raises(InputError, match=r"1 NaN or infinite values in layers\['bad'\]"):
+        run(plant(predicted, value), pred_layer="bad")
+
+
+def test_values_off_the_declared_scale_are_refused(predicted):
+    plant(predicted, 80.0)
+    with pytest.raises(InputError, match=r"values up to 80(?s:.)*pred_scale='counts'"):
+        run(predicted, pred_layer="bad")
+    with pytest.raises(InputError, match=r"1 negative values(?s:.)*pred_scale='log1p'"):
+        run(plant(predicted, -1.0), pred_layer="bad", pred_scale="counts")
+    with pytest.raises(InputError, match="not integers"):
+        run(predicted, layer="truth")
+    with pytest.raises(InputError, match=r"scale='log1p'(?s:.)*scale='counts'"):
+        run(predicted, scale="log1p")
+    with pytest.raises(InputError, match="from -1"):
+        run(plant(predicted, -1.0), layer="bad", scale="log1p")
+
+
+def test_a_prediction_of_other_genes_or_in_another_order_is_refused(predicted):
+    frame = predicted.to_df("truth")
+    with pytest.raises(InputError, match="40 columns are not those of the table, but the same in another order"):
+        run(predicted, pred_layer=frame[frame.columns[::-1]])
+    with pytest.raises(InputError, match=r"39 columns are not those of the table\.\n"):
+        run(predicted, pred_layer=frame.iloc[:, 1:])
+    with pytest.raises(InputError, match="240 rows are not those of the table, but the same in another order"):
+        run(predicted, pred_layer=frame.iloc[::-1])
+    with pytest.raises(InputError, match="dtype object"):
+        run(predicted, pred_layer=frame.astype(object))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"patient_key": "patients"}, MissingKeyError, r"patient_key='patients'(?s:.)*Did you mean 'patient'"),
+        ({"niche": "nich"}, MissingKeyError, r"niche_key='nich'(?s:.)*Did you mean 'niche'"),
+        ({"layer": "counts"}, MissingKeyError, "no layer named 'counts'"),
+        ({"pred_layer": "model"}, MissingKeyError, "no layer named 'model'"),
+        ({"scale": "raw"}, InputError, "scale='raw'"),
+        ({"pred_scale": "raw"}, InputError, "pred_scale='raw'"),
+        ({"n": ()}, InputError, r"n=\(\)"),
+        ({"n": (10, 10)}, InputError, "each once"),
+        ({"n": (0, 10)}, InputError, "n=0"),
+        ({"min_obs": 0}, InputError, "min_obs=0"),
+        ({"min_pct": 10}, InputError, "min_pct=10"),
+        ({"alpha": "5 %"}, InputTypeError, "alpha='5 %'"),
+        ({"table_key": "cells"}, InputError, "table_key='cells' with an AnnData"),
+    ],
+)
+def test_unusable_options_are_refused(toy, options, error, words):
+    with pytest.raises(error, match=words):
+        run(toy, **options)
+
+
+def test_missing_patients_and_empty_observations_are_refused(toy):
+    toy.obs["who"] = toy.obs["patient"].astype(object)
+    toy.obs.loc[toy.obs_names[0], "who"] = None
+    with pytest.raises(InputError, match="1 of 240 observations without an id"):
+        run(toy, patient_key="who")
+    counts = toy.X.tolil()
+    counts[7] = 0
+    toy.X = counts.tocsr()
+    with pytest.raises(InputError, match="1 labelled observations without any count"):
+        run(toy)
