@@ -1,4 +1,4 @@
-"""One fold of a split, as row numbers."""
+"""Folds of a split, as row numbers."""
 
 from dataclasses import dataclass
 
@@ -25,3 +25,14 @@ class Fold:
     train: np.ndarray
     test: np.ndarray
     train_groups: np.ndarray
+
+
+def deal_groups(groups: np.ndarray, n_folds: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the fold of every row (n_obs,): whole groups, large ones first, each to the fold with the fewest rows."""
+    names, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    shuffled = rng.permutation(len(names))
+    load, fold_of = np.zeros(n_folds, dtype=np.int64), np.empty(len(names), dtype=np.int64)
+    for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+        fold_of[group] = np.argmin(load)
+        load[fold_of[group]] += sizes[group]
+    return fold_of[codes.ravel()]

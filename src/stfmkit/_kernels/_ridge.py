@@ -5,22 +5,18 @@ from typing import TypeAlias
 
 import numpy as np
 
+from stfmkit._kernels._fold import deal_groups
+
 Folds: TypeAlias = list[tuple[np.ndarray, np.ndarray]]
 """(fit, check) row numbers."""
 
 
 def inner_folds(groups: np.ndarray, n_folds: int, rng: np.random.Generator) -> Folds:
     """Return (fit, check) row numbers of inner folds that keep groups whole; none where there is one group."""
-    names, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    n = min(n_folds, len(names))
+    n = min(n_folds, len(np.unique(groups)))
     if n < 2:
         return []
-    shuffled = rng.permutation(len(names))
-    load, fold_of = np.zeros(n), np.empty(len(names), dtype=np.int64)
-    for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
-        fold_of[group] = np.argmin(load)
-        load[fold_of[group]] += sizes[group]
-    row = fold_of[codes.ravel()]
+    row = deal_groups(groups, n, rng)
     return [(np.flatnonzero(row != k), np.flatnonzero(row == k)) for k in range(n)]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from stfmkit._errors import InputError
-from stfmkit._kernels._fold import Fold
+from stfmkit._kernels._fold import Fold, deal_groups
 from stfmkit._validate import check_integer, check_positive, listed
 
 
@@ -255,16 +255,8 @@ class RandomKFold(_Base):
 
 
 def _group_folds(groups: np.ndarray, n_splits: int, rng: np.random.Generator) -> list[Fold]:
-    """Deal whole groups to folds, the largest first, always to the fold with the fewest observations."""
-    names, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    shuffled = rng.permutation(len(names))
-    order = shuffled[np.argsort(-sizes[shuffled], kind="stable")]
-    load = np.zeros(n_splits, dtype=np.int64)
-    fold_of = np.empty(len(names), dtype=np.int64)
-    for group in order:
-        fold_of[group] = np.argmin(load)
-        load[fold_of[group]] += sizes[group]
-    row_fold = fold_of[codes.ravel()]
+    """Return folds of whole groups."""
+    row_fold = deal_groups(groups, n_splits, rng)
     return [
         Fold(k, train := np.flatnonzero(row_fold != k), np.flatnonzero(row_fold == k), groups[train])
         for k in range(n_splits)
