@@ -33,6 +33,16 @@ def test_order_of_rows_does_not_matter_on_a_lattice(rng):
     np.testing.assert_array_equal(straight[order], order[mixed])
 
 
+def test_a_lattice_with_strays_and_a_cloud_with_ties_equal_brute_force(rng):
+    """Both ways to search meet both kinds of rows."""
+    grid = np.stack(np.meshgrid(np.arange(20.0), np.arange(20.0)), axis=-1).reshape(-1, 2)
+    for places in (np.concatenate([grid, rng.uniform(20, 30, size=(60, 2))]), rng.uniform(size=(400, 2))):
+        places[-9:] = places[-9:].round()  # some places at the same distances
+        coords = np.unique(places, axis=0)
+        samples = np.zeros(len(coords), int)
+        np.testing.assert_array_equal(knn_within(coords, samples, k=6), brute(coords, samples, 6))
+
+
 def test_never_across_samples(rng):
     coords = rng.normal(size=(40, 2))
     samples = np.repeat([0, 1], 20)

@@ -39,6 +39,16 @@ def test_ridge_equals_sklearn(rng, wide, alpha):
     np.testing.assert_allclose(ours, theirs, rtol=1e-7, atol=1e-8)
 
 
+def test_ridge_of_columns_that_repeat_each_other_equals_sklearn(rng):
+    """A smaller matrix than its rank suggests: repeated, nearly repeated and tiny columns."""
+    base = rng.normal(size=(90, 4))
+    x = np.column_stack([base, base[:, 0], base[:, 1] + 1e-9 * base[:, 2], 1e-8 * base[:, 3]])
+    y = base @ rng.normal(size=(4, 2)) + 0.1 * rng.normal(size=(90, 2))
+    ours, _ = ridge_probe(x[:70], y[:70], x[70:], grid=[0.01], folds=[], max_components=99)
+    theirs = make_pipeline(StandardScaler(), Ridge(alpha=0.01, solver="svd")).fit(x[:70], y[:70]).predict(x[70:])
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-7)
+
+
 def test_ridge_on_principal_components(rng):
     x, z, y = rng.normal(size=(60, 20)), rng.normal(size=(10, 20)), rng.normal(size=(60, 2))
     ours, _ = ridge_probe(x, y, z, grid=[3.0], folds=[], max_components=5)

@@ -17,6 +17,13 @@ def test_equals_sklearn(rng, d, k):
     np.testing.assert_allclose(found, silhouette_samples(points, codes), atol=1e-9)
 
 
+def test_some_rows_are_those_of_all(rng):
+    points, codes = rng.normal(size=(90, 2)), rng.integers(5, size=90)
+    rows = np.array([3, 17, 88])
+    found = silhouettes(points, codes, np.bincount(codes), rows=rows)
+    np.testing.assert_allclose(found, silhouettes(points, codes, np.bincount(codes))[rows], atol=1e-12)
+
+
 def test_the_only_member_of_a_cluster_and_points_in_one_place_score_0():
     points = np.array([[0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [5.0, 0.0]])
     codes = np.array([0, 0, 1, 2])

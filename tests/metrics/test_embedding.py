@@ -6,7 +6,7 @@ from scipy.spatial.distance import cdist
 from sklearn.metrics import balanced_accuracy_score
 
 from stfmkit._errors import InputError
-from stfmkit.metrics import coordinate_r2, group_probe_accuracy, library_size_r2
+from stfmkit.metrics import coordinate_r2, embedding_neighbors, group_probe_accuracy, library_size_r2
 
 PATIENTS = np.repeat(["P1", "P2", "P3", "P4"], 40)
 
@@ -99,3 +99,25 @@ def test_duplicates_do_not_vote_for_themselves():
 def test_unusable_input_is_refused(call, words, rng):
     with pytest.raises(InputError, match=words):
         call(rng.normal(size=(20, 2)))
+
+
+def test_known_neighbours_of_the_standardised_embedding_give_the_same_probe(rng):
+    features = rng.normal(size=(160, 4)) * [1, 10, 100, 0] + 3.0 * (PATIENTS == "P2")[:, None]
+    scaled = (features - features.mean(axis=0)) / np.where(features.std(axis=0) > 0, features.std(axis=0), 1)
+    known = embedding_neighbors(scaled, 15)
+    for k in (1, 7, 15):
+        assert group_probe_accuracy(features, PATIENTS, k=k, neighbors=known) == group_probe_accuracy(
+            features, PATIENTS, k=k
+        )
+    with pytest.raises(InputError, match="k=16"):
+        group_probe_accuracy(features, PATIENTS, k=16, neighbors=known)
+
+
+@pytest.mark.parametrize("metric", [library_size_r2, coordinate_r2])
+def test_a_new_order_of_rows_or_axes_changes_little(rng, metric):
+    """Turning an embedding changes no linear probe but through its scaling, and the order of columns not at all."""
+    features, target = rng.normal(size=(160, 4)), rng.lognormal(size=160)
+    given = target if metric is library_size_r2 else np.column_stack([target, rng.normal(size=160)])
+    groups = PATIENTS if metric is library_size_r2 else ["S"] * 160
+    assert metric(features[:, ::-1], given, groups) == pytest.approx(metric(features, given, groups), abs=1e-9)
+    assert metric(features * 1e6 + 5, given, groups) == pytest.approx(metric(features, given, groups), abs=1e-6)

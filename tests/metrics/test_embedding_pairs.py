@@ -128,3 +128,12 @@ def test_motions_are_seeded_and_leave_the_coordinates_alone(rng):
 def test_unusable_input_is_refused(call, words, rng):
     with pytest.raises(InputError, match=words):
         call(rng.normal(size=(30, 2)))
+
+
+def test_known_neighbours_of_both_give_the_same_overlap(rng):
+    a, b = rng.normal(size=(80, 5)), rng.normal(size=(80, 3))
+    near = [embedding_neighbors(part, 20) for part in (a, b)]
+    assert knn_overlap(a, b, k=10, neighbors=near[0], second_neighbors=near[1]) == knn_overlap(a, b, k=10)
+    assert knn_overlap(a, b, k=10, neighbors=near[0], second_neighbors=near[0]) == 1
+    with pytest.raises(InputError, match="k=25"):
+        knn_overlap(a, b, k=25, second_neighbors=near[1])

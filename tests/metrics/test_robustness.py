@@ -58,6 +58,62 @@ def test_robustness_index_equals_the_loop(rng, k):
     assert robustness_index(X, NICHE, PATIENT, k=k) == pytest.approx(so / (so + os))
 
 
+def pathorob(X, what, who, slide, k):
+    """By the definition: rows of unit length, nobody of the own slide, the k nearest, SO / (SO + OS) pooled."""
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    distance = cdist(unit, unit)
+    distance[slide[:, None] == slide] = np.inf
+    so = os = 0
+    for i, row in enumerate(np.argsort(distance, axis=1, kind="stable")[:, :k]):
+        so += ((what[row] == what[i]) & (who[row] != who[i])).sum()
+        os += ((what[row] != what[i]) & (who[row] == who[i])).sum()
+    return so / (so + os)
+
+
+@pytest.fixture
+def centres(rng):
+    """Eight slides of four centres, with a shift of each slide that is none of the centre's doing."""
+    slide, what = np.repeat(np.arange(8), 30), rng.choice(["a", "b", "c"], size=240)
+    who = np.array([f"C{s % 4}" for s in slide])
+    X = rng.normal(size=(240, 5)) + (what == "a")[:, None] + rng.normal(0, 2, size=(8, 5))[slide]
+    return X, what, who, slide
+
+
+@pytest.mark.parametrize("k", [1, 10, 50])
+def test_robustness_index_without_the_own_slide_is_pathorobs(centres, k):
+    X, what, who, slide = centres
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    wanted = pathorob(X, what, who, slide, k)
+    assert robustness_index(unit, what, who, k=k, exclude=slide) == pytest.approx(wanted)
+    known = embedding_neighbors(unit, 60, exclude=slide)
+    assert robustness_index(unit, what, who, k=k, exclude=slide, neighbors=known) == pytest.approx(wanted)
+    assert robustness_index(unit, what, who, k=k) < wanted  # the shift of a slide is not that of its centre
+
+
+def test_neighbours_elsewhere_are_the_nearest_outside_the_group(centres):
+    X, *_, slide = centres
+    found = embedding_neighbors(X, 9, exclude=slide)
+    distance = cdist(X, X)
+    distance[slide[:, None] == slide] = np.inf
+    assert np.array_equal(found.indices, np.argsort(distance, axis=1, kind="stable")[:, :9])
+    np.testing.assert_allclose(found.distances, np.sort(distance, axis=1)[:, :9])
+
+
+def test_chance_without_the_own_slide_is_that_of_all_other_pairs(centres):
+    _, what, who, slide = centres
+    far = slide[:, None] != slide
+    so = ((what[:, None] == what) & (who[:, None] != who) & far).sum()
+    os = ((what[:, None] != what) & (who[:, None] == who) & far).sum()
+    assert robustness_index_chance(what, who, exclude=slide) == pytest.approx(so / (so + os))
+    assert robustness_index_chance(what, who, exclude=slide) > robustness_index_chance(what, who)
+
+
+def test_one_slide_for_each_centre_leaves_nothing_to_confound(rng):
+    X = rng.normal(size=(120, 3))
+    assert robustness_index(X, NICHE, PATIENT, exclude=PATIENT, k=20) == 1
+    assert robustness_index_chance(NICHE, PATIENT, exclude=PATIENT) == 1
+
+
 def test_robustness_index_orders_biology_noise_and_batch(rng):
     noise = rng.normal(size=(120, 3))
     biology = noise + 20 * (NICHE[:, None] == np.array(["a", "b", "c"]))
@@ -112,6 +168,15 @@ def test_known_neighbours_give_the_same(rng):
         (lambda X: robustness_index(X, NICHE, PATIENT, neighbors=embedding_neighbors(X, 20)), "k=50"),
         (lambda X: robustness_index(X, NICHE, PATIENT, k=5, neighbors=embedding_neighbors(X[:50], 20)), "shape"),
         (lambda X: robustness_index(X, NICHE, PATIENT, k=120), "k=120"),
+        (
+            lambda X: robustness_index(X, NICHE, PATIENT, exclude=PATIENT, neighbors=embedding_neighbors(X, 60)),
+            "neighbours in the own group of exclude",
+        ),
+        (lambda X: robustness_index(X, NICHE, PATIENT, exclude=["S"] * 120), "one value in exclude"),
+        (lambda X: robustness_index(X, NICHE, PATIENT, exclude=PATIENT[1:]), "exclude of shape"),
+        (lambda X: embedding_neighbors(X, 81, exclude=PATIENT), "40 of them in one group of exclude, and k=81"),
+        (lambda X: embedding_neighbors(X, 3, exclude=PATIENT, method="approximate"), "method='approximate' with excl"),
+        (lambda X: robustness_index_chance(NICHE, PATIENT, exclude=["S"] * 120), "one value in exclude"),
         (lambda X: neighborhood_purity(X, ["a"] * 120), "one value in labels"),
         (lambda X: robustness_index_chance(NICHE, ["P"] * 120), "one value in confounder"),
     ],

@@ -24,6 +24,46 @@ def test_spatial_asw_equals_sklearn(rng, k):
     assert spatial_asw(xy, labels) == pytest.approx(silhouette_score(xy, labels))
 
 
+def test_a_sample_estimates_the_whole_without_bias_and_by_its_seed(rng):
+    xy, labels = halves(rng, n=400)
+    whole = spatial_asw(xy, labels)
+    found = [spatial_asw(xy, labels, n_sampled=40, rng=seed) for seed in range(60)]
+    assert np.mean(found) == pytest.approx(whole, abs=4 * np.std(found) / np.sqrt(60))
+    assert 0 < np.abs(np.array(found) - whole).max() < 2 / np.sqrt(40)
+    assert spatial_asw(xy, labels, n_sampled=40, rng=7) == found[7]
+    assert spatial_asw(xy, labels, n_sampled=400) == spatial_asw(xy, labels, n_sampled=9999) == whole
+    with pytest.raises(InputError, match="n_sampled=0"):
+        spatial_asw(xy, labels, n_sampled=0)
+
+
+def novae_fide(labels, graph, n_classes):
+    """Novae 1.0.5: true positives, false positives and false negatives of every domain, edge by edge."""
+    left, right = graph.nonzero()
+    found = []
+    for name in set(labels[left]) | set(labels[right]):
+        both = one = 0
+        for a, b in zip(labels[left], labels[right], strict=True):
+            both += a == name == b
+            one += (a == name) != (b == name)
+        found.append(2 * both / (2 * both + one))
+    return sum(found) / (n_classes or len(found))
+
+
+@pytest.mark.parametrize("n_classes", [None, 9])
+def test_fide_of_directed_edges_equals_the_count(rng, n_classes):
+    xy, labels = rng.uniform(size=(60, 2)), rng.integers(6, size=60)
+    graph = kneighbors_graph(xy, 3)  # not symmetric
+    assert fide(labels, graph, n_classes=n_classes) == pytest.approx(novae_fide(labels, graph, n_classes))
+
+
+def test_jsd_of_many_samples_is_the_mean_divergence_from_their_mixture(rng):
+    labels, samples = rng.integers(5, size=300), rng.choice(4, size=300, p=[0.1, 0.2, 0.3, 0.4])
+    shares = np.array([np.bincount(labels[samples == s], minlength=5) / (samples == s).sum() for s in range(4)])
+    wanted = np.mean([(p * np.log2(p / shares.mean(axis=0))).sum() for p in shares])
+    assert domain_jsd(labels, samples) == pytest.approx(wanted)
+    assert domain_jsd(labels, samples) <= 2
+
+
 def test_fide_equals_sklearn_on_edges(rng):
     xy = rng.uniform(size=(150, 2))
     labels = rng.integers(5, size=150)

@@ -134,6 +134,53 @@ def test_expression_is_better_at_labels_and_noise_at_leaks(cells):
     assert wide.loc["group_probe_accuracy"]["X_random"].iloc[0] == pytest.approx(1 / 3, abs=0.08)
 
 
+def test_neighbours_in_other_samples_have_a_row_where_a_level_holds_several(cells):
+    cells.obs["platform"] = np.where(cells.obs["sample"] == "P03_S1", "xenium", "visium")
+    table = sk.tl.evaluate_embedding(
+        cells, "X_hvg_pca", metrics=["robustness_index"], confounder_keys=["platform"], copy=True, **KEYS
+    ).set_index(["variable", "setting"])
+    assert table.index.tolist() == [("patient", "k=50"), ("platform", "k=50"), ("platform", "k=50, other samples")]
+    row = table.loc[("platform", "k=50, other samples")]
+    given = [np.asarray(cells.obs[key]) for key in ("niche", "platform")]
+    sample = np.asarray(cells.obs["sample"])
+    assert row["value"] == sk.metrics.robustness_index(cells.obsm["X_hvg_pca"], *given, exclude=sample)
+    assert row["chance"] == sk.metrics.robustness_index_chance(*given, exclude=sample)
+
+
+def test_approximate_silhouettes_are_sampled_and_say_so(cells, monkeypatch):
+    from stfmkit.tl import _embedding_study
+
+    monkeypatch.setattr(_embedding_study, "_SILHOUETTES", 200)
+    given = {"metrics": ["spatial_asw"], "copy": True, **KEYS}
+    few, again = (sk.tl.evaluate_embedding(cells, "X_hvg_pca", neighbors="approximate", **given) for _ in range(2))
+    pd.testing.assert_frame_equal(few, again, check_exact=True)
+    one = few["sample"] != ""
+    assert few["setting"][one].str.endswith("n_sampled=200").all()
+    every = sk.tl.evaluate_embedding(cells, "X_hvg_pca", **given)
+    assert not every["setting"].str.contains("n_sampled").any()
+    assert 0 < np.abs(few["value"] - every["value"]).max() < 2 / np.sqrt(200)
+
+
+@pytest.mark.slow
+def test_approximate_search_serves_every_score_with_neighbours(cells, monkeypatch):
+    from stfmkit.tl import _embedding_study
+
+    monkeypatch.setattr(_embedding_study, "_SILHOUETTES", 300)
+    names = ["group_probe_accuracy", "knn_overlap", "robustness_index", "neighborhood_purity", "scib_silhouette_label"]
+    cells.obs["all"] = np.where(cells.obs["sample"] == "P03_S1", "one", "two")
+    given = {"metrics": names, "reference_rep": "X_random", "confounder_keys": ["all"], "copy": True, **KEYS}
+    exact = sk.tl.evaluate_embedding(cells, "X_hvg_pca", **given).set_index(["metric", "variable", "setting"])
+    found = sk.tl.evaluate_embedding(cells, "X_hvg_pca", neighbors="approximate", **given)
+    found = found.set_index(["metric", "variable", "setting"])
+    elsewhere = ("robustness_index", "all", "k=50, other samples")
+    assert exact.loc[elsewhere, "status"] == "computed"
+    assert "method='approximate' with exclude" in found.loc[elsewhere, "reason"]
+    assert ("scib_silhouette_label", "", "n_sampled=300") in found.index
+    both = found.index.intersection(exact.index).drop(elsewhere)
+    assert len(both) == 6
+    np.testing.assert_allclose(found.loc[both, "value"], exact.loc[both, "value"], atol=0.02)
+
+
 @pytest.mark.slow
 def test_scib_is_part_of_it(cells):
     table = sk.tl.evaluate_embedding(
@@ -202,7 +249,8 @@ def test_more_confounders_have_rows_of_their_own(cells):
     names = ["robustness_index", "group_probe_accuracy"]
     table = sk.tl.evaluate_embedding(
         cells, "X_hvg_pca", metrics=names, confounder_keys=["half", "panel"], copy=True, **KEYS
-    ).set_index(["metric", "variable"])
+    )
+    table = table[~table["setting"].str.contains("other samples")].set_index(["metric", "variable"])
     assert table.loc[("group_probe_accuracy", "half"), "value"] == pytest.approx(0.5, abs=0.1)
     assert table.loc[("group_probe_accuracy", "half"), "chance"] == 0.5
     assert table.loc[("group_probe_accuracy", "patient"), "chance"] == pytest.approx(1 / 3)

@@ -4,7 +4,10 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import cKDTree
 
+from stfmkit._kernels._threads import n_threads
+
 _SPARE = 16
+_TRIAL = 256
 
 
 def knn_within(coords: np.ndarray, samples: np.ndarray, *, k: int) -> np.ndarray:
@@ -20,14 +23,30 @@ def knn_within(coords: np.ndarray, samples: np.ndarray, *, k: int) -> np.ndarray
         want = min(k, len(rows) - 1)
         if want < 1:
             continue
-        ask = min(len(rows), k + 1 + _SPARE)
-        distance, index = cKDTree(coords[rows]).query(coords[rows], k=ask)
-        scale = np.finfo(np.float64).eps * 64 * max(np.abs(coords[rows]).max(), 1.0)
-        distance = np.round(distance / scale) * scale
-        distance[index == np.arange(len(rows))[:, None]] = np.inf  # an observation is not its own neighbour
-        order = np.lexsort((index, distance), axis=1)[:, :want]
-        found[rows, :want] = rows[np.take_along_axis(index, order, axis=1)]
+        tree, everyone = cKDTree(coords[rows]), np.arange(len(rows))
+        few, many = (min(len(rows), want + 1 + spare) for spare in (1, _SPARE))
+        lattice = len(_tied(_others(tree, everyone[:: max(1, len(rows) // _TRIAL)], ask=few)[1], want)) > _TRIAL / 2
+        index, distance = _others(tree, everyone, ask=many if lattice else few)
+        if not lattice:
+            tied = _tied(distance, want)
+            index[tied, :want] = _others(tree, tied, ask=many)[0][:, :want]
+        found[rows, :want] = rows[index[:, :want]]
     return found
+
+
+def _tied(distance: np.ndarray, want: int) -> np.ndarray:
+    """Return the rows in which the last neighbour wanted is as far as the next."""
+    return np.flatnonzero(distance[:, want - 1] == distance[:, want]) if distance.shape[1] > want else np.arange(0)
+
+
+def _others(tree: cKDTree, rows: np.ndarray, *, ask: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the nearest of some points, themselves last, by distance, then position: numbers and distances."""
+    distance, index = tree.query(tree.data[rows], k=ask, workers=n_threads())
+    scale = np.finfo(np.float64).eps * 64 * max(np.abs(tree.data).max(), 1.0)
+    distance = np.round(distance / scale) * scale
+    distance[index == rows[:, None]] = np.inf  # an observation is not its own neighbour
+    order = np.lexsort((index, distance), axis=1)
+    return np.take_along_axis(index, order, axis=1), np.take_along_axis(distance, order, axis=1)
 
 
 def mean_operator(neighbors: np.ndarray, *, include_self: bool = True) -> sparse.csr_array:

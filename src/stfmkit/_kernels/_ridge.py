@@ -7,6 +7,7 @@ import numpy as np
 
 from stfmkit._kernels._fold import deal_groups
 
+_RANK = 1e-14  # squared singular values below this share of the largest are rounding noise
 Folds: TypeAlias = list[tuple[np.ndarray, np.ndarray]]
 """(fit, check) row numbers."""
 
@@ -61,12 +62,22 @@ def ridge_probe(
 def _ridge_path(
     train: np.ndarray, target: np.ndarray, test: np.ndarray, *, alphas: np.ndarray, max_components: int
 ) -> list[np.ndarray]:
-    """Return predictions for every alpha from one singular value decomposition of the scaled columns."""
+    """Return predictions for every alpha from one decomposition of the scaled columns."""
     scaler = Scaler(train)
-    u, s, vt = np.linalg.svd(scaler(train), full_matrices=False)
-    keep = min(max_components, int((s > s[0] * 1e-10).sum())) if s.size and s[0] > 0 else 0
+    scaled = scaler(train)
+    squares, axes = _components(scaled)
+    keep = min(max_components, int((squares > squares[0] * _RANK).sum())) if squares.size and squares[0] > 0 else 0
+    squares, axes = squares[:keep], axes[:, :keep]
     center = target.mean(axis=0)
-    projected = u[:, :keep].T @ (target - center)
-    scores = scaler(test) @ vt[:keep].T
-    s = s[:keep]
-    return [center + (scores * (s / (s**2 + a))) @ projected for a in alphas]
+    projected = axes.T @ (scaled.T @ (target - center))
+    scores = scaler(test) @ axes
+    return [center + (scores / (squares + a)) @ projected for a in alphas]
+
+
+def _components(scaled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return squared singular values in falling order, and their axes (d, n_components)."""
+    if scaled.shape[0] < scaled.shape[1]:
+        _, s, vt = np.linalg.svd(scaled, full_matrices=False)
+        return s**2, vt.T
+    values, axes = np.linalg.eigh(scaled.T @ scaled)  # a fraction of the time, and no copy of the rows
+    return np.maximum(values[::-1], 0.0), axes[:, ::-1]

@@ -1,6 +1,7 @@
 """Agreement of clusters with labels, and spatial coherence of clusters."""
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
@@ -97,13 +98,13 @@ def chaos(coords: ArrayLike, labels: ArrayLike) -> float:
     >>> bool(chaos(line, [0, 0, 0, 1, 1, 1]) < chaos(line, [0, 1, 0, 1, 0, 1]))
     True
     """
-    xy, cluster = _placed(coords, labels)
+    xy, codes = _placed(coords, labels)
     spread = xy.std(axis=0)
     spread[np.ptp(xy, axis=0) == 0] = 1.0
     scaled = (xy - xy.mean(axis=0)) / spread
     total = 0.0
-    for name in np.unique(cluster):
-        members = scaled[cluster == name]
+    by_cluster = scaled[np.argsort(codes, kind="stable")]
+    for members in np.split(by_cluster, np.cumsum(np.bincount(codes))[:-1]):
         if len(members) > 2:
             total += cKDTree(members).query(members, k=2)[0][:, 1].sum()
     return float(total / len(xy))
@@ -142,7 +143,7 @@ def pas(coords: ArrayLike, labels: ArrayLike, *, k: int = 10) -> float:
     0.0
     """
     check_integer(k, name="k", least=1)
-    xy, cluster = _placed(coords, labels)
+    xy, codes = _placed(coords, labels)
     if len(xy) <= k:
         raise InputError(
             f"{len(xy)} observations and k={k}.",
@@ -150,7 +151,7 @@ def pas(coords: ArrayLike, labels: ArrayLike, *, k: int = 10) -> float:
             remedy="pass a smaller k, or leave this sample out.",
         )
     neighbors = knn_within(xy, np.zeros(len(xy), dtype=np.int64), k=int(k))
-    others = (cluster[neighbors] != cluster[:, None]).sum(axis=1)
+    others = (codes[neighbors] != codes[:, None]).sum(axis=1)
     return float((others > k / 2).mean())
 
 
@@ -161,9 +162,10 @@ def _partitions(truth: ArrayLike, predicted: ArrayLike) -> tuple[np.ndarray, np.
 
 
 def _placed(coords: ArrayLike, cluster: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return the coordinates, and the cluster of every observation as a number from 0 up."""
     xy = _checks.table(coords, name="coords").astype(np.float64)
     if xy.shape[1] < 2:
         raise InputError(
             f"coords of shape {xy.shape}.", allowed="two axes or more", remedy="add a column of zeros for a line."
         )
-    return xy, _checks.labels(cluster, name="labels", n=len(xy))
+    return xy, pd.factorize(_checks.labels(cluster, name="labels", n=len(xy)), sort=True)[0]

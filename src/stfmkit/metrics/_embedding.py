@@ -5,7 +5,6 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
-from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -14,6 +13,7 @@ from stfmkit._random import RNGLike, as_generator, int_seed
 from stfmkit._validate import check_integer
 from stfmkit.metrics._checks import constant, labels, table, vector
 from stfmkit.metrics._labels import balanced_accuracy
+from stfmkit.metrics._neighbors import Neighbors, nearest
 
 _FOLDS = 5
 _ALPHAS = 10.0 ** np.arange(-2, 7)
@@ -126,7 +126,9 @@ def coordinate_r2(embedding: ArrayLike, coords: ArrayLike, groups: ArrayLike, *,
     return float(np.mean(scores))
 
 
-def group_probe_accuracy(embedding: ArrayLike, groups: ArrayLike, *, k: int = 10) -> float:
+def group_probe_accuracy(
+    embedding: ArrayLike, groups: ArrayLike, *, k: int = 10, neighbors: Neighbors | None = None
+) -> float:
     """Return how well the patient can be told from the nearest neighbours in an embedding.
 
     Each observation gets the majority of its `k` nearest others in the standardised embedding (leave one out; of equal
@@ -141,6 +143,8 @@ def group_probe_accuracy(embedding: ArrayLike, groups: ArrayLike, *, k: int = 10
         Patient, slide, panel or platform of every observation (n_obs,); at least two.
     k
         Number of neighbours.
+    neighbors
+        Result of `embedding_neighbors` of the standardised embedding, at `k` or more.
 
     Returns
     -------
@@ -167,11 +171,15 @@ def group_probe_accuracy(embedding: ArrayLike, groups: ArrayLike, *, k: int = 10
             allowed="at least two groups, and more observations than neighbours",
             remedy="pass several patients together, and a smaller k for small data.",
         )
-    scaled = StandardScaler().fit_transform(features)
-    nearest = NearestNeighbors(n_neighbors=int(k)).fit(scaled).kneighbors(return_distance=False)
-    votes = np.zeros((len(codes), len(names)), dtype=np.int64)
-    np.add.at(votes, (np.arange(len(codes))[:, None], codes[nearest]), 1)
+    found = nearest(standardized(features) if neighbors is None else features, k, neighbors).indices
+    place = np.arange(len(codes))[:, None] * len(names) + codes[found]
+    votes = np.bincount(place.ravel(), minlength=len(codes) * len(names)).reshape(len(codes), len(names))
     return balanced_accuracy(codes, votes.argmax(axis=1))
+
+
+def standardized(features: np.ndarray) -> np.ndarray:
+    """Bring every column to a mean of 0 and, unless it is constant, a standard deviation of 1."""
+    return np.asarray(StandardScaler().fit_transform(features))
 
 
 def _ridge() -> object:

@@ -15,7 +15,14 @@ from stfmkit.metrics._neighbors import Neighbors, nearest
 _FEWEST = 4  # the debiased estimate divides by n - 3
 
 
-def knn_overlap(first: ArrayLike, second: ArrayLike, *, k: int = 15, neighbors: Neighbors | None = None) -> float:
+def knn_overlap(
+    first: ArrayLike,
+    second: ArrayLike,
+    *,
+    k: int = 15,
+    neighbors: Neighbors | None = None,
+    second_neighbors: Neighbors | None = None,
+) -> float:
     """Return the share of nearest neighbours that two embeddings have in common.
 
     Parameters
@@ -24,8 +31,8 @@ def knn_overlap(first: ArrayLike, second: ArrayLike, *, k: int = 15, neighbors: 
         Embeddings (n_obs, d) of the same observations, of any two dimensions.
     k
         Number of neighbours.
-    neighbors
-        Result of `embedding_neighbors` of the first, at `k` or more.
+    neighbors, second_neighbors
+        Results of `embedding_neighbors` of the first and of the second, at `k` or more; exact where left out.
 
     Returns
     -------
@@ -45,7 +52,7 @@ def knn_overlap(first: ArrayLike, second: ArrayLike, *, k: int = 15, neighbors: 
     """
     a = table(first, name="first")
     b = table(second, name="second", n=len(a))
-    found = nearest(a, k, neighbors), nearest(b, k, None)
+    found = nearest(a, k, neighbors), nearest(b, k, second_neighbors)
     near = [np.sort(part.indices, axis=1) for part in found]
     both = np.sort(np.concatenate(near, axis=1), axis=1)
     return float((both[:, 1:] == both[:, :-1]).sum() / near[0].size)

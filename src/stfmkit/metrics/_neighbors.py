@@ -3,12 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from stfmkit._errors import InputError
 from stfmkit._optional import require
 from stfmkit._validate import check_choice, check_integer
-from stfmkit.metrics._checks import table
+from stfmkit.metrics._checks import labels, table
 
 METHODS = ("exact", "approximate")
 
@@ -24,7 +25,9 @@ class Neighbors(NamedTuple):
         return Neighbors(self.indices[:, :k], self.distances[:, :k])
 
 
-def embedding_neighbors(embedding: ArrayLike, k: int, *, method: str = "exact", seed: int = 0) -> Neighbors:
+def embedding_neighbors(
+    embedding: ArrayLike, k: int, *, method: str = "exact", seed: int = 0, exclude: ArrayLike | None = None
+) -> Neighbors:
     """Return the `k` nearest other observations of every observation in an embedding.
 
     Euclidean distances on the embedding as it is. Find them once at the largest k and hand them to
@@ -41,6 +44,9 @@ def embedding_neighbors(embedding: ArrayLike, k: int, *, method: str = "exact", 
         search takes hours.
     seed
         Seed of the approximate search.
+    exclude
+        Group of every observation (n_obs,), such as the slide: members of the own group are no neighbours. By exact
+        search only.
 
     Returns
     -------
@@ -49,7 +55,8 @@ def embedding_neighbors(embedding: ArrayLike, k: int, *, method: str = "exact", 
     Raises
     ------
     InputError
-        If there are not more than `k` observations, values are not finite, or `method` is unknown.
+        If there are not more than `k` observations (outside each group, with `exclude`), values are not finite, or
+        `method` is unknown or does not go with `exclude`.
 
     Examples
     --------
@@ -60,6 +67,8 @@ def embedding_neighbors(embedding: ArrayLike, k: int, *, method: str = "exact", 
     check_choice(method, METHODS, name="method")
     features = table(embedding, name="embedding").astype(np.float64)
     _enough(len(features), k)
+    if exclude is not None:
+        return _outside(features, int(k), labels(exclude, name="exclude", n=len(features)), method=method)
     if method == "approximate":
         return _approximate(features, int(k), seed)
     from sklearn.neighbors import NearestNeighbors
@@ -91,6 +100,30 @@ def _enough(n: int, k: int) -> None:
             allowed="more observations than neighbours",
             remedy="pass a smaller k, or more observations.",
         )
+
+
+def _outside(features: np.ndarray, k: int, groups: np.ndarray, *, method: str) -> Neighbors:
+    """Search for every group among the rest."""
+    if method != "exact":
+        raise InputError(
+            f"method={method!r} with exclude.", allowed="method='exact'", remedy="leave exclude out, or search exactly."
+        )
+    from sklearn.neighbors import NearestNeighbors
+
+    codes, names = pd.factorize(groups, sort=True)
+    most = int(np.bincount(codes).max())
+    if len(codes) - most < k:
+        raise InputError(
+            f"{len(codes)} observations, {most} of them in one group of exclude, and k={k}.",
+            allowed="at least k observations outside every group",
+            remedy="pass a smaller k, or more groups.",
+        )
+    found = Neighbors(np.empty((len(codes), k), dtype=np.int64), np.empty((len(codes), k)))
+    for code in range(len(names)):
+        rows, rest = np.flatnonzero(codes == code), np.flatnonzero(codes != code)
+        distances, indices = NearestNeighbors(n_neighbors=k).fit(features[rest]).kneighbors(features[rows])
+        found.indices[rows], found.distances[rows] = rest[indices], distances
+    return found
 
 
 def _approximate(features: np.ndarray, k: int, seed: int) -> Neighbors:

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from stfmkit._errors import InputError
 from stfmkit.metrics._checks import labels as check_labels
 from stfmkit.metrics._checks import table
-from stfmkit.metrics._neighbors import Neighbors, nearest
+from stfmkit.metrics._neighbors import Neighbors, embedding_neighbors, nearest
 
 
 def robustness_index(
@@ -16,14 +16,20 @@ def robustness_index(
     confounder: ArrayLike,
     *,
     k: int = 50,
+    exclude: ArrayLike | None = None,
     neighbors: Neighbors | None = None,
 ) -> float:
     """Return the robustness index: of the neighbours that tell biology from confounder, the share that is biology.
 
-    As PathoROB defines it: among the `k` nearest others of every observation, SO counts those of the Same biology and
-    Other confounder, OS those of Other biology and the Same confounder; the index is SO / (SO + OS) over all
-    observations. Neighbours that share both or neither say nothing. What random neighbours would score depends on the
-    class sizes: see `robustness_index_chance`.
+    Among the `k` nearest others of every observation, SO counts those of the Same biology and Other confounder, OS
+    those of Other biology and the Same confounder; the index is SO / (SO + OS) over all observations. Neighbours that
+    share both or neither say nothing. What random neighbours would score depends on the class sizes: see
+    `robustness_index_chance`.
+
+    PathoROB (Kömen et al. 2026, Nat Commun 17:5218) brings embeddings to unit length, takes no neighbour from the
+    slide of the observation, and chooses `k` by how well neighbours tell the biology. For its index pass rows of unit
+    length, ``exclude=slide`` and that `k`. Without `exclude`, what is alike within a slide counts against the model;
+    with it, a confounder with one slide for each level has nothing left to count.
 
     Parameters
     ----------
@@ -35,8 +41,11 @@ def robustness_index(
         Patient, slide, panel or platform of every observation (n_obs,).
     k
         Number of neighbours.
+    exclude
+        Slide of every observation (n_obs,): members of the own slide are no neighbours. All others may be where it is
+        left out.
     neighbors
-        Result of `embedding_neighbors` at `k` or more, to be found once for several metrics.
+        Result of `embedding_neighbors` at `k` or more, with the same `exclude`, to be found once for several metrics.
 
     Returns
     -------
@@ -45,8 +54,8 @@ def robustness_index(
     Raises
     ------
     InputError
-        If there is one label or one level of the confounder, there are not more than `k` observations, or lengths
-        differ.
+        If there is one label or one level of the confounder, there are not more than `k` observations, lengths
+        differ, or `neighbors` hold members of the own slide.
 
     Examples
     --------
@@ -59,19 +68,19 @@ def robustness_index(
     features = table(embedding, name="embedding")
     what = _codes(biology, name="biology", n=len(features))
     who = _codes(confounder, name="confounder", n=len(features))
-    indices = nearest(features, k, neighbors).indices
+    indices = _nearest(features, k, exclude, neighbors)
     same_what, same_who = what[indices] == what[:, None], who[indices] == who[:, None]
     biological, confounded = int((same_what & ~same_who).sum()), int((~same_what & same_who).sum())
     told = biological + confounded
     return biological / told if told else float("nan")
 
 
-def robustness_index_chance(biology: ArrayLike, confounder: ArrayLike) -> float:
+def robustness_index_chance(biology: ArrayLike, confounder: ArrayLike, *, exclude: ArrayLike | None = None) -> float:
     """Return the robustness index of neighbours that are drawn at random.
 
     Parameters
     ----------
-    biology, confounder
+    biology, confounder, exclude
         As for `robustness_index`.
 
     Returns
@@ -91,13 +100,15 @@ def robustness_index_chance(biology: ArrayLike, confounder: ArrayLike) -> float:
     """
     what = _codes(biology, name="biology", n=None)
     who = _codes(confounder, name="confounder", n=len(what))
-    cells = np.zeros((what.max() + 1, who.max() + 1))
-    np.add.at(cells, (what, who), 1)
-    both = (cells**2).sum()
-    biological = (cells.sum(axis=1) ** 2).sum() - both
-    confounded = (cells.sum(axis=0) ** 2).sum() - both
+    where = np.zeros_like(what) if exclude is None else _codes(exclude, name="exclude", n=len(what))
+    both = _pairs(what, who)
+    biological, confounded = _pairs(what) - both, _pairs(who) - both
+    if exclude is not None:
+        both = _pairs(what, who, where)
+        biological -= _pairs(what, where) - both
+        confounded -= _pairs(who, where) - both
     told = biological + confounded
-    return float(biological / told) if told else float("nan")
+    return biological / told if told else float("nan")
 
 
 def neighborhood_purity(
@@ -137,6 +148,31 @@ def neighborhood_purity(
     indices = nearest(features, k, neighbors).indices
     same = (codes[indices] == codes[:, None]).mean(axis=1)
     return float((np.bincount(codes, weights=same) / np.bincount(codes)).mean())
+
+
+def _nearest(features: np.ndarray, k: int, exclude: ArrayLike | None, neighbors: Neighbors | None) -> np.ndarray:
+    if exclude is None:
+        return nearest(features, k, neighbors).indices
+    where = _codes(exclude, name="exclude", n=len(features))
+    if neighbors is None:
+        return embedding_neighbors(features, k, exclude=where).indices
+    indices = nearest(features, k, neighbors).indices
+    inside = int((where[indices] == where[:, None]).sum())
+    if inside:
+        raise InputError(
+            f"{inside} neighbours in the own group of exclude.",
+            allowed="neighbours that were found with the same exclude",
+            remedy="pass embedding_neighbors(embedding, k, exclude=...), or leave neighbors out.",
+        )
+    return indices
+
+
+def _pairs(*codes: np.ndarray) -> int:
+    """Return the number of ordered pairs, an observation with itself among them, that share all codes."""
+    joint = codes[0].astype(np.int64)
+    for more in codes[1:]:
+        joint = np.unique(joint * (int(more.max()) + 1) + more, return_inverse=True)[1]
+    return int((np.bincount(joint) ** 2).sum())
 
 
 def _codes(values: ArrayLike, *, name: str, n: int | None) -> np.ndarray:

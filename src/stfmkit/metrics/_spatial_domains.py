@@ -8,17 +8,18 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from stfmkit._errors import InputError
+from stfmkit._random import RNGLike, as_generator
 from stfmkit._validate import check_integer
 from stfmkit.metrics._checks import labels as check_labels
 from stfmkit.metrics._checks import table
 
 
-def spatial_asw(coords: ArrayLike, labels: ArrayLike) -> float:
+def spatial_asw(coords: ArrayLike, labels: ArrayLike, *, n_sampled: int | None = None, rng: RNGLike = 0) -> float:
     """Return the mean silhouette width of domains on the coordinates of one sample.
 
-    Euclidean distances, as scikit-learn's ``silhouette_score``, without a matrix of distances. It asks for compact
-    round domains: layers and ducts score low however right they are, and k-means of the coordinates scores high.
-    Print that beside it.
+    Euclidean distances, as scikit-learn's ``silhouette_score``, without a matrix of distances: memory is flat, and time
+    grows with the square of the observations. It asks for compact round domains: layers and ducts score low however
+    right they are, and k-means of the coordinates scores high. Print that beside it.
 
     Parameters
     ----------
@@ -26,6 +27,11 @@ def spatial_asw(coords: ArrayLike, labels: ArrayLike) -> float:
         Coordinates (n_obs, n_axes) of one sample.
     labels
         Domain of every observation (n_obs,), at least two domains and fewer than observations.
+    n_sampled
+        Average over so many observations drawn without replacement, each compared with all: an unbiased estimate for
+        a million of them, within 2 / √n_sampled of the whole 19 times in 20. All where it is left out.
+    rng
+        Seed or generator of the draw.
 
     Returns
     -------
@@ -34,7 +40,8 @@ def spatial_asw(coords: ArrayLike, labels: ArrayLike) -> float:
     Raises
     ------
     InputError
-        If there is one domain, every observation is its own, coordinates are not finite, or lengths differ.
+        If there is one domain, every observation is its own, coordinates are not finite, lengths differ, or
+        `n_sampled` is below 1.
 
     Examples
     --------
@@ -53,7 +60,12 @@ def spatial_asw(coords: ArrayLike, labels: ArrayLike) -> float:
             allowed="at least two domains, and fewer than observations",
             remedy="leave this sample out, or cluster it otherwise.",
         )
-    return float(silhouettes(xy, codes.astype(np.int64), np.bincount(codes)).mean())
+    rows = None
+    if n_sampled is not None:
+        check_integer(n_sampled, name="n_sampled", least=1)
+        if n_sampled < len(xy):
+            rows = np.sort(as_generator(rng).choice(len(xy), size=int(n_sampled), replace=False))
+    return float(silhouettes(xy, codes.astype(np.int64), np.bincount(codes), rows=rows).mean())
 
 
 def fide(labels: ArrayLike, graph: Any, *, n_classes: int | None = None) -> float:

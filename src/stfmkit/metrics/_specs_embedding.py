@@ -5,8 +5,8 @@ from stfmkit.metrics._spec import Bounds, MetricSpec, declare
 _UNIT: Bounds = (0.0, 1.0)
 _OUR = "stfmkit documentation"
 _SCIB = "Luecken et al. 2022, Nat Methods 19:41, by scib-metrics"
-_BRAS = "Rautenstrauch and Ohler 2025, Nat Biotechnol, by scib-metrics"
-_NICHEFORMER = "Tejada-Lapuerta et al. 2025, Nat Methods 22:2525 (Nicheformer), on shares"
+_BRAS = "Rautenstrauch and Ohler 2025, Nat Biotechnol, doi:10.1038/s41587-025-02743-4, by scib-metrics"
+_NICHEFORMER = "stfmkit documentation; task of Tejada-Lapuerta et al. 2025, Nat Methods 22:2525 (Nicheformer)"
 
 EMBEDDING: tuple[MetricSpec, ...] = (
     *declare(
@@ -183,7 +183,7 @@ EMBEDDING: tuple[MetricSpec, ...] = (
             True,
             _UNIT,
             None,
-            "Kömen et al. 2026, Nat Commun (PathoROB)",
+            "Kömen et al. 2026, Nat Commun 17:5218 (PathoROB)",
             "Of the neighbours that tell biology from confounder, the share that is biology; chance depends on sizes.",
         ),
         robustness_index_chance=(

@@ -7,7 +7,7 @@ import numpy as np
 
 from stfmkit import metrics
 from stfmkit._errors import StfmkitError
-from stfmkit.metrics._scib import BATCH, BIO
+from stfmkit.metrics._scib import BATCH, BIO, kmeans_scores
 from stfmkit.tl._embedding_study import EmbeddingStudy
 
 CONTROL = "control:coordinates"
@@ -44,15 +44,19 @@ def _coherence(study: EmbeddingStudy, name: str) -> Rows:
     for domains, embedding in ((study.clusters, None), (study.places, CONTROL)):
         values: dict[str, float] = {}
         for sample, patient, rows in study.by_sample:
-            where = {"sample": sample, "patient": patient, "setting": _k(study), "embedding": embedding}
+            n_sampled = study.most_silhouettes(len(rows)) if name == "spatial_asw" else None
+            setting = _k(study) + (f", n_sampled={n_sampled}" if n_sampled else "")
+            where = {"sample": sample, "patient": patient, "setting": setting, "embedding": embedding}
             try:
                 if name == "fide":
                     part = study.graph[rows][:, rows]
                     value = metrics.fide(domains[rows], part, n_classes=study.n_clusters)
+                elif name == "spatial_asw":
+                    seed = study.seed_of(name, sample)
+                    value = metrics.spatial_asw(coords[rows], domains[rows], n_sampled=n_sampled, rng=seed)
                 else:
-                    value = {"chaos": metrics.chaos, "pas": metrics.pas, "spatial_asw": metrics.spatial_asw}[name](
-                        coords[rows], domains[rows]
-                    )
+                    function = metrics.chaos if name == "chaos" else metrics.pas
+                    value = function(coords[rows], domains[rows])
             except StfmkitError as error:
                 yield Score(metric=name, reason=_reason(error), **where)  # type: ignore[arg-type]
                 continue
@@ -92,13 +96,32 @@ def _robustness(study: EmbeddingStudy, name: str) -> Rows:
             continue
         chance = metrics.robustness_index_chance(labels, groups)
         yield Score(metric=name, value=value, chance=chance, **where)
+        if study.spread(groups):
+            yield _robustness_of_others(study, name, key)
+
+
+def _robustness_of_others(study: EmbeddingStudy, name: str, key: str) -> Score:
+    """Score neighbours in other samples alone, as a level of this confounder holds several."""
+    labels, groups = _held(study.labels), study.confounders[key]
+    where = {"variable": key, "setting": f"k={_INDEX_K}, other samples"}
+    try:
+        near = study.neighbors_elsewhere(_INDEX_K)
+        value = metrics.robustness_index(
+            study.embedding, labels, groups, k=_INDEX_K, exclude=study.samples, neighbors=near
+        )
+    except StfmkitError as error:
+        return Score(metric=name, reason=_reason(error), **where)  # type: ignore[arg-type]
+    chance = metrics.robustness_index_chance(labels, groups, exclude=study.samples)
+    return Score(metric=name, value=value, chance=chance, **where)
 
 
 def _probe(study: EmbeddingStudy, name: str) -> Rows:
     for key, groups in study.confounders.items():
         where = {"variable": key, "setting": f"k={_PROBE_K}"}
         try:
-            value = metrics.group_probe_accuracy(study.embedding, groups, k=_PROBE_K)
+            value = metrics.group_probe_accuracy(
+                study.embedding, groups, k=_PROBE_K, neighbors=study.standardized_neighbors(_PROBE_K)
+            )
         except StfmkitError as error:
             yield Score(metric=name, reason=_reason(error), **where)  # type: ignore[arg-type]
             continue
@@ -145,12 +168,17 @@ def _pair(study: EmbeddingStudy, name: str) -> Rows:
     if name == "cka":
         yield Score(metric=name, value=metrics.cka(study.embedding, reference, debiased=True), setting="debiased")
         return
-    value = metrics.knn_overlap(study.embedding, reference, k=_OVERLAP_K, neighbors=study.neighbors)
+    other = study.neighbors_of(reference, _OVERLAP_K, "reference")
+    value = metrics.knn_overlap(
+        study.embedding, reference, k=_OVERLAP_K, neighbors=study.neighbors, second_neighbors=other
+    )
     yield Score(metric=name, value=value, chance=_OVERLAP_K / (len(reference) - 1), setting=f"k={_OVERLAP_K}")
 
 
 def _scib(study: EmbeddingStudy, name: str) -> Rows:
-    yield Score(metric=name, value=_scib_value(study, name))
+    n_sampled = study.most_silhouettes(len(study.embedding)) if name in _SCIB_SILHOUETTES else None
+    setting = f"n_sampled={n_sampled}" if n_sampled else ""
+    yield Score(metric=name, value=_scib_value(study, name), setting=setting)
 
 
 def _scib_value(study: EmbeddingStudy, name: str) -> float:
@@ -163,8 +191,15 @@ def _scib_value(study: EmbeddingStudy, name: str) -> float:
         "reference": study.reference,
     }
     spec = metrics.spec(name)
-    more = {"neighbors": study.neighbors} if name in _SCIB_NEIGHBORS else {}
-    study.done[name] = float(spec.function(*(given[need] for need in spec.needs), **more))
+    parts = [given[need] for need in spec.needs]
+    if name in _SCIB_SILHOUETTES:
+        parts = [_held(part)[study.sampled] for part in parts]
+    if name in _SCIB_KMEANS:  # both from one clustering
+        found = kmeans_scores(study.embedding, _held(study.labels))
+        study.done.update({one: found[score] for one, score in _SCIB_KMEANS.items()})
+    else:
+        more = {"neighbors": study.neighbors} if name in _SCIB_NEIGHBORS else {}
+        study.done[name] = float(spec.function(*parts, **more))
     return study.done[name]
 
 
@@ -172,6 +207,8 @@ def _scib_total(study: EmbeddingStudy, name: str) -> Rows:
     yield Score(metric=name, value=metrics.scib_total({one: _scib_value(study, one) for one in (*BIO, *BATCH)}))
 
 
+_SCIB_KMEANS = {"scib_kmeans_nmi": "nmi", "scib_kmeans_ari": "ari"}
+_SCIB_SILHOUETTES = {"scib_isolated_labels", "scib_silhouette_label", "scib_bras"}
 _SCIB_NEIGHBORS = {"scib_clisi", "scib_ilisi", "scib_kbet", "scib_graph_connectivity"}
 _LABEL_SCIB = {*BIO, "scib_graph_connectivity", "scib_bras", "scib_kbet"}
 _BATCH_SCIB = {"scib_isolated_labels", "scib_bras", "scib_ilisi", "scib_kbet", "scib_pcr"}

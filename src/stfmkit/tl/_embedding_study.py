@@ -1,6 +1,6 @@
 """What an evaluation of an embedding reads, and what several of its metrics share."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -16,9 +16,11 @@ from stfmkit._kernels._neighbors import knn_within
 from stfmkit._random import int_seed, stream
 from stfmkit._validate import listed
 from stfmkit.metrics import Neighborhoods, Neighbors
+from stfmkit.metrics._embedding import standardized
 from stfmkit.metrics._scib import MOST
 
 _STARTS = 10
+_SILHOUETTES = 10_000
 _GRAPH = 6
 """Neighbours in the graph of FIDE."""
 
@@ -55,6 +57,8 @@ class EmbeddingStudy:
     absent: Mapping[str, str] = field(default_factory=dict)
     done: dict[str, float] = field(default_factory=dict)
     """Values that another metric asks for again."""
+    found: dict[tuple[str, int], Neighbors] = field(default_factory=dict)
+    """Neighbours that several scores ask for."""
 
     def seed_of(self, *parts: object) -> int:
         """Return the seed of one piece of work, whatever else is computed."""
@@ -63,8 +67,44 @@ class EmbeddingStudy:
     @cached_property
     def neighbors(self) -> Neighbors:
         """Neighbours at the largest k that a metric asks for."""
-        k = min(MOST, len(self.embedding) - 1)
-        return metrics.embedding_neighbors(self.embedding, k, method=self.search, seed=self.seed_of("neighbors"))
+        return self.neighbors_of(self.embedding, min(MOST, len(self.embedding) - 1), "neighbors")
+
+    def neighbors_of(self, features: np.ndarray, k: int, name: str) -> Neighbors:
+        """Return neighbours in any features of these observations, by the search that was asked for."""
+        return metrics.embedding_neighbors(features, k, method=self.search, seed=self.seed_of(name))
+
+    def standardized_neighbors(self, k: int) -> Neighbors:
+        """Return neighbours in the standardised embedding, the same for every confounder."""
+        return self._once(("standardized", k), lambda: self.neighbors_of(standardized(self.embedding), k, "probe"))
+
+    def neighbors_elsewhere(self, k: int) -> Neighbors:
+        """Return neighbours in other samples."""
+        return self._once(
+            ("elsewhere", k),
+            lambda: metrics.embedding_neighbors(self.embedding, k, method=self.search, exclude=self.samples),
+        )
+
+    def spread(self, groups: np.ndarray) -> bool:
+        """Return whether any of the groups has observations in two samples."""
+        pairs = pd.DataFrame({"group": groups, "sample": self.samples}).drop_duplicates()
+        return bool(pairs["group"].duplicated().any())
+
+    def most_silhouettes(self, n: int) -> int | None:
+        """Return how many of n silhouettes are computed where the search is approximate, None for all."""
+        return _SILHOUETTES if self.search == "approximate" and n > _SILHOUETTES else None
+
+    @cached_property
+    def sampled(self) -> np.ndarray:
+        """Rows whose distances to each other are computed, in rising order."""
+        n = len(self.embedding)
+        size = self.most_silhouettes(n)
+        rng = stream(self.seed, "evaluate_embedding", "silhouettes")
+        return np.arange(n) if size is None else np.sort(rng.choice(n, size=size, replace=False))
+
+    def _once(self, key: tuple[str, int], find: Callable[[], Neighbors]) -> Neighbors:
+        if key not in self.found:
+            self.found[key] = find()
+        return self.found[key]
 
     @cached_property
     def by_sample(self) -> list[tuple[str, str, np.ndarray]]:

@@ -85,7 +85,10 @@ def evaluate_embedding(
     radius
         Neighbourhood in µm, for composition and density.
     neighbors
-        "exact", or "approximate" for a million observations. They are found once, at the largest k.
+        "exact", or "approximate" for a million observations. They are found once, at the largest k. With
+        "approximate", silhouettes, whose time grows with the square of the observations, are those of 10 000 drawn by
+        `rng` where there are more: against all of their sample in space, against each other in the embedding. The
+        column "setting" says so.
     layer
         Layer with raw counts for the library size; None for ``X``.
     spatial_key

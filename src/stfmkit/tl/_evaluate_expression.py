@@ -72,7 +72,7 @@ def evaluate_expression(
 
     Columns of the tables are metrics of `sk.metrics` (their specs say how to read them): ``pearson``, ``spearman``,
     ``ccc``, ``r2`` (against the mean of the slide), ``nrmse``, ``rmse``, ``auroc_top``, ``variance_ratio``; with a
-    training mean ``q2`` and ``deviance_explained``; with library sizes ``partial_pearson`` (given log library size);
+    training mean ``q2`` and ``deviance_explained``; with library sizes ``partial_pearson`` (given log1p of them);
     with places ``map_ssim``, ``bivariate_morans_i`` and ``moran_ratio``; of counts, by binomial thinning,
     ``reliability``, ``pearson_ceiling`` and ``pearson_of_ceiling`` (genes with a reliability of at least 0.1). With two
     patients or more, ``pearson_library_size`` and ``pearson_coordinates`` are what linear predictions from library size
