@@ -42,7 +42,7 @@ def make_protocol(**options) -> sk.bm.Protocol:
     quick = {
         "split": sk.pp.PatientKFold(4),
         "min_spots": 10,
-        "n_target_genes": 24,
+        "n_target_genes": 30,
         "target_flavor": "hvg",
         "linear_c": (0.01, 1.0),
         "ridge_alpha": (1.0, 100.0, 1e4),

@@ -6,6 +6,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scipy import sparse, stats
 
 import stfmkit as sk
@@ -264,6 +266,33 @@ def test_a_prediction_may_be_a_table(predicted, pick):
     )
 
 
+@given(slope=st.floats(0.1, 3), bend=st.floats(0, 2), swap=st.booleans())
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_rising_scale_of_the_prediction_gives_the_same_sets(predicted, slope, bend, swap):
+    """A predicted signature is a matter of ranks, and names of niches are only names."""
+    niche = "niche"
+    expected = run(predicted, pred_layer="thinned", n=5, ceiling=False)["scores"].set_index(["niche", "metric"])[
+        "value"
+    ]
+    thinned = predicted.layers["thinned"].toarray()
+    predicted.layers["bent"] = slope * thinned + bend * thinned**2 / (1 + thinned.max())
+    names = {"tumour": "a", "stroma": "b"} if swap else {"tumour": "tumour", "stroma": "stroma"}
+    predicted.obs["named"] = predicted.obs[niche].astype(str).map(names)
+    found = run(predicted, "named", pred_layer="bent", n=5, ceiling=False)["scores"].set_index(["niche", "metric"])
+    for (name, metric), value in expected.items():
+        if metric != "fold_change_correlation":  # which reads sizes
+            assert found.loc[(names[name], metric), "value"] == pytest.approx(value, nan_ok=True), metric
+
+
+def test_a_constant_prediction_ranks_nothing(predicted):
+    """Means of equal values differ in the last digits, which are no fold changes."""
+    predicted.layers["flat"] = np.tile(np.random.default_rng(0).uniform(0.1, 3, 40), (240, 1))
+    result = run(predicted, pred_layer="flat")
+    assert values(result, "fold_change_correlation").isna().all()
+    assert (values(result, "ranking_auroc") == 0.5).all()
+    assert (values(result, "specificity") <= 0).all()
+
+
 # labels of the prediction
 
 
@@ -420,3 +449,30 @@ def test_missing_patients_and_empty_observations_are_refused(toy):
     toy.X = counts.tocsr()
     with pytest.raises(InputError, match="1 labelled observations without any count"):
         run(toy)
+
+
+# real tissue
+
+
+@pytest.mark.real_data
+def test_layers_of_the_prefrontal_cortex_have_their_markers(real_data):
+    """Known markers lead, one mouse names those of the other, and no region of the same shape does as well."""
+    data = ad.read_h5ad(real_data / "starmap_mpfc_BZ5_BZ9.h5ad")
+    keys = {"patient_key": "mouse", "n": 10, "copy": True}
+    with pytest.warns(StfmkitWarning, match="4 niches are in fewer than 3 patients"):
+        result = sk.tl.niche_signatures(data, "domain", sample_key="section", null="torus", n_null=19, **keys)
+    genes = result["genes"][result["genes"]["selected"]].groupby("niche", observed=True)["gene"].apply(set)
+    known = {
+        "L1": {"Bgn", "Aqp4"},
+        "L2/3": {"Cux2", "Otof"},
+        "L5": {"Etv1", "Parm1"},
+        "L6": {"Pcp4", "Ctgf", "Tbr1", "Foxp2", "Syt6"},
+    }
+    for layer, markers in known.items():
+        assert markers <= genes[layer], layer
+    null = result["null"].set_index("niche")
+    assert (null["observed"] > null["null_mean"]).all()
+    assert (null.loc[["L2/3", "L6"], "p_value"] == 1 / 20).all()
+    limits = result["scores"].set_index(["metric", "niche"])["value"]
+    assert (limits["ceiling_thinned"] > limits["chance_jaccard"] + 0.2).all()
+    assert (limits["ceiling_patients"] > limits["chance_jaccard"] + 0.1).all()

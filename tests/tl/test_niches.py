@@ -4,12 +4,14 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
 import stfmkit as sk
-from stfmkit._errors import InputError, MissingKeyError, UnitsError
+from stfmkit._errors import InputError, MissingKeyError, StfmkitWarning, UnitsError
 from stfmkit.tl._niche_clusters import choose_number, clusters
 
 CELLS = {"sample_key": "sample", "celltype_key": "cell_type"}
@@ -200,10 +202,73 @@ def test_unusable_options_are_refused(stripes, options, error, words):
         find(stripes, **({"sample_key": "sample"} | options))
 
 
+@pytest.mark.parametrize(
+    ("slot", "words"),
+    [
+        ("cell_type", "1 of 600 observations without an id in obs\\['cell_type'\\]"),
+        ("sample", "1 of 600 observations without an id in obs\\['sample'\\]"),
+        ("spatial", "1 observations with NaN or infinite coordinates: 'cell0'"),
+        ("X", "1 observations without any count: 'cell0'"),
+    ],
+)
+def test_what_is_missing_is_named(stripes, slot, words):
+    options = CELLS | {"n_niches": 3}
+    if slot == "spatial":
+        stripes.obsm["spatial"][0, 1] = np.inf
+    elif slot == "X":
+        stripes.X[0] = 0
+        options = {"sample_key": "sample", "flavor": "neighbor_pca", "n_niches": 3}
+    else:
+        stripes.obs[slot] = stripes.obs[slot].astype(object)
+        stripes.obs.loc["cell0", slot] = None
+    with pytest.raises(InputError, match=words):
+        find(stripes, **options)
+
+
+def test_a_sample_of_one_observation_is_its_own_surroundings(stripes):
+    """It has no neighbour, takes the niche of its own cell type, and changes nothing for the others."""
+    alone = stripes.copy()
+    alone.obs["sample"] = ["C", *alone.obs["sample"].tolist()[1:]]
+    alone.obs["cell_type"] = pd.Categorical(alone.obs["cell_type"], categories=["t0", "t1", "t2", "unused"])
+    found = find(alone, **CELLS, n_niches=3)
+    expected = find(stripes, **CELLS, n_niches=3)
+    assert found.notna().all()
+    assert adjusted_rand_score(found[1:], expected[1:]) > 0.97
+    peers = alone.obs["cell_type"] == alone.obs["cell_type"].iloc[0]
+    assert found.iloc[0] == found[peers].mode()[0]
+
+
 def test_more_niches_than_surroundings_are_refused(stripes):
     stripes.obs["cell_type"] = "all alike"
     with pytest.raises(InputError, match="1 different surroundings, and 100 niches"):
         find(stripes, **CELLS, n_niches=100)
+
+
+@given(
+    angle=st.floats(0, 6.3),
+    scale=st.floats(0.01, 100),
+    shift=st.floats(-1e5, 1e5),
+    order=st.permutations(["t0", "t1", "t2"]),
+    k=st.integers(2, 5),
+)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_frames_and_names_change_nothing(stripes, angle, scale, shift, order, k):
+    """Neighbours are the same however the tissue lies, and clusters whatever cell types are called."""
+    options = CELLS | {"n_niches": k}
+    expected = find(stripes, **options)
+    other = stripes.copy()
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    other.obsm["spatial"] = stripes.obsm["spatial"] @ turn * scale + shift
+    assert adjusted_rand_score(expected, find(other, **options)) > 0.98  # rounding may swap neighbours at one distance
+    named = stripes.copy()
+    named.obs["cell_type"] = named.obs["cell_type"].map(dict(zip(["t0", "t1", "t2"], order, strict=True)))
+    found = find(named, **options)
+    assert adjusted_rand_score(expected, found) > 0.9  # columns come in another order, and so do sums
+    sizes = found.value_counts(sort=False).to_numpy()
+    assert len(sizes) == k
+    assert sizes.sum() == len(stripes)
+    assert (np.diff(sizes) <= 0).all()
+    assert sizes.min() > 0
 
 
 # clusters
@@ -257,3 +322,38 @@ def test_dlpfc_layers_are_found_better_than_by_place(real_data):
     own = {method: score(data, find(data, **options, method=method), "layer") for method in ("kmeans", "gmm")}
     assert own["kmeans"] > score(data, place, "layer") + 0.08
     assert own["gmm"] > 0.42
+
+
+@pytest.mark.real_data
+def test_starmap_mpfc_layers_of_two_mice(real_data):
+    """Four annotated layers: found by composition and by expression, in both mice, and not by place."""
+    data = ad.read_h5ad(real_data / "starmap_mpfc_BZ5_BZ9.h5ad")
+    place = KMeans(4, n_init=10, random_state=0).fit_predict(data.obsm["spatial"])
+    assert score(data, place, "domain") < 0.3
+    for options in ({"flavor": "neighbor_pca"}, {"celltype_key": "cell_type", "n_neighbors": 30}):
+        found = find(data, sample_key="section", n_niches=4, **options)
+        assert score(data, found, "domain") > 0.7
+        for mouse in ("BZ5", "BZ9"):
+            here = (data.obs["mouse"] == mouse).to_numpy()
+            assert score(data[here], found[here], "domain") > 0.6
+    del data.obs["domain"]
+    chosen = find(data, sample_key="section", celltype_key="cell_type", n_neighbors=30, n_niches=range(2, 9))
+    assert chosen.nunique() == 4  # as annotated, without a look at it
+
+
+@pytest.mark.real_data
+def test_merfish_white_matter_is_a_niche_with_markers_of_its_own(real_data):
+    """Mature oligodendrocytes make a niche in both sections of the hypothalamus; its signature is myelin."""
+    data = ad.read_h5ad(real_data / "merfish_hypothalamus_bregma0.26_0.21.h5ad")
+    data = data[np.asarray(data.X.sum(axis=1)).ravel() > 0].copy()
+    sk.tl.niches(data, sample_key="section", celltype_key="cell_type", n_niches=6, n_neighbors=30)
+    kinds = pd.crosstab(data.obs["niche"], data.obs["cell_type"], normalize="index")
+    myelin = kinds["OD Mature 2"].idxmax()
+    assert kinds.loc[myelin, "OD Mature 2"] > 0.5
+    assert kinds["OD Mature 2"].drop(myelin).max() < 0.15
+    assert (pd.crosstab(data.obs["section"], data.obs["niche"])[myelin] > 500).all()
+    with pytest.warns(StfmkitWarning, match="6 niches are in fewer than 3 patients"):
+        found = sk.tl.niche_signatures(data, "niche", patient_key="animal", n=5, ceiling=False, copy=True)["genes"]
+    assert not set(found.loc[found["selected"], "gene"]) & set(data.var_names[data.var["is_control"].astype(bool)])
+    own = set(found.loc[(found["niche"] == myelin) & found["selected"], "gene"])
+    assert {"Ermn", "Lpar1", "Ndrg1"} <= own

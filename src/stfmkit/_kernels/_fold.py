@@ -27,10 +27,13 @@ class Fold:
     train_groups: np.ndarray
 
 
-def deal_groups(groups: np.ndarray, n_folds: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the fold of every row (n_obs,): whole groups, large ones first, each to the fold with the fewest rows."""
+def deal_groups(groups: np.ndarray, n_folds: int, rng: np.random.Generator | None) -> np.ndarray:
+    """Return the fold of every row (n_obs,): whole groups, large ones first, each to the fold with the fewest rows.
+
+    Groups of one size come in a random order, or sorted without `rng`, for scores that have no seed.
+    """
     names, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    shuffled = rng.permutation(len(names))
+    shuffled = np.arange(len(names)) if rng is None else rng.permutation(len(names))
     load, fold_of = np.zeros(n_folds, dtype=np.int64), np.empty(len(names), dtype=np.int64)
     for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
         fold_of[group] = np.argmin(load)

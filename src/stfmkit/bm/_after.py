@@ -18,6 +18,7 @@ def findings_of_scores(
     readers: Sequence[str],
     n_target_genes: list[int],
     wanted: int,
+    n_shared: int | None = None,
 ) -> list[Finding]:
     """Return what the scores of models and controls say about the comparison itself.
 
@@ -29,6 +30,8 @@ def findings_of_scores(
         Models that read expression and should beat coordinates.
     n_target_genes, wanted
         Target genes of every fold, and how many were asked for.
+    n_shared
+        Genes that are targets of every fold, where the signatures of the cohort were asked for and not scored.
     """
     scores = per_patient(table).groupby(["task", "metric", "model"], observed=True)["value"].mean()
     found: list[Finding] = []
@@ -46,12 +49,21 @@ def findings_of_scores(
                 remedy="the selector and the size of the panel allow no more; see Protocol(target_flavor=...).",
             )
         )
+    if n_shared is not None:
+        found.append(
+            Finding(
+                severity="info",
+                check="no niche signatures of the cohort",
+                evidence=f"{n_shared} genes are targets of every fold, or fewer than two patients have niches.",
+                remedy="pass Protocol(target_genes=[...]), 20 genes or more, so that every fold predicts the same.",
+            )
+        )
     return found
 
 
 def _controls(scores: pd.Series, task: Task, better: dict[str, bool | None]) -> Iterator[Finding]:
-    """Name the metrics that do not put the positive control above every negative one."""
-    misled = []
+    """Name the metrics that do not put the positive control above every negative one, or that cannot be checked."""
+    misled, unchecked = [], []
     for metric in scores.index.get_level_values("metric").unique():
         direction = better.get(metric)
         of = scores[metric]
@@ -59,6 +71,9 @@ def _controls(scores: pd.Series, task: Task, better: dict[str, bool | None]) -> 
             continue
         sign = 1 if direction else -1
         known = [n for n in task.negatives if n in of.index and pd.notna(of[n])]
+        if pd.isna(of[task.positive]) or not known:
+            unchecked.append(str(metric))
+            continue
         worse = [n for n in known if not sign * of[n] < sign * of[task.positive]]
         if worse:
             misled.append(f"{metric} ({', '.join(n.removeprefix(CONTROL) for n in worse)})")
@@ -66,8 +81,15 @@ def _controls(scores: pd.Series, task: Task, better: dict[str, bool | None]) -> 
         yield Finding(
             severity="warning" if any(m.startswith(f"{task.primary} ") for m in misled) else "info",
             check=f"uninformative metrics of {task.name}",
-            evidence=f"{', '.join(misled)}: a negative control (in brackets) is not below {task.positive}.",
+            evidence=f"{', '.join(misled)}: {task.positive} is not ahead of the negative control in brackets.",
             remedy="do not judge models by these metrics on these data.",
+        )
+    if unchecked:
+        yield Finding(
+            severity="warning" if task.primary in unchecked else "info",
+            check=f"unchecked metrics of {task.name}",
+            evidence=f"{', '.join(unchecked)}: {task.positive}, or every negative control, has no score.",
+            remedy="do not judge models by these metrics; nothing shows that they tell good from bad on these data.",
         )
 
 

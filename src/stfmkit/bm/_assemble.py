@@ -5,16 +5,26 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from stfmkit.bm._ceilings import relative_scores
 from stfmkit.bm._job import Outputs
 from stfmkit.bm._rows import CONTROL, OBSERVATIONS, SCHEMA, to_table
 from stfmkit.bm._study import Study
+from stfmkit.bm._tasks._cohort_signatures import Cohort
 from stfmkit.bm._tasks._niche_probe import TASK as NICHE_PROBE
 from stfmkit.bm._tasks._niche_probe import score_labels
-from stfmkit.bm._tasks._registry import Task
+from stfmkit.bm._tasks._niche_signatures import TASK as SIGNATURES
+from stfmkit.bm._tasks._registry import TASKS, Task
+from stfmkit.bm._units import Output
 
 
-def assemble(study: Study, tasks: Sequence[Task], outputs: Outputs, identity: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the long table and the observations, in an order that does not depend on the order of work."""
+def assemble(
+    study: Study, tasks: Sequence[Task], outputs: Outputs, *, identity: str, cohort: Cohort | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the long table and the observations, in an order that does not depend on the order of work.
+
+    What only all folds together can say is added here: labels over whole samples, signatures of the `cohort`, and
+    scores relative to their ceilings.
+    """
     tables, observations = [], []
     wanted = {task.name for task in tasks}
     for label in sorted({key[0] for key in outputs}):
@@ -27,10 +37,13 @@ def assemble(study: Study, tasks: Sequence[Task], outputs: Outputs, identity: st
                 continue
             found = pd.concat([part.observations for part in parts], ignore_index=True)
             rows = to_table(score_labels(study, found)) if unit == "labels" else pd.concat([p.rows for p in parts])
+            if unit == "expression" and cohort is not None:
+                rows = pd.concat([rows, _of_cohort(cohort, label, parts)])
             tables.append(rows[rows["task"].isin(wanted)].assign(model=label, seconds=seconds[unit]))
             if not label.startswith(CONTROL):
                 observations.append(_observations(study, unit, found).assign(model=label))
     table = pd.concat(tables, ignore_index=True).assign(protocol_id=identity)
+    table = pd.concat([table, relative_scores(table)], ignore_index=True)
     order = {task.name: i for i, task in enumerate(tasks)}
     table = table.sort_values(
         ["task", "metric", "model", "fold", "patient", "sample", "niche", "gene"],
@@ -41,6 +54,13 @@ def assemble(study: Study, tasks: Sequence[Task], outputs: Outputs, identity: st
     empty = pd.DataFrame(columns=list(OBSERVATIONS)).astype(OBSERVATIONS)
     maps = pd.concat(observations, ignore_index=True) if observations else empty
     return table[list(SCHEMA)].astype(SCHEMA), maps[list(OBSERVATIONS)].astype(OBSERVATIONS)
+
+
+def _of_cohort(cohort: Cohort, label: str, parts: Sequence[Output]) -> pd.DataFrame:
+    rows = list(cohort.score(pd.concat([part.markers for part in parts], ignore_index=True)))
+    if label == TASKS[SIGNATURES].positive:
+        rows += cohort.ceilings()
+    return to_table(rows)
 
 
 def _observations(study: Study, unit: str, found: pd.DataFrame) -> pd.DataFrame:

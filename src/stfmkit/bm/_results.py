@@ -26,7 +26,10 @@ class Results:
     table
         One row for every score, with the columns task, metric, model, fold, patient, sample, gene, niche, value,
         seconds, protocol_id. ``fold`` is -1 where predictions of several folds were scored together; ``gene`` and
-        ``niche`` are empty where they do not apply; controls have names that begin with ``control:``.
+        ``niche`` are empty where they do not apply, ``patient`` and ``sample`` where all patients were scored together
+        (metrics that begin with ``cohort_``); controls have names that begin with ``control:``. A metric that ends in
+        ``_ceiling`` says how good a score can be on these data, and stands beside ``control:thinned``; one that ends
+        in ``_of_ceiling`` is the score as a share of it.
     observations
         One row for every task, model and tested observation: where it lies, truth, prediction and score.
     protocol
@@ -119,7 +122,14 @@ class Results:
             check_known(
                 metric, list(table["metric"].unique()), what="metric in these results", remedy="pass one of these."
             )
-            return table[table["metric"] == metric]
+            chosen = table[table["metric"] == metric]
+            if (chosen["patient"] == "").all():
+                raise InputError(
+                    f"the metric {metric!r}, which is one score of all patients together.",
+                    allowed="metrics with a score for every patient",
+                    remedy="read it in the table; there is nothing to draw again, and nothing to test.",
+                )
+            return chosen
         primary = {name: facts["primary"] for name, facts in self.meta["tasks"].items()}
         return table[table["metric"] == table["task"].map(primary)]
 

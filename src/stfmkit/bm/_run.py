@@ -23,7 +23,9 @@ from stfmkit.bm._protocol import Protocol
 from stfmkit.bm._results import Results
 from stfmkit.bm._sources import Source, find_sources, shared_block
 from stfmkit.bm._study import Study, load_study
+from stfmkit.bm._tasks._cohort_signatures import Cohort, shared_targets
 from stfmkit.bm._tasks._metric_facts import metric_facts
+from stfmkit.bm._tasks._niche_signatures import TASK as SIGNATURES
 from stfmkit.bm._tasks._registry import Task, choose_tasks
 from stfmkit.bm._tasks._truth import choose_targets, fold_truth
 from stfmkit.bm._units import UnitStore
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from stfmkit._data._resolve import Container
 
 Targets = dict[int, np.ndarray]
-DEFINITIONS = 1
+DEFINITIONS = 2
 """Counts up whenever a task, a control or a score is defined anew."""
 _PACKAGES = ("stfmkit", "anndata", "numpy", "pandas", "scipy", "scikit-learn", "numba", "scanpy", "squidpy")
 
@@ -53,6 +55,15 @@ def run(
     In every fold a registered model starts anew and is fitted on training observations only; probes are tuned inside
     training groups; target genes are chosen on training observations and never shown to a model that reads
     expression; training and test are embedded apart, so that no neighbour reaches across the split.
+
+    Niche signatures are those of `sk.tl.niche_signatures`, scored twice. Within every test patient, on the target genes
+    of its fold: these scores rank models; one patient has no test, so that the truth passes thresholds on effects only.
+    And for the whole cohort (metrics that begin with ``cohort_``): AUROC of truth and of out-of-fold predictions
+    averaged over patients, the truth with a paired test on pseudobulks of three patients or more, on the genes that are
+    targets of every fold; one number for all patients, which is not ranked.
+
+    Metrics that end in ``_of_ceiling`` are scores as a share of what two halves of the counts allow (binomial
+    thinning).
 
     Parameters
     ----------
@@ -114,13 +125,18 @@ def run(
     outputs, targets = _run_jobs(
         study, chosen, contenders, store=store, identity=identity, n_jobs=n_jobs, show=show_progress
     )
-    table, observations = assemble(study, chosen, outputs, identity)
+    cohort = Cohort.of(study, targets) if SIGNATURES in [task.name for task in chosen] else None
+    table, observations = assemble(study, chosen, outputs, identity=identity, cohort=cohort)
     facts = metric_facts(table["metric"].unique().tolist())
     better = {name: fact["higher_is_better"] for name, fact in facts.items()}
     sizes = [len(t) for t in targets.values()]
     readers = [s.label for s in sources if s.name != "library_size" and (s.array is not None or s.reads_expression)]
     wanted = protocol.n_target_genes if protocol.target_genes is None else 0
-    findings += findings_of_scores(table, chosen, better, readers=readers, n_target_genes=sizes, wanted=wanted)
+    asked = SIGNATURES in [task.name for task in chosen]
+    n_shared = len(shared_targets(study, targets)) if asked and cohort is None else None
+    findings += findings_of_scores(
+        table, chosen, better, readers=readers, n_target_genes=sizes, wanted=wanted, n_shared=n_shared
+    )
     meta: dict[str, Any] = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in _PACKAGES},
@@ -129,6 +145,7 @@ def run(
         "tasks": {task.name: vars_of(task) for task in chosen},
         "metrics": facts,
         "target_genes": {str(k): study.genes[t].astype(str).tolist() for k, t in targets.items()},
+        **({} if cohort is None else {"cohort": cohort.facts(study.genes)}),
         "seconds_total": perf_counter() - start,
     }
     results = Results(

@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stfmkit.bm._files import digest, to_parquet, write_atomic
+
+_PARTS = {".rows": "rows", ".observations": "observations", ".markers": "markers"}
+"""Files of a unit, and what is in them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,11 +27,14 @@ class Output:
         Predictions for single observations; the columns depend on the unit.
     seconds
         Time that the unit took, embedding included.
+    markers
+        Statistics of predicted niche signatures, by which the whole cohort is scored; most units have none.
     """
 
     rows: pd.DataFrame
     observations: pd.DataFrame
     seconds: float
+    markers: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)
@@ -48,18 +54,18 @@ class UnitStore:
             return None
         try:
             facts = json.loads(path.read_bytes())
-            parts = [path.with_suffix(suffix).read_bytes() for suffix in (".rows", ".observations")]
+            parts = [path.with_suffix(suffix).read_bytes() for suffix in _PARTS]
             if facts["identity"] != identity or [digest(part) for part in parts] != facts["sha256"]:
                 return None
-            rows, observations = (pq.read_table(io.BytesIO(part)).to_pandas() for part in parts)
+            tables = [pq.read_table(io.BytesIO(part)).to_pandas() for part in parts]
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
             return None
-        return Output(rows=rows, observations=observations, seconds=float(facts["seconds"]))
+        return Output(**dict(zip(_PARTS.values(), tables, strict=True)), seconds=float(facts["seconds"]))
 
     def save(self, identity: str, output: Output) -> None:
         """Write a unit; the file with the checksums comes last."""
         path = self.path(identity)
-        parts = {".rows": to_parquet(output.rows), ".observations": to_parquet(output.observations)}
+        parts = {suffix: to_parquet(getattr(output, name)) for suffix, name in _PARTS.items()}
         for suffix, content in parts.items():
             write_atomic(path.with_suffix(suffix), content)
         facts = {

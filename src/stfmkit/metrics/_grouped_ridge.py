@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from stfmkit._errors import InputError
+from stfmkit._kernels._fold import deal_groups
 from stfmkit._validate import check_integer
 from stfmkit.metrics._checks import labels, table
 
@@ -91,18 +91,13 @@ def grouped_ridge(embedding: ArrayLike, targets: ArrayLike, groups: ArrayLike, *
 
 
 def deal(groups: np.ndarray, n_folds: int) -> np.ndarray:
-    """Return the fold of every observation: groups by falling size, each to the fold with the fewest so far."""
-    codes, names = pd.factorize(groups, sort=True)
-    if len(names) < 2:
+    """Return the fold of every observation, groups whole; nothing is random, so that a score has no seed."""
+    n_groups = len(np.unique(groups))
+    if n_groups < 2:
         raise InputError(
             "one group.", allowed="at least two", remedy="pass patients, or blocks of one patient, as groups."
         )
-    sizes = np.bincount(codes)
-    load, fold = np.zeros(min(n_folds, len(names)), dtype=np.int64), np.empty(len(names), dtype=np.int64)
-    for group in np.argsort(-sizes, kind="stable"):
-        fold[group] = load.argmin()
-        load[fold[group]] += sizes[group]
-    return np.asarray(fold[codes])
+    return deal_groups(groups, min(n_folds, n_groups), None)
 
 
 def _sums(x: np.ndarray, y: np.ndarray) -> _Sums:

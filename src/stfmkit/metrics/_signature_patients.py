@@ -11,6 +11,7 @@ from stfmkit.metrics._auroc import auroc_by_group
 MIN_PATIENTS = 3
 """Fewest patients for a test."""
 
+_ROUNDING = 1e-12
 _TINY = 1e-9  # scanpy's guard against division by zero in fold changes
 
 
@@ -49,12 +50,14 @@ class Means(NamedTuple):
         """Return the statistics of niche number `k` over the patients in `use`."""
         mean_in, mean_out = self.mean_in[k, use], self.mean_out[k, use]
         p = _paired_p(np.log1p(mean_in) - np.log1p(mean_out))
+        change = np.log2((mean_in.mean(axis=0) + _TINY) / (mean_out.mean(axis=0) + _TINY))
+        change[np.abs(change) < _ROUNDING] = 0.0  # a constant prediction has none, and no ranks of them
         return pd.DataFrame(
             {
                 "niche": niche,
                 "gene": np.arange(mean_in.shape[1]),
                 "auroc": auroc,
-                "log2fc": np.log2((mean_in.mean(axis=0) + _TINY) / (mean_out.mean(axis=0) + _TINY)),
+                "log2fc": change,
                 "pct_in": self.pct_in[k, use].mean(axis=0),
                 "pct_out": self.pct_out[k, use].mean(axis=0),
                 "n_patients": int(use.sum()),

@@ -14,11 +14,10 @@ from stfmkit._errors import InputError
 from stfmkit._kernels._torus import MOVES
 from stfmkit._random import RNGLike, as_generator, int_seed
 from stfmkit._validate import check_choice, check_fraction, check_integer
+from stfmkit.tl._signature_agreement import Signatures, Thresholds
 from stfmkit.tl._signature_input import SignatureInput, check_sizes, read_input
 from stfmkit.tl._signature_null import null_table, read_places
 from stfmkit.tl._signature_scores import (
-    Signatures,
-    Thresholds,
     find_signatures,
     gene_table,
     patient_ceiling,

@@ -12,8 +12,8 @@ from stfmkit._data._read import read_coords, read_groups
 from stfmkit._kernels._ranked import Ranked
 from stfmkit._kernels._torus import LabelMover
 from stfmkit._random import stream
+from stfmkit.tl._signature_agreement import Signatures, top
 from stfmkit.tl._signature_input import Matrix, SignatureInput
-from stfmkit.tl._signature_scores import Signatures, top
 
 _ROUNDING = 1e-12
 

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from stfmkit.bm._reporting._appendix import controls_grid, seconds_grid
+from stfmkit.bm._reporting._appendix import controls_grid, metrics_legend, seconds_grid
 from stfmkit.bm._reporting._facts import task_facts
-from stfmkit.bm._reporting._tables import gene_grid, limits_text, metrics_grid, niche_grids, ranking_grid
+from stfmkit.bm._reporting._tables import gene_grid, limits_text, metrics_grids, niche_grids, ranking_grid
+from stfmkit.bm._reporting._words import cohort_text
 
 
 def _only(results, task):
@@ -28,7 +29,7 @@ def test_ranking_keeps_the_numbers(plain):
 
 def test_metrics_and_niches(plain):
     facts = _only(plain, "niche_probe")
-    grid = metrics_grid(plain.table, facts)
+    (grid,) = metrics_grids(plain.table, facts)
     assert [c.text for c in grid.columns][1] == "macro f1 linear\N{NO-BREAK SPACE}↑"
     assert not [c for c in grid.columns if "class" in c.text]
     (niches,) = niche_grids(plain.table, facts)
@@ -73,6 +74,73 @@ def test_limits_are_the_controls_and_the_noise(plain):
     said = limits_text(plain.table, _only(plain, "expression"))
     assert said.startswith("positive control thinned 0.8")
     assert "best negative control coordinates 0.3" in said
-    assert "mean noise ceiling of Pearson 0.7" in said
+    assert "mean noise ceiling 0.7" in said
     table = plain.table[~plain.table["model"].str.startswith("control:")]
     assert limits_text(table, _only(plain, "niche_probe")) == "not known"
+
+
+def test_signatures_have_one_table_for_every_size(results):
+    """Sizes, and the whole cohort, apart; ceilings and sizes of true signatures as notes."""
+    facts = _only(results, "niche_signatures")
+    own, cohort = metrics_grids(results.table, facts)
+    assert (own.caption, cohort.caption) == (
+        "Signatures of 10 genes, mean over patients",
+        "Signatures of 10 genes, all patients together",
+    )
+    for grid in (own, cohort):
+        titles = [c.text.replace("\N{NO-BREAK SPACE}↑", "") for c in grid.columns][1:]
+        assert titles[:2] == ["Jaccard, chance-adjusted", "Jaccard, chance-adjusted, of ceiling"]
+        assert titles[-1] == "Fold changes, Spearman ρ"
+        assert not any("@" in t or "Ceiling" in t for t in titles)
+        notes = " ".join(grid.notes)
+        assert "Ceiling, mean over the data: Jaccard, chance-adjusted 0." in notes or "adjusted 1.000" in notes
+        assert "True signatures hold" in notes
+    expected = results.table.query("metric == 'cohort_jaccard_10' and model == 'hvg_pca'")["value"].mean()
+    place = [c.text for c in cohort.columns].index("Jaccard\N{NO-BREAK SPACE}↑")
+    assert next(r for r in cohort.rows if r[0].text == "hvg_pca")[place].value == pytest.approx(expected)
+
+
+def test_descriptions_are_apart_from_what_is_good_or_bad(results):
+    first, second = metrics_grids(results.table, _only(results, "expression"))
+    assert [c.text for c in second.columns][1:] == ["Moran ratio", "SD ratio"]
+    assert [c.text for c in first.columns][1:3] == [
+        "Pearson r\N{NO-BREAK SPACE}↑",
+        "Pearson r, of ceiling\N{NO-BREAK SPACE}↑",
+    ]
+
+
+def test_other_sizes_are_shown_where_they_fail(example_results):
+    sound = example_results(tasks=("niche_signatures",), observations=False)
+    grid = controls_grid(sound.table, task_facts(sound, sound.rank()))
+    assert not [row for row in grid.rows if "50" in row[1].text]
+    assert "2 metrics of signatures of other sizes, all ordered, are left out" in grid.notes[-1]
+    table = sound.table.copy()
+    at = (table["metric"] == "jaccard_50") & (table["model"] == "control:shuffled")
+    table.loc[at, "value"] = 0.99
+    at = (table["metric"] == "rbo") & (table["model"] == "control:thinned")
+    table.loc[at, "value"] = np.nan
+    rows = {
+        row[1].text.split("\N{NO-BREAK SPACE}")[0]: row[-1].text
+        for row in controls_grid(table, task_facts(sound, sound.rank())).rows
+    }
+    assert rows["jaccard 50"] == "no: uninformative here"
+    assert rows["rbo"] == "not known: no score"
+
+
+def test_the_page_says_what_the_cohort_rests_on(results):
+    facts = _only(results, "niche_signatures")
+    said = cohort_text(results.meta, facts)
+    n_genes = len(results.meta["cohort"]["genes"])
+    assert f"They read the {n_genes} genes that are targets in every fold" in said
+    assert "In all of 2 niches a gene also has to pass a paired test over patients" in said
+    untested = {"cohort": results.meta["cohort"] | {"n_niches_tested": 0}}
+    assert "No niche is in enough patients for a test" in cohort_text(untested, facts)
+    assert cohort_text(results.meta, _only(results, "expression")) == ""
+    assert cohort_text({}, facts) == ""
+
+
+def test_metrics_of_one_family_share_a_line(results):
+    grid = metrics_legend(task_facts(results, results.rank()))
+    names = [row[2].text for row in grid.rows]
+    assert len(names) == len(set(names))
+    assert set(", ".join(names).split(", ")) == set(results.table["metric"])

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm._reporting._cells import DASH, Cell, Column, Grid, flatten, numeric, seconds, shade, word
+from stfmkit.bm._reporting._cells import DASH, Cell, Column, Grid, flatten, numeric, plural, seconds, shade, word
 from stfmkit.bm._reporting._facts import MetricFacts, TaskFacts
-from stfmkit.bm._reporting._tables import CEILING, head, means_by_model
+from stfmkit.bm._reporting._tables import head, means_by_model
 from stfmkit.bm._rows import CONTROL
 
+_ORDERED = "yes"
 _CARD = (
     ("family", "Family"),
     ("summary", "What it is"),
@@ -67,20 +68,24 @@ def controls_grid(table: pd.DataFrame, tasks: Sequence[TaskFacts]) -> Grid:
         Column(text="Which"),
         Column(text="Ordered?"),
     ]
-    rows = [
-        row
-        for task in tasks
-        for metric in task.metrics
-        if metric.higher is not None
-        and metric.name != CEILING
-        and (row := _control_row(table, task, metric)) is not None
+    rows, hidden = [], 0
+    for task in tasks:
+        for metric in (m for m in task.metrics if m.higher is not None):
+            row = _control_row(table, task, metric)
+            if row is not None and row[-1].text == _ORDERED and metric.size not in {"", task.primary.size}:
+                hidden += 1
+            elif row is not None:
+                rows.append(row)
+    notes = [
+        (
+            "A metric that does not put the positive control above every negative one says nothing about models on "
+            "these data; do not rank by it."
+        )
     ]
-    note = (
-        "A metric that does not put the positive control above every negative one says nothing about models on these "
-        "data; do not rank by it."
-    )
+    if hidden:
+        notes.append(f"{plural(hidden, 'metric')} of signatures of other sizes, all ordered, are left out here.")
     return Grid(
-        caption="Is the positive control better than the negative ones?", columns=columns, rows=rows, notes=[note]
+        caption="Is the positive control better than the negative ones?", columns=columns, rows=rows, notes=notes
     )
 
 
@@ -88,11 +93,16 @@ def _control_row(table: pd.DataFrame, task: TaskFacts, metric: MetricFacts) -> l
     means = means_by_model(table, task.name, metric.name)
     positive = means.get(task.positive, np.nan)
     negatives = means.reindex(list(task.negatives)).dropna()
-    if not np.isfinite(positive) or negatives.empty:
+    if means.reindex([task.positive, *task.negatives]).isna().all():
         return None
+    if not np.isfinite(positive) or negatives.empty:
+        gap = Cell(text=DASH, kind="num")
+        shown = numeric(positive) if np.isfinite(positive) else gap
+        said = word("not known: no score", kind="verdict open")
+        return [word(task.title), word(metric.labelled), shown, gap, word(DASH), said]
     hardest = str(negatives.idxmax() if metric.higher else negatives.idxmin())
     ordered = positive > negatives[hardest] if metric.higher else positive < negatives[hardest]
-    said = word("yes", kind="verdict good") if ordered else word("no: uninformative here", kind="verdict poor")
+    said = word(_ORDERED, kind="verdict good") if ordered else word("no: uninformative here", kind="verdict poor")
     return [
         word(task.title),
         word(metric.labelled),
@@ -157,18 +167,24 @@ def pairs_grid(facts: Mapping[str, Any], *, caption: str, first: str = "Choice")
 
 def metrics_legend(tasks: Sequence[TaskFacts]) -> Grid:
     """Return what every metric means: direction, chance, source."""
-    rows = [
-        [
-            word(t.title),
-            word(m.title, kind="model"),
-            word(m.name),
-            word(m.direction),
-            word(m.chance or DASH),
-            word(m.summary or DASH),
-            word(m.source or DASH),
-        ]
-        for t in tasks
-        for m in t.metrics
-    ]
+    rows = []
+    for task in tasks:
+        alike: dict[str, list[MetricFacts]] = {}  # metrics that differ in the size of signatures only
+        for m in task.metrics:
+            alike.setdefault(m.name.replace(f"_{m.size}", "") if m.size else m.name, []).append(m)
+        for family in alike.values():
+            m = family[0]
+            sizes = ", ".join(f"@{other.size}" for other in family)
+            rows.append(
+                [
+                    word(task.title),
+                    word(m.title.replace(f"@{m.size}", sizes) if m.size else m.title, kind="model"),
+                    word(", ".join(other.name for other in family)),
+                    word(m.direction),
+                    word(m.chance or DASH),
+                    word(m.summary or DASH),
+                    word(m.source or DASH),
+                ]
+            )
     names = ("Task", "Metric", "Name in the table", "Direction", "Chance", "What it is", "Source")
     return Grid(caption="Metrics", columns=[Column(text=n) for n in names], rows=rows)

@@ -6,8 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from stfmkit.bm._ceilings import CEILING, OF_CEILING, is_ceiling
 from stfmkit.bm._reporting._cells import number
 from stfmkit.bm._rows import CONTROL
+from stfmkit.bm._tasks._cohort_signatures import COHORT
 from stfmkit.bm._tasks._registry import TASKS
 
 REFERENCES = ("coordinates", "library_size")
@@ -34,6 +36,23 @@ class MetricFacts:
     def labelled(self) -> str:
         """Return the title with the sign of its direction."""
         return f"{self.title}\N{NO-BREAK SPACE}{self.arrow}" if self.arrow else self.title
+
+    @property
+    def size(self) -> str:
+        """Return the size of the signatures that are compared; empty for metrics without one."""
+        plain = self.name.removesuffix(OF_CEILING).removesuffix(CEILING)
+        last = plain.rpartition("_")[2]
+        return last if last.isdigit() else ""
+
+    @property
+    def of_cohort(self) -> bool:
+        """Tell whether it scores all patients together."""
+        return self.name.startswith(COHORT)
+
+    @property
+    def about_data(self) -> bool:
+        """Tell whether it says something of the data only: a ceiling, or how many genes there are to be found."""
+        return is_ceiling(self.name) or self.name.removeprefix(COHORT).startswith("n_true_")
 
     @property
     def direction(self) -> str:

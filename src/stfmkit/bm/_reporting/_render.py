@@ -26,13 +26,13 @@ from stfmkit.bm._reporting._figures import Picture, dot_plot, map_grid
 from stfmkit.bm._reporting._tables import (
     gene_grid,
     limits_text,
-    metrics_grid,
+    metrics_grids,
     niche_grids,
     patient_grid,
     ranking_grid,
     reference_grid,
 )
-from stfmkit.bm._reporting._words import compare_references, reference_answer, task_verdict
+from stfmkit.bm._reporting._words import cohort_text, compare_references, reference_answer, task_verdict
 
 _SEVERITIES = ("error", "warning", "info")
 
@@ -50,7 +50,8 @@ class TaskSection:
     references: Grid | None
     patients: Grid
     dots: Picture
-    metrics: Grid
+    metrics: Sequence[Grid]
+    cohort: str
     niches: Sequence[Grid]
     genes: Grid | None
     maps: Picture | None
@@ -124,7 +125,8 @@ def _section(results: Any, facts: TaskFacts, place: int) -> TaskSection:
         references=reference_grid(comparisons, facts) if comparisons else None,
         patients=patient_grid(table, facts),
         dots=dot_plot(results, facts),
-        metrics=metrics_grid(table, facts),
+        metrics=metrics_grids(table, facts),
+        cohort=cohort_text(results.meta, facts),
         niches=niche_grids(table, facts),
         genes=gene_grid(table, facts),
         maps=map_grid(results.observations, facts),

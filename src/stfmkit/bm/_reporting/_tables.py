@@ -6,15 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stfmkit.bm._ceilings import CEILING, OF_CEILING, is_ceiling
 from stfmkit.bm._reporting._cells import DASH, Cell, Column, Grid, number, numeric, p_value, plural, shade, word
 from stfmkit.bm._reporting._facts import MetricFacts, TaskFacts
 from stfmkit.bm._reporting._words import Comparison
 from stfmkit.bm._rows import CONTROL
+from stfmkit.bm._tasks._cohort_signatures import COHORT
 from stfmkit.pl._tables import patient_values
 
 _GENES = 10
 _VERDICTS = {"best": "good", "indistinguishable from best": "fair", "worse than best": "poor"}
-CEILING = "pearson_ceiling"
 
 
 def head(name: str) -> Cell:
@@ -96,14 +97,39 @@ def patient_grid(table: pd.DataFrame, task: TaskFacts) -> Grid:
     )
 
 
-def metrics_grid(table: pd.DataFrame, task: TaskFacts) -> Grid:
-    """Return the mean over patients of every metric, the best model of each in bold."""
-    shown = [m for m in task.metrics if not _by_class(task, m) and m.name != CEILING]
+def metrics_grids(table: pd.DataFrame, task: TaskFacts) -> list[Grid]:
+    """Return the mean of every metric, the best model of each in bold.
+
+    One table, with what is neither good nor bad in a second one, or one for every size of signatures: those of the
+    primary metric first, those of the cohort last. What says something of the data only is a note.
+    """
+    shown = [m for m in task.metrics if not _by_class(task, m) and not m.about_data]
+    groups: dict[str, list[MetricFacts]] = {}
+    for of_cohort in (False, True):
+        part = [m for m in shown if m.of_cohort == of_cohort]
+        sizes = sorted({m.size for m in part if m.size}, key=lambda n: (n != task.primary.size, int(n)))
+        whose = "all patients together" if of_cohort else "mean over patients"
+        for i, size in enumerate(sizes):  # those without a size stand beside the first one
+            mine = [m for m in part if m.size == size or (not m.size and i == 0)]
+            groups[f"Signatures of {size} genes, {whose}"] = sorted(mine, key=lambda m: not m.size)
+        if part and not sizes:
+            groups[f"All metrics with a direction, {whose}"] = [m for m in part if m.higher is not None]
+            groups[f"Descriptions, {whose}"] = [m for m in part if m.higher is None]
+    return [_metrics_grid(table, task, _paired(group), caption=name) for name, group in groups.items() if group]
+
+
+def _paired(metrics: Sequence[MetricFacts]) -> list[MetricFacts]:
+    """Return metrics in their order, each followed by its share of the ceiling."""
+    place = {m.name: i for i, m in enumerate(metrics)}
+    return sorted(metrics, key=lambda m: (place.get(m.name.removesuffix(OF_CEILING), len(place)), m.name))
+
+
+def _metrics_grid(table: pd.DataFrame, task: TaskFacts, shown: Sequence[MetricFacts], *, caption: str) -> Grid:
     means = {m.name: means_by_model(table, task.name, m.name) for m in shown}
     best = {m.name: _best(means[m.name].reindex(list(task.models)), higher=m.higher) for m in shown}
     columns = [
         Column(text="Model"),
-        *(Column(text=m.labelled, numeric=True, note=f"{m.direction}. {m.source}") for m in shown),
+        *(Column(text=_short(m), numeric=True, note=f"{m.direction}. {m.source}") for m in shown),
     ]
     rows = [
         [
@@ -112,11 +138,39 @@ def metrics_grid(table: pd.DataFrame, task: TaskFacts) -> Grid:
         ]
         for name in task.rows
     ]
-    chances = [f"{m.title} {m.chance}" for m in shown if m.chance]
-    notes = ["↑ higher is better, ↓ lower is better, no arrow: descriptive; bold: best mean, not a test."]
+    notes = ["No arrow: neither good nor bad by its size; see the list of metrics."]
+    if any(m.higher is not None for m in shown):
+        notes = ["↑ higher is better, ↓ lower is better; bold: best mean, not a test."]
+    chances = [f"{_short(m, arrow=False)} {m.chance}" for m in shown if m.chance]
     if chances:
         notes.append(f"Chance level: {', '.join(chances)}.")
-    return Grid(caption="All metrics, mean over patients", columns=columns, rows=rows, notes=notes)
+    notes += _limits(table, task, shown)
+    return Grid(caption=caption, columns=columns, rows=rows, notes=notes)
+
+
+def _short(metric: MetricFacts, *, arrow: bool = True) -> str:
+    """Return the title without what the caption says already: size and cohort."""
+    text = metric.labelled if arrow else metric.title
+    return text.replace(f" @{metric.size}", "").replace(", cohort", "")
+
+
+def _limits(table: pd.DataFrame, task: TaskFacts, shown: Sequence[MetricFacts]) -> list[str]:
+    """Return the ceilings of the metrics shown, and how large true signatures are, as sentences."""
+    names = {m.name for m in shown}
+    means = {m.name: float(means_by_model(table, task.name, m.name).mean()) for m in task.metrics if m.about_data}
+    ceilings = [
+        f"{_short(m, arrow=False)} {number(means[m.name + CEILING])}" for m in shown if m.name + CEILING in means
+    ]
+    said = [f"Ceiling, mean over the data: {', '.join(ceilings)}."] if ceilings else []
+    if ceilings and any(n.endswith(OF_CEILING) for n in names):
+        said.append(
+            "Of ceiling: the share of the ceiling of the same sample, gene or niche, where that is well above chance. "
+            "control:thinned holds half of the molecules that it is judged by, and so passes it"
+            f"{'' if task.primary.name == 'pearson' else '; a prediction that smooths noise away can pass it, too'}."
+        )
+    here = {(m.of_cohort, m.size) for m in shown}
+    counted = [m for m in task.metrics if m.about_data and not is_ceiling(m.name) and (m.of_cohort, m.size) in here]
+    return said + [f"True signatures hold {means[m.name]:.1f} genes on average, of {m.size} at most." for m in counted]
 
 
 def _best(means: pd.Series, *, higher: bool | None) -> str | None:
@@ -131,11 +185,17 @@ def _by_class(task: TaskFacts, metric: MetricFacts) -> bool:
 
 
 def niche_grids(table: pd.DataFrame, task: TaskFacts) -> list[Grid]:
-    """Return models × niches for every metric that has rows by niche, the primary one first."""
+    """Return models × niches for the metrics that have rows by niche, the primary one first.
+
+    Of signatures one size is shown, and one score of the cohort.
+    """
     part = table.loc[(table["task"] == task.name) & (table["niche"].astype(str) != "")]
     present = set(part["metric"].astype(str))
     like = task.primary.name.rpartition("_")[2]  # the linear probe first, where it is the primary one
-    order = sorted(task.metrics, key=lambda m: (m is not task.primary, m.name.rpartition("_")[2] != like))
+    own = {"", task.primary.size}
+    wanted = [m for m in task.metrics if m.name == COHORT + task.primary.name or (m.size in own and not m.of_cohort)]
+    wanted = [m for m in wanted if not m.about_data]
+    order = sorted(wanted, key=lambda m: (m is not task.primary, m.of_cohort, m.name.rpartition("_")[2] != like))
     return [
         _heat(
             _mean_by(part.loc[part["metric"] == m.name], "niche"),
@@ -194,7 +254,7 @@ def gene_grid(table: pd.DataFrame, task: TaskFacts) -> Grid | None:
     order = values[leaders[0]].dropna().sort_values(ascending=task.primary.higher is False)
     few = len(order) <= 2 * _GENES
     chosen = list(order.index) if few else [*order.index[:_GENES], *order.index[-_GENES:]]
-    ceiling = _ceiling(part)
+    ceiling = _ceiling(part, task.primary)
     finite = values[leaders].to_numpy(dtype=float)
     low, high = (np.nanmin(finite), np.nanmax(finite)) if np.isfinite(finite).any() else (0.0, 1.0)
     rows = [
@@ -223,8 +283,8 @@ def gene_grid(table: pd.DataFrame, task: TaskFacts) -> Grid | None:
     return Grid(caption=f"{task.primary.title} by gene", columns=columns, rows=rows, notes=notes)
 
 
-def _ceiling(part: pd.DataFrame) -> pd.Series:
-    rows = part.loc[part["metric"] == CEILING].assign(model="")
+def _ceiling(part: pd.DataFrame, primary: MetricFacts) -> pd.Series:
+    rows = part.loc[part["metric"] == primary.name + CEILING].assign(model="")
     return _mean_by(rows, "gene").T.get("", pd.Series(dtype=float)) if len(rows) else pd.Series(dtype=float)
 
 
@@ -238,9 +298,10 @@ def limits_text(table: pd.DataFrame, task: TaskFacts) -> str:
     if len(floors):
         worst = str(floors.idxmin() if task.primary.higher is False else floors.idxmax())
         parts.append(f"best negative control {worst.removeprefix(CONTROL)} {number(floors[worst])}")
-    rows = table.loc[(table["task"] == task.name) & (table["metric"] == CEILING), "value"].dropna()
-    if len(rows):
-        parts.append(f"mean noise ceiling of Pearson {number(float(rows.mean()))}")
+    ceiling = float(means_by_model(table, task.name, task.primary.name + CEILING).mean())
+    if np.isfinite(ceiling):
+        ours = task.primary.name == "pearson"  # whose ceiling belongs to all molecules, not to half of them
+        parts.append(f"{'mean noise ceiling' if ours else 'two halves of the counts agree with'} {number(ceiling)}")
     return ", ".join(parts) or "not known"
 
 

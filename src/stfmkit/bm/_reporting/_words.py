@@ -10,6 +10,7 @@ from markupsafe import Markup
 from stfmkit.bm._rank import ALPHA, TEST_FROM
 from stfmkit.bm._reporting._cells import number, p_value, plural
 from stfmkit.bm._reporting._facts import REFERENCES, TaskFacts, expression_baselines
+from stfmkit.metrics._signature_patients import MIN_PATIENTS
 
 
 class Comparison(NamedTuple):
@@ -211,3 +212,23 @@ def reference_answer(
     word = "yes" if won == len(mine) else "some" if won else "no"
     head = {"yes": "Yes", "some": "Some do", "no": "No"}[word]
     return word, Markup("{}: {}.").format(head, evidence)
+
+
+def cohort_text(meta: dict[str, Any], task: TaskFacts) -> str:
+    """Say what the scores of all patients together rest on; empty for tasks without them."""
+    facts = meta.get("cohort")
+    if not facts or not any(m.of_cohort for m in task.metrics):
+        return ""
+    tested, n_niches = int(facts["n_niches_tested"]), int(facts["n_niches"])
+    test = (
+        "No niche is in enough patients for a test, so that true signatures rest on the sizes of effects alone."
+        if not tested
+        else f"In {tested if tested < n_niches else 'all'} of {plural(n_niches, 'niche')} a gene also has to pass a "
+        f"paired test over patients (pseudobulks, at least {MIN_PATIENTS} patients, Benjamini and Hochberg)."
+    )
+    return (
+        f"Scores of the cohort: genes are ranked in every one of {plural(int(facts['n_patients']), 'patient')} and "
+        f"averaged, truth and out-of-fold predictions alike. They read the {plural(len(facts['genes']), 'gene')} that "
+        f"are targets in every fold, as every fold chooses its own. {test} They are one number for all patients, "
+        "without an interval; models are ranked by the scores within patients."
+    )

@@ -1,6 +1,7 @@
 """Score the co-expression structure of predictions, within a sample."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,8 @@ TASK = "coexpression"
 _WINDOW = 7
 _ORDERS = 100
 _PERMUTATIONS = 199
+CEILED = ("ssim_ordered", "ssim_permuted", "ssim_global", "offdiagonal_pearson")
+"""Metrics that are 0 by chance, and so have a share of a ceiling."""
 
 
 def score_coexpression(study: Study, truth: FoldTruth, predicted: np.ndarray) -> Iterator[Row]:
@@ -22,6 +25,25 @@ def score_coexpression(study: Study, truth: FoldTruth, predicted: np.ndarray) ->
     Genes are ordered once, by the true correlations in training; genes without variance on either side are left
     out, and their share is a row of its own.
     """
+    for metric, value, where in _compared(study, truth, truth.test, predicted):
+        yield Row(metric=metric, value=value, **where)
+
+
+def coexpression_ceilings(study: Study, truth: FoldTruth) -> Iterator[Row]:
+    """Yield what the structure of one half of the molecules scores against that of the other.
+
+    Both sides are noisier than the truth that models are judged by, so that these ceilings are on the low side, and a
+    prediction that smooths noise away may pass them.
+    """
+    for metric, value, where in _compared(study, truth, *truth.halves):
+        if metric in CEILED:
+            yield Row(metric=f"{metric}_ceiling", value=value, **where)
+
+
+def _compared(
+    study: Study, truth: FoldTruth, true: np.ndarray, predicted: np.ndarray
+) -> Iterator[tuple[str, float, dict[str, Any]]]:
+    """Yield metric, value, and the facts of the row, for every sample."""
     fold = truth.fold
     order = metrics.coexpression_order(metrics.correlation(truth.train))
     for sample, at in by_sample(study.samples, fold.test):
@@ -30,8 +52,9 @@ def score_coexpression(study: Study, truth: FoldTruth, predicted: np.ndarray) ->
         patient = str(study.patients[fold.test[at[0]]])
         where = (fold.number, sample)  # the same permutations for every model
         streams = tuple(stream(study.protocol.rng, step, *where) for step in ("mantel", "ssim"))
-        for metric, value in _scores(truth.test[at][:, order], predicted[at][:, order], streams).items():
-            yield Row(task=TASK, metric=metric, value=float(value), patient=patient, sample=sample, fold=fold.number)
+        facts = {"task": TASK, "patient": patient, "sample": sample, "fold": fold.number}
+        for metric, value in _scores(true[at][:, order], predicted[at][:, order], streams).items():
+            yield metric, float(value), facts
 
 
 def _scores(true: np.ndarray, predicted: np.ndarray, streams: tuple[np.random.Generator, ...]) -> dict[str, float]:

@@ -11,11 +11,14 @@ from stfmkit._kernels._ridge import inner_folds, ridge_probe
 from stfmkit._random import stream
 from stfmkit.bm._rows import to_table
 from stfmkit.bm._study import Study
+from stfmkit.bm._tasks._coexpression import TASK as COEXPRESSION
 from stfmkit.bm._tasks._coexpression import score_coexpression
 from stfmkit.bm._tasks._domains import cluster, score_clusters
+from stfmkit.bm._tasks._expression import TASK as EXPRESSION
 from stfmkit.bm._tasks._expression import score_expression, spot_scores
 from stfmkit.bm._tasks._niche_probe import predict_labels
-from stfmkit.bm._tasks._niche_signatures import score_signatures
+from stfmkit.bm._tasks._niche_signatures import TASK as SIGNATURES
+from stfmkit.bm._tasks._niche_signatures import judge_signatures, marker_table, score_signatures
 from stfmkit.bm._tasks._truth import FoldTruth
 from stfmkit.bm._units import Output
 
@@ -23,11 +26,7 @@ Embed = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Takes the positions of hidden genes and returns the embeddings of training and test observations."""
 
 _NO_GENES = np.empty(0, dtype=np.int64)
-_SCORERS = {
-    "expression": score_expression,
-    "niche_signatures": score_signatures,
-    "coexpression": score_coexpression,
-}
+_SCORERS = {EXPRESSION: score_expression, COEXPRESSION: score_coexpression}
 
 
 def labels_unit(study: Study, fold: Fold, embed: Embed) -> Output:
@@ -67,6 +66,11 @@ def score_prediction(
     study: Study, truth: FoldTruth, predicted: np.ndarray, *, tasks: list[str], start: float
 ) -> Output:
     """Score a prediction of the target genes in every task."""
-    rows = [row for task in tasks for row in _SCORERS[task](study, truth, predicted)]
+    rows = [row for task in _SCORERS if task in tasks for row in _SCORERS[task](study, truth, predicted)]
+    markers = pd.DataFrame()
+    if SIGNATURES in tasks:
+        judged = judge_signatures(study, truth, predicted)
+        rows += score_signatures(truth, judged)
+        markers = marker_table(truth, judged)
     spots = pd.DataFrame({"row": truth.fold.test, "score": spot_scores(truth, predicted)})
-    return Output(rows=to_table(rows), observations=spots, seconds=perf_counter() - start)
+    return Output(rows=to_table(rows), observations=spots, seconds=perf_counter() - start, markers=markers)

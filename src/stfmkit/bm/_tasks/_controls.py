@@ -1,5 +1,6 @@
 """Controls that are no embedding: what a sound metric must put first, and what it must put last."""
 
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
@@ -9,9 +10,13 @@ from stfmkit._kernels._fold import Fold
 from stfmkit._random import stream
 from stfmkit.bm._rows import to_table
 from stfmkit.bm._study import Study
+from stfmkit.bm._tasks._coexpression import TASK as COEXPRESSION
+from stfmkit.bm._tasks._coexpression import coexpression_ceilings
 from stfmkit.bm._tasks._compute import clusters_unit, labels_unit, score_prediction
 from stfmkit.bm._tasks._expression import TASK as EXPRESSION
 from stfmkit.bm._tasks._expression import ceilings
+from stfmkit.bm._tasks._niche_signatures import TASK as SIGNATURES
+from stfmkit.bm._tasks._niche_signatures import signature_ceilings
 from stfmkit.bm._tasks._truth import FoldTruth, shuffled
 from stfmkit.bm._units import Output
 
@@ -21,6 +26,7 @@ CONTROLS = {
     "expression": ("control:thinned", "control:mean", "control:shuffled"),
 }
 """Controls of every unit; `control:coordinates` is an embedding and runs like one."""
+_CEILINGS = {EXPRESSION: ceilings, SIGNATURES: signature_ceilings, COEXPRESSION: coexpression_ceilings}
 _NOISE = 0.25
 """Standard deviation of the noise on the one-hot labels that stand for the truth."""
 
@@ -55,10 +61,8 @@ def expression_control(study: Study, truth: FoldTruth, label: str, tasks: list[s
         predicted = shuffled(truth.test, study.sample_codes[truth.fold.test], rng)
         return score_prediction(study, truth, predicted, tasks=tasks, start=start)
     found = score_prediction(study, truth, truth.halves[0], tasks=tasks, start=start)
-    if EXPRESSION not in tasks:
-        return found
-    rows = pd.concat([found.rows, to_table(ceilings(study, truth))], ignore_index=True)
-    return Output(rows=rows, observations=found.observations, seconds=found.seconds)
+    limits = [to_table(_CEILINGS[task](study, truth)) for task in tasks]
+    return replace(found, rows=pd.concat([found.rows, *limits], ignore_index=True), seconds=perf_counter() - start)
 
 
 def _majority(fold: Fold, codes: np.ndarray) -> Output:

@@ -38,6 +38,9 @@ def score_expression(study: Study, truth: FoldTruth, predicted: np.ndarray) -> I
             "q2": metrics.q2(true, guess, train_mean=truth.train.mean(axis=0)),
             "deviance_explained": metrics.deviance_explained(rate, expected, null=np.expm1(truth.train.mean(axis=0))),
             "partial_pearson": metrics.partial_pearson(true, guess, covariate=truth.log_depth[at]),
+            "auroc_top": metrics.auroc_top(true, guess),
+            "map_ssim": metrics.map_ssim(true, guess, graph=graph),
+            "bivariate_morans_i": metrics.bivariate_morans_i(true, guess, graph=graph),
             "variance_ratio": metrics.variance_ratio(true, guess),
             "moran_ratio": np.where(patterned, metrics.moran_ratio(true, guess, graph=graph), np.nan),
         }

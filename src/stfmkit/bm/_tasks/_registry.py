@@ -76,7 +76,7 @@ TASKS = {
             primary="adjusted_jaccard_10",
             needs_labels=True,
             positive="control:thinned",
-            negatives=("control:shuffled", "control:coordinates"),
+            negatives=("control:mean", "control:shuffled", "control:coordinates"),
         ),
         Task(
             name="coexpression",
