@@ -1,15 +1,18 @@
 """Binning against reading the same columns with pyarrow, and against `spatialdata.aggregate`.
 
-Usage: python benchmarks/bench_binning.py [--sizes 1e6 5e6 20e6] [--repeats 5] [--folder FOLDER]
+Usage: python benchmarks/bench_binning.py [--molecules 1e6 5e6 20e6] [--repeats 5] [--profile] [--folder FOLDER]
 
-Made-up molecules of a Xenium run (0.55 per µm², 480 genes, 20 controls, cells of 12 µm) are written once to FOLDER. The
-two results are compared for equality first. Every measurement runs in a process of its own, of which the peak memory is
-reported; times are medians over the repeats, after one warm-up.
+Made-up molecules of a Xenium run (0.55 per µm², 480 genes, 20 controls, cells of 12 µm) are written once to FOLDER, up
+to 1e8 if asked for (1 GB, 1.3 GB with cells). The results of the two are compared for equality first. Every row is one
+process: reading and binning alternate in it, times are medians over the repeats after a warm-up, and memory is the peak
+of a first run above what the process and the result hold. `--profile` adds the share of every stage, with one thread.
 """
 
 import argparse
+import cProfile
 import json
 import os
+import pstats
 import resource
 import statistics
 import subprocess
@@ -17,7 +20,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import geopandas as gpd
@@ -29,12 +32,26 @@ from spatialdata import SpatialData, aggregate
 from spatialdata.models import PointsModel, ShapesModel
 
 import stfmkit as sk
+from stfmkit.pp._binning import _workers
 
-TITLES = ("molecules", "columns", "job", "read s", "bin s", "ratio", "ns each", "peak MB")
+TITLES = ("molecules", "columns", "job", "read s", "bin s", "ratio", "ns each", "result MB", "above MB")
 SMALL, GROUP, N_GENES, N_CONTROLS = 200_000, 1 << 20, 480, 20
 PLAIN = ["x_location", "y_location", "feature_name", "qv"]
 COLUMNS = {"dictionary": PLAIN, "dictionary+cells": [*PLAIN, "cell_id"], "text+cells": [*PLAIN, "cell_id"]}
 VISIUM = {"shape": "hex", "pitch": 100.0, "spot_diameter": 55.0}
+STAGES = {
+    "decode": ("_row_group",),
+    "names and columns": ("encode", "columns_of", "without_low", "those_not_low"),
+    "lattice": ("_number",),
+    "mask": ("mark_wanted",),
+    "counts": ("_count", "append_keys", "_place_for", "count_kinds", "sum_by_cell", "spots_without_cell"),
+    "assembly": ("matrix", "absorb"),
+    "table": ("to_anndata",),
+}
+"""Functions of every stage; the time of those in WHOLE includes what they call."""
+PLACES = {name: stage for stage, names in STAGES.items() for name in names}
+WHOLE = {"encode", "_place_for", "matrix", "absorb", "to_anndata"}
+WARM = 200_000
 JOBS = {
     "xisium": VISIUM,
     "xisium, no mask": {**VISIUM, "mask": None},
@@ -74,27 +91,62 @@ def write(path: Path, n: int, kind: str) -> None:
     part.replace(path)
 
 
-def measure(run: Callable[[], object], repeats: int) -> dict[str, float]:
-    """Return the median time of some runs after a first one, and the peak memory of this process in MB."""
-    times = []
+def measure(runs: Sequence[Callable[[], object]], repeats: int) -> list[float]:
+    """Return the median time of every run; they alternate, after a first time."""
+    times: list[list[float]] = [[] for _ in runs]
     for _ in range(repeats + 1):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": statistics.median(times[1:]), "peak_mb": peak}
+        for run, seen in zip(runs, times, strict=True):
+            start = time.perf_counter()
+            run()
+            seen.append(time.perf_counter() - start)
+    return [statistics.median(seen[1:]) for seen in times]
 
 
-def child(what: str, path: Path, repeats: int) -> dict[str, float]:
-    """Measure one thing in this process."""
-    if what == "read":
-        return measure(lambda: pq.read_table(path), repeats)
-    return measure(lambda: sk.pp.bin(path, show_progress=False, **JOBS[what]), repeats)
+def peak() -> float:
+    """Return the largest memory of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def in_process(what: str, path: Path, repeats: int) -> dict[str, float]:
+def size_of(result: object) -> float:
+    """Return the size of one or more tables in MB."""
+    tables = result.values() if isinstance(result, dict) else [result]
+    parts = [(t.X.data, t.X.indices, t.X.indptr, *t.obsm.values()) for t in tables]
+    rows = sum(int(t.obs.memory_usage(deep=True).sum()) for t in tables)
+    return (sum(part.nbytes for found in parts for part in found) + rows) / 2**20
+
+
+def child(job: str, path: Path, repeats: int) -> dict[str, float]:
+    """Measure one job in this process: memory first, while nothing has been read yet."""
+
+    def run(file: Path = path) -> object:
+        return sk.pp.bin(file, show_progress=False, **JOBS[job])
+
+    small = path.with_name(f"{path.stem.rsplit('_', 1)[0]}_{WARM}.parquet")
+    run(small)  # compiles the kernels
+    before = peak()
+    size = size_of(run())
+    above = max(peak() - before - size, 0.0)
+    read, seconds = measure([lambda: pq.read_table(path), run], repeats)
+    return {"read": read, "seconds": seconds, "size_mb": size, "above_mb": above}
+
+
+def stages(job: str, path: Path) -> dict[str, float]:
+    """Return the seconds of every stage of one job, with one thread."""
+    _workers._MOST_THREADS = 1
+    sk.pp.bin(path, show_progress=False, **JOBS[job])
+    profile = cProfile.Profile()
+    profile.runcall(sk.pp.bin, path, show_progress=False, **JOBS[job])
+    found = dict.fromkeys([*STAGES, "rest"], 0.0)
+    for (file, _, name), (_, _, own, total, _) in pstats.Stats(profile).stats.items():
+        if "stfmkit" in file and name in PLACES:
+            found[PLACES[name]] += total if name in WHOLE else own
+    everything = pstats.Stats(profile).total_tt
+    return {**found, "rest": everything - sum(found.values())}
+
+
+def in_process(what: str, path: Path, repeats: int, *more: str) -> dict[str, float]:
     """Measure one thing in a new process."""
-    command = [sys.executable, __file__, "--child", what, "--repeats", str(repeats), "--folder", str(path)]
+    command = [sys.executable, __file__, "--child", what, "--repeats", str(repeats), "--folder", str(path), *more]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ)  # noqa: S603
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -127,8 +179,7 @@ def against_aggregate(folder: Path, repeats: int) -> None:
     counts = table.to_df().set_axis(table.obs["instance_id"], axis=0).loc[np.arange(len(shapes))]
     counts = counts.reindex(columns=binned.var_names, fill_value=0)  # genes of which no molecule is good enough
     different = np.abs(counts.to_numpy() - binned.X.toarray()).sum()
-    theirs = measure(join, max(1, repeats // 2))["seconds"]
-    ours = measure(lambda: sk.pp.bin(path, **options), repeats)["seconds"]
+    theirs, ours = measure([join, lambda: sk.pp.bin(path, **options)], max(1, repeats // 2))
     print(f"\nspatialdata.aggregate, {len(frame)} molecules, {len(shapes)} squares; counts that differ: {different:g}")
     print(f"  aggregate {theirs / len(frame) * 1e9:10.0f} ns per molecule ({theirs:.2f} s)")
     ratio = theirs / len(frame) * SMALL / ours
@@ -138,35 +189,43 @@ def against_aggregate(folder: Path, repeats: int) -> None:
 def main() -> None:
     """Print the table of times, ratios and peak memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", nargs="+", type=float, default=[1e6, 5e6, 20e6])
+    parser.add_argument("--molecules", nargs="+", type=float, default=[1e6, 5e6, 20e6])
     parser.add_argument("--kinds", nargs="+", choices=list(COLUMNS), default=list(COLUMNS))
     parser.add_argument("--jobs", nargs="+", choices=list(JOBS), default=list(JOBS))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--profile", action="store_true")
     parser.add_argument("--child")
     args = parser.parse_args()
     if args.child:
-        print(json.dumps(child(args.child, args.folder, args.repeats)))
+        found = stages(args.child, args.folder) if args.profile else child(args.child, args.folder, args.repeats)
+        print(json.dumps(found))
         return
     folder = args.folder or Path(tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{len(os.sched_getaffinity(0))} cores, files in {folder}")
-    print("{:>10} {:18} {:24} {:>8} {:>8} {:>6} {:>8} {:>8}".format(*TITLES))
-    for size in map(int, args.sizes):
+    against_aggregate(folder, args.repeats)
+    print("\n{:>10} {:18} {:24} {:>8} {:>8} {:>6} {:>8} {:>9} {:>9}".format(*TITLES))
+    for size in map(int, args.molecules):
         for kind in args.kinds:
-            path = folder / f"{kind.replace('+', '_')}_{size}.parquet"
-            if not path.exists():
-                write(path, size, kind)
-            read = in_process("read", path, args.repeats)
+            for n in (WARM, size):
+                path = folder / f"{kind.replace('+', '_')}_{n}.parquet"
+                if not path.exists():
+                    write(path, n, kind)
             for job in args.jobs:
                 found = in_process(job, path, args.repeats)
                 seconds = found["seconds"]
                 print(
-                    f"{size:>10} {kind:18} {job:24} {read['seconds']:8.3f} {seconds:8.3f} "
-                    f"{seconds / read['seconds']:6.2f} {seconds / size * 1e9:8.1f} {found['peak_mb']:8.0f}",
+                    f"{size:>10} {kind:18} {job:24} {found['read']:8.3f} {seconds:8.3f} "
+                    f"{seconds / found['read']:6.2f} {seconds / size * 1e9:8.1f} {found['size_mb']:9.0f} "
+                    f"{found['above_mb']:9.0f}",
                     flush=True,
                 )
-    against_aggregate(folder, args.repeats)
+                if args.profile:
+                    took = in_process(job, path, 1, "--profile")
+                    whole = sum(took.values())
+                    shares = ", ".join(f"{stage} {seconds / whole:.0%}" for stage, seconds in took.items())
+                    print(f"{'':10} one thread {whole:.3f} s: {shares}", flush=True)
 
 
 if __name__ == "__main__":

@@ -215,3 +215,77 @@ def test_bin_takes_a_unit(stfmkit, tmp_path: Path) -> None:
     done = stfmkit("bin", tmp_path / "m.parquet", *shape, "--microns-per-unit", 0.2, "--out", tmp_path / "a.h5ad")
     assert done.exit_code == 0, done.output
     assert anndata.read_h5ad(tmp_path / "a.h5ad").X.sum() == 4000
+
+
+SQUARES = pd.DataFrame({"x": np.arange(4000) % 197 * 1.5, "y": np.arange(4000) % 211 * 1.25, "gene": "G1"})
+
+
+def test_bin_writes_a_file_for_every_resolution(stfmkit, tmp_path: Path) -> None:
+    SQUARES.to_parquet(tmp_path / "m.parquet")
+    ask = ("bin", tmp_path / "m.parquet", "--shape", "square", "--microns-per-unit", 1, "--mask", "none")
+    ladder = ("--resolutions", "20,62.5", "--resolutions", 40, "--out", tmp_path / "b.h5ad")
+    done = stfmkit(*ask, *ladder)
+    assert done.exit_code == 0, done.output
+    for pitch in (20, 62.5, 40):
+        found = anndata.read_h5ad(tmp_path / f"b_{pitch:g}um.h5ad")
+        expected = sk.pp.bin(SQUARES, shape="square", pitch=pitch, microns_per_unit=1.0, mask=None)
+        assert (found.X != expected.X).nnz == 0
+        assert f"b_{pitch:g}um.h5ad: {expected.n_obs} spots" in done.output
+    assert not (tmp_path / "b.h5ad").exists()
+    again = stfmkit(*ask, *ladder)
+    assert again.exit_code == 2
+    assert "exists" in again.output
+
+
+@pytest.mark.parametrize(
+    ("flags", "match"),
+    [
+        (("--resolutions", "8,x"), "resolutions 'x'"),
+        (("--resolutions", "8", "--pitch", 8), "pitch=8.0 and resolutions=[8.0]"),
+        ((), "pitch=None and resolutions=[]"),
+        (("--pitch", 8, "--mask", "polygon"), "mask='polygon'"),
+        (("--pitch", 8, "--origin", "1,y"), "origin 'y'"),
+        (("--pitch", 8, "--key-added", "bins"), "ends in .zarr"),
+    ],
+)
+def test_bin_refuses_what_does_not_fit(stfmkit, flags: tuple, match: str, tmp_path: Path) -> None:
+    SQUARES.to_parquet(tmp_path / "m.parquet")
+    options = ("--shape", "square", "--microns-per-unit", 1, "--out", tmp_path / "b.h5ad")
+    result = stfmkit("bin", tmp_path / "m.parquet", *options, *flags)
+    assert result.exit_code == 2
+    assert match in result.output
+    assert [p.name for p in tmp_path.iterdir()] == ["m.parquet"]
+
+
+def test_bin_passes_on_the_lattice(stfmkit, tmp_path: Path, toy: AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[dict[str, Any]] = []
+    monkeypatch.setattr(sk.pp, "bin", lambda data, **options: (calls.append(options), toy)[1], raising=False)
+    (tmp_path / "m.parquet").touch()
+    result = stfmkit(
+        "bin", tmp_path / "m.parquet", "--shape", "square", "--pitch", 100, "--origin", "-3,4.5", "--angle", 5,
+        "--keep-controls", "--mask", "none", "--hest-compat", "--coordinate-system", "um", "--out", tmp_path / "b.h5ad",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert calls[0] == {
+        "shape": "square", "pitch": 100.0, "origin": (-3.0, 4.5), "angle": 5.0, "drop_controls": False, "mask": None,
+        "hest_compat": True, "coordinate_system": "um",
+    }  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of ome-zarr, when it is imported
+@pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning", "ignore::UserWarning")
+def test_bin_writes_elements_of_a_store(stfmkit, tmp_path: Path) -> None:
+    import spatialdata as sd
+    from spatialdata.models import PointsModel
+
+    sd.SpatialData(points={"m": PointsModel.parse(SQUARES)}).write(tmp_path / "in.zarr")
+    ask = ("--shape", "square", "--microns-per-unit", 1, "--key-added", "bins", "--mask", "none")
+    out = tmp_path / "out.zarr"
+    result = stfmkit("bin", tmp_path / "in.zarr", *ask, "--resolutions", "20,40", "--out", out)
+    assert result.exit_code == 0, result.output
+    found = sd.read_zarr(out)
+    assert sorted(found.shapes) == ["bins_20um", "bins_40um"]
+    assert sorted(found.tables) == ["bins_20um_table", "bins_40um_table"]
+    assert found.tables["bins_20um_table"].X.sum() == found.tables["bins_40um_table"].X.sum() == len(SQUARES)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.zarr", "out.zarr"]
+    assert not sd.read_zarr(tmp_path / "in.zarr").shapes

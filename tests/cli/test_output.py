@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stfmkit._errors import InputError
-from stfmkit.cli._output import check_new_file, write_with
+from stfmkit.cli._output import check_new_file, write_all, write_with
 
 
 def test_new_files_only(tmp_path: Path) -> None:
@@ -29,3 +29,15 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     assert list(target.parent.iterdir()) == []
     write_with(target, lambda path: path.write_text("whole"))
     assert [(p.name, p.read_text()) for p in target.parent.iterdir()] == [("a.txt", "whole")]
+
+
+def test_an_interrupt_leaves_none_of_several_files(tmp_path: Path) -> None:
+    def stopped(path: Path) -> None:
+        path.write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_all({tmp_path / "a.h5ad": lambda path: path.write_text("whole"), tmp_path / "b.h5ad": stopped})
+    assert not list(tmp_path.iterdir())
+    write_all({tmp_path / name: lambda path: path.write_text(path.name) for name in ("a", "b")})
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a": "a", "b": "b"}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stfmkit._kernels import _counts
+from stfmkit._kernels import _counts, _runs
 from stfmkit._kernels._counts import CountTable
 
 PAIRS = st.lists(st.tuples(st.integers(-1, 9), st.integers(-1, 6)), max_size=60)
@@ -70,7 +70,8 @@ def test_absorbs_another_order_of_columns(one, two, dense: tuple[int, int], orde
 @pytest.mark.parametrize("dense", [0, 1 << 20])
 def test_merges_and_blocks_change_nothing(dense: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_counts, "_FIRST_MERGE", 5000)
-    monkeypatch.setattr(_counts, "_BLOCK", 700)
+    monkeypatch.setattr(_counts, "_WAITING", 900)
+    monkeypatch.setattr(_runs, "_BLOCK", 700)
     rng = np.random.default_rng(0)
     table = CountTable(3000, dense=dense)
     pairs = rng.integers(0, [3000, 40], size=(40_000, 2)) // [1, 2]

@@ -10,6 +10,7 @@ from spatialdata.transformations import Affine, Identity, Scale
 
 from stfmkit._errors import InputError, MissingKeyError, UnitsError
 from stfmkit.pp._bin import bin as bin_molecules
+from stfmkit.pp._binning import _bin_molecules
 
 SQUARES = {"shape": "square", "pitch": 50.0, "mask": None, "show_progress": False}
 
@@ -135,3 +136,26 @@ def test_table_of_cells(molecules: pd.DataFrame) -> None:
     assert binned.obs["n_cells"].tolist() == [1, 1]
     with pytest.raises(MissingKeyError, match="Did you mean 'cells'"):
         bin_molecules(sdata, **SQUARES, table_key="cell")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of ome-zarr, when it is imported
+@pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning", "ignore::UserWarning")
+def test_points_on_disk_take_one_pass(molecules: pd.DataFrame, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import dask.dataframe as dd
+    from spatialdata import read_zarr
+
+    molecules.to_parquet(tmp_path / "m.parquet", row_group_size=400)
+    expected = bin_molecules(molecules, **SQUARES, microns_per_unit=1.0)
+    far = bin_molecules(molecules[molecules["x"] > 200], **SQUARES, microns_per_unit=1.0)
+    frame = dd.read_parquet(tmp_path / "m.parquet")
+    part = bin_molecules(frame[frame["x"] > 200], **SQUARES, microns_per_unit=1.0)  # more than a file: two passes
+    assert (part.X != far.X).nnz == 0
+    pd.testing.assert_frame_equal(part.obs, far.obs)
+    filtered = dd.read_parquet(tmp_path / "m.parquet", filters=[("x", ">", 200)])
+    assert (bin_molecules(filtered, **SQUARES, microns_per_unit=1.0).X != far.X).nnz == 0
+    SpatialData(points={"m": points(molecules, um=Identity())}).write(tmp_path / "m.zarr")
+    monkeypatch.setattr(_bin_molecules, "_two_passes", None)
+    for data in (frame, read_zarr(tmp_path / "m.zarr")):
+        binned = bin_molecules(data, **SQUARES, microns_per_unit=1.0)
+        assert (binned.X != expected.X).nnz == 0
+        pd.testing.assert_frame_equal(binned.obs, expected.obs)

@@ -8,16 +8,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from anndata import AnnData
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.pp.molecules import SHAPES, UM, make_molecules, two_samples
 
 from stfmkit._errors import InputError
-from stfmkit._kernels import _counts
+from stfmkit._kernels import _counts, _runs
 from stfmkit.pp._bin import bin as bin_molecules
 from stfmkit.pp._binning import _bin_molecules, _extent, _workers
 from stfmkit.pp._binning._columns import MoleculeKeys
 from stfmkit.pp._binning._extent import footer_boxes
 from stfmkit.pp._binning._molecules import open_molecules
-from stfmkit.pp._binning._settings import BinSettings
+from stfmkit.pp._binning._plan import make_plan
+from stfmkit.pp._binning._settings import BinSettings, make_ladder
 from stfmkit.pp._binning._source import open_sources
 
 
@@ -49,13 +52,64 @@ def test_ladder_equals_single_calls(shape: str, mask: str | None, molecules: pd.
         assert len({table.X.sum() for table in ladder.values()}) == 1
 
 
-def test_squares_of_a_ladder_nest(molecules: pd.DataFrame) -> None:
-    ladder = bin_molecules(molecules, shape="square", resolutions=[8, 16], mask=None, **UM)
-    fine, coarse = ladder[8], ladder[16]
-    parent = pd.MultiIndex.from_arrays([fine.obs["array_row"] // 2, fine.obs["array_col"] // 2])
-    sums = fine.to_df().groupby(parent).sum()
-    assert list(sums.index) == list(zip(coarse.obs["array_row"], coarse.obs["array_col"], strict=True))
-    np.testing.assert_array_equal(sums.to_numpy(), coarse.X.toarray())
+@settings(deadline=None, max_examples=8)
+@given(
+    seed=st.integers(0, 99),
+    pitch=st.floats(3.0, 30.0),
+    angle=st.sampled_from([0.0, 90.0, 17.3]),
+    origin=st.sampled_from(["bbox", "centroid", (41.5, 600.25)]),
+    dense=st.sampled_from([0, 1 << 25]),
+    drop=st.booleans(),
+)
+def test_squares_of_a_ladder_nest(
+    seed: int, pitch: float, angle: float, origin: object, dense: int, drop: bool
+) -> None:
+    pitch = round(pitch * 4) / 4
+    molecules = two_samples().sample(frac=0.3, random_state=seed)
+    options = {
+        "shape": "square", "mask": None, "angle": angle, "origin": origin, "drop_controls": drop, "carry": ["niche"],
+        "sample_key": "sample", **UM,
+    }  # fmt: skip
+    steps = [3 * pitch, pitch, 2 * pitch, 6 * pitch]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_counts.CountTable.__init__, "__kwdefaults__", {"dense": dense})
+        patch.setattr(_runs, "_BLOCK", 300)
+        ladder = bin_molecules(molecules, resolutions=steps, **options)
+    fine = ladder[pitch]
+    lower = lattice_index(fine, pitch, angle)
+    for factor in (2, 3, 6):
+        coarse = ladder[factor * pitch]
+        same(coarse, bin_molecules(molecules, pitch=factor * pitch, **options))  # counted molecule by molecule
+        upper = pd.MultiIndex.from_arrays([coarse.obs["sample"], *lattice_index(coarse, factor * pitch, angle)])
+        parent = pd.MultiIndex.from_arrays([fine.obs["sample"], *(axis // factor for axis in lower)])
+        sums = fine.to_df().groupby(parent).sum()
+        assert list(sums.index) == list(upper)
+        np.testing.assert_array_equal(sums.to_numpy(), coarse.X.toarray())
+
+
+def lattice_index(table: AnnData, pitch: float, angle: float) -> list[np.ndarray]:
+    """Return row and column of squares from their centres and the origin of their sample."""
+    stored = table.uns["stfmkit"]["bin"]
+    at = dict(zip(stored["samples"], stored["origin"], strict=True))
+    dx, dy = (table.obsm["spatial"] - np.array([at[s] for s in table.obs["sample"]])).T
+    turn = np.deg2rad(angle)
+    u, v = np.cos(turn) * dx + np.sin(turn) * dy, np.cos(turn) * dy - np.sin(turn) * dx
+    return [np.rint(axis / pitch - 0.5).astype(int) for axis in (v, u)]
+
+
+def test_only_exact_multiples_are_made_of_finer_squares() -> None:
+    def finer(*pitches: float, shape: str = "square") -> list[int | None]:
+        settings = BinSettings(
+            shape, 1.0, None, "bbox", 0.0, None, None, 0.5, 20, True, (), None, "spatial", 1.0, False, 1000, False
+        )
+        ladder = make_ladder(settings, None, pitches)
+        return make_plan(ladder, {"": _extent.Extent((0.0, 0.0, 9.0, 9.0))}, with_frames=False).finer
+
+    assert finer(8, 16, 55, 100) == [None, 0, None, None]
+    assert finer(48, 16, 8, 24, 55) == [2, 2, None, 2, None]
+    assert finer(2, 3, 6, 12) == [None, None, 1, 1]
+    assert finer(0.1, 0.3) == [None, None]  # 0.3 is not three times 0.1 in floating point
+    assert finer(8, 16, shape="hex_gapless") == [None, None]
 
 
 def test_ladder_of_cells() -> None:

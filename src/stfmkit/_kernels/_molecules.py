@@ -81,6 +81,28 @@ def columns_of(
 
 
 @njit(cache=True, nogil=True)
+def without_low(x: np.ndarray, y: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the positions and columns (k,) of the molecules whose column is not negative."""
+    u, v, out = np.empty(x.size, x.dtype), np.empty(x.size, y.dtype), np.empty(x.size, columns.dtype)
+    n = 0
+    for i in range(x.size):
+        u[n], v[n], out[n] = x[i], y[i], columns[i]
+        n += columns[i] >= 0  # no branch to mispredict
+    return u[:n], v[:n], out[:n]
+
+
+@njit(cache=True, nogil=True)
+def those_not_low(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the values (k,) of the molecules whose column is not negative."""
+    out = np.empty(values.size, values.dtype)
+    n = 0
+    for i in range(values.size):
+        out[n] = values[i]
+        n += columns[i] >= 0
+    return out[:n]
+
+
+@njit(cache=True, nogil=True)
 def is_wanted(column: int, drop_controls: bool) -> bool:
     """Tell whether a molecule of this column counts."""
     return column >= 0 and not (drop_controls and column & 1)

@@ -1,7 +1,7 @@
 """New files only, and whole or not there."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from stfmkit._errors import InputError
@@ -21,8 +21,15 @@ def check_new_file(path: Path, *, suffix: str) -> None:
 
 def write_with(path: Path, writer: Callable[[Path], object]) -> None:
     """Let `writer` write a file beside its place, and move it there when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        whole = Path(folder) / path.name
-        writer(whole)
-        whole.replace(path)
+    write_all({path: writer})
+
+
+def write_all(writers: Mapping[Path, Callable[[Path], object]]) -> None:
+    """Let every writer write its file beside the place of the first, and move them when all of them are whole."""
+    first = next(iter(writers))
+    first.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=first.parent, prefix=f".{first.name}.") as folder:
+        for path, writer in writers.items():
+            writer(Path(folder) / path.name)
+        for path in writers:
+            (Path(folder) / path.name).replace(path)

@@ -9,13 +9,14 @@ from scipy import sparse
 from stfmkit._errors import InputError
 from stfmkit._kernels._counts import CountTable
 from stfmkit._kernels._molecules import FIRST
+from stfmkit._kernels._runs import Grouping
 from stfmkit.pp._binning._binned import Binned
 from stfmkit.pp._binning._chunks import read_chunks
 from stfmkit.pp._binning._cluster import active_client, run_on_cluster
 from stfmkit.pp._binning._counter import Counter, MovedError
 from stfmkit.pp._binning._extent import Survey, footer_boxes, refuse_problems, survey_part
 from stfmkit.pp._binning._one_frame import check_frames
-from stfmkit.pp._binning._plan import Plan, make_plan
+from stfmkit.pp._binning._plan import Plan, make_plan, squares_of
 from stfmkit.pp._binning._settings import BinSettings
 from stfmkit.pp._binning._source import Source
 from stfmkit.pp._binning._workers import Worker, run_parts
@@ -117,11 +118,14 @@ def _binned(counter: Counter, i: int, sources: list[Source]) -> Binned:
     seen = counter.seen[FIRST : FIRST + 2 * len(names)].reshape(-1, 2)
     kept = np.flatnonzero(seen[:, 0]) if settings.drop_controls else np.arange(len(names))
     kept = np.array(sorted(kept.tolist(), key=names.__getitem__), dtype=np.int64)
-    numbers, counts, n_control, unassigned = _gene_counts(counter.tables[i], kept, len(names), settings)
+    finer = plan.finer[i]
+    source, grouping = (i, None) if finer is None else (finer, squares_of(plan, i, finer))
+    found = _gene_counts(counter.tables[source], kept, len(names), settings, grouping=grouping)
+    numbers, counts, n_control, unassigned = found
     shares = {}
-    for key, table in counter.shares[i].items():
+    for key, table in counter.shares[source].items():
         carried = words.carry[key]
-        rows, matrix, _ = table.matrix(carried.ranks(), len(carried))
+        rows, matrix, _ = table.matrix(carried.ranks(), len(carried), grouping=grouping)
         shares[key] = (sorted(carried.names), _with_rows(matrix, rows, numbers))
     cells = sources[0].columns.cell
     samples = plan.samples[i]
@@ -146,7 +150,7 @@ def _binned(counter: Counter, i: int, sources: list[Source]) -> Binned:
 
 
 def _gene_counts(
-    table: CountTable, kept: np.ndarray, n_names: int, settings: BinSettings
+    table: CountTable, kept: np.ndarray, n_names: int, settings: BinSettings, *, grouping: Grouping | None
 ) -> tuple[np.ndarray, sparse.csr_array, np.ndarray, np.ndarray]:
     """Return the spots (n,), the counts of the names `kept` (n, k), those of controls, and molecules without cell."""
     k = len(kept)
@@ -155,11 +159,11 @@ def _gene_counts(
     if settings.drop_controls:
         columns[FIRST + 1 :: 2] = k
         columns[0] = k + 1
-        numbers, counts, sums = table.matrix(columns, k)
+        numbers, counts, sums = table.matrix(columns, k, grouping=grouping)
         return numbers, counts, sums[:, 0], sums[:, 1]
     columns[FIRST + 2 * kept + 1] = np.arange(k, 2 * k)
     columns[0] = 2 * k
-    numbers, both, sums = table.matrix(columns, 2 * k)
+    numbers, both, sums = table.matrix(columns, 2 * k, grouping=grouping)
     controls = both[:, k:]
     return numbers, sparse.csr_array(both[:, :k] + controls), np.asarray(controls.sum(axis=1)), sums[:, 0]
 

@@ -13,6 +13,8 @@ from stfmkit._kernels._molecules import (
     columns_of,
     count_kinds,
     spots_without_cell,
+    those_not_low,
+    without_low,
 )
 from stfmkit.pp._binning._cells import CellSums
 from stfmkit.pp._binning._chunks import Chunk, Vocabularies, Vocabulary
@@ -35,7 +37,7 @@ class Counter:
     Attributes
     ----------
     tables, shares
-        Counts by spot of names, and of carried levels, one for each resolution.
+        Counts by spot of names, and of carried levels, one for each resolution; empty where a finer one gives them.
     seen
         Which columns occur, whatever the quality.
     frames
@@ -92,7 +94,7 @@ class Counter:
         for name, codes in chunk.frames.items() if plan.with_frames else ():
             self._add_frames(name, codes, chunk)
         for code, rows in chunk.by_sample():
-            self._add_sample(self.words.sample.names[code], rows, chunk, columns)
+            self._add_sample(self.words.sample.names[code], rows, chunk, columns, some_low=low > 0)
 
     def _planned(self) -> Plan:
         if self.plan is None:
@@ -119,7 +121,9 @@ class Counter:
             if box[0] <= box[2]:
                 groups.setdefault(group, Extent()).widen(tuple(box))
 
-    def _add_sample(self, name: str, rows: np.ndarray | None, chunk: Chunk, columns: np.ndarray) -> None:
+    def _add_sample(
+        self, name: str, rows: np.ndarray | None, chunk: Chunk, columns: np.ndarray, *, some_low: bool
+    ) -> None:
         plan, unit, n_columns = self._planned(), chunk.unit, self._make_room()
         x, y = (_pick(values, rows) for values in chunk.places)
         columns = _pick(columns, rows)
@@ -133,18 +137,24 @@ class Counter:
             raise MovedError
         self.extents.setdefault(name, Extent()).widen(box)
         drop = plan.settings.drop_controls
-        plan.masks[name].add_molecules(x, y, unit, columns, drop=drop)
         cell = None if chunk.cell is None else _pick(chunk.cell, rows)
+        labels = {key: _pick(codes, rows) for key, codes in chunk.carry.items()}
+        if some_low:
+            cell = None if cell is None else those_not_low(cell, columns)
+            labels = {key: those_not_low(codes, columns) for key, codes in labels.items()}
+            x, y, columns = without_low(x, y, columns)
+            x.flags.writeable = y.flags.writeable = False  # one kind of array, so that kernels are compiled once
+        plan.masks[name].add_molecules(x, y, unit, columns, drop=drop)
         if cell is not None:
             mine = cell if isinstance(chunk.sample, int) else cell.astype(np.int64)  # samples count anew
             sums = self.cells.setdefault(name, CellSums())
             sums.add(mine, (x, y), columns, unit=unit, corner=stated[:2], drop=drop)
-        labels = {key: _pick(codes, rows) for key, codes in chunk.carry.items()}
-        for i, samples in enumerate(plan.samples):
-            sample = samples[name]
+        counted = [i for i, finer in enumerate(plan.finer) if finer is None]
+        for i in counted:
+            sample = plan.samples[i][name]
             spot = sample.spots.number(x, y, unit=unit, base=sample.base)
             control, outside = count_kinds(spot, columns, drop)
-            self.control += control if i == 0 else 0
+            self.control += control if i == counted[0] else 0
             self.outside[i] += outside
             self.tables[i].add(spot, columns, n_columns)
             if cell is not None:

@@ -162,12 +162,29 @@ def _arrow(data: pa.Table) -> MoleculeTable:
 
 def _dask(data: Any, *, label: str, **more: Any) -> MoleculeTable:
     names = _check_unique(list(data.columns))
+    file = _file_behind(data)
+    if file is not None:  # read by row group, with the footers' boxes
+        table = _parquet(file)
+        if set(names) <= set(table.names):
+            return replace(table, label=label, names=names, frame=data, **more)
 
     def read(number: int, columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
         yield from _batches(data[columns].partitions[number].compute(scheduler="synchronous"), columns, size)
 
     parts = [partial(read, number) for number in range(data.npartitions)]
     return MoleculeTable(label, names, parts, None, frame=data, **more)
+
+
+def _file_behind(data: Any) -> Path | None:
+    """Return the file or folder of parquet that a dask DataFrame shows as it is, if it does nothing else."""
+    expression: Any = getattr(data, "expr", None)
+    options = getattr(expression, "_parameters", ())
+    if not type(expression).__name__.startswith("ReadParquet") or not {"path", "filters"} <= set(options):
+        return None
+    path, filters = expression.operand("path"), expression.operand("filters")
+    if filters or not isinstance(path, str | Path) or not Path(path).exists():
+        return None
+    return Path(path)
 
 
 def _parquet(path: Path) -> MoleculeTable:
@@ -252,9 +269,10 @@ def _spatialdata(
     for key in chosen:
         systems = get_transformation(data.points[key], get_all=True)
         system = _one_system(key, list(systems), coordinate_system)
-        affine = np.asarray(systems[system].to_affine_matrix(("x", "y"), ("x", "y")))
+        matrix = np.asarray(systems[system].to_affine_matrix(("x", "y"), ("x", "y")))
+        affine = None if np.array_equal(matrix, np.eye(3)) else matrix
         # the unit of a table holds for points that lie where they were written, not where they were scaled to
-        microns = of_tables if own is None and np.array_equal(affine, np.eye(3)) else own
+        microns = of_tables if own is None and affine is None else own
         tables.append(_dask(data.points[key], label=f"points {key!r}", affine=affine, element=key, microns=microns))
     return tables
 

@@ -10,6 +10,7 @@ from scipy import sparse
 from stfmkit import _keys
 from stfmkit._data._write import package_versions
 from stfmkit._errors import InputError
+from stfmkit._kernels._row_sums import keep_rows
 from stfmkit.pp._binning._binned import Binned, Sample
 from stfmkit.pp._binning._settings import BinSettings, like_rows
 from stfmkit.pp._binning._spots import PlacedSpots
@@ -35,9 +36,9 @@ def to_anndata(binned: Binned, settings: BinSettings) -> AnnData:
         )
     rows = np.flatnonzero(keep)
     numbers = binned.numbers[rows]
-    counts = sparse.csr_matrix(binned.counts[rows].astype(np.int32))
-    pieces = [_place(s, numbers, settings) for s in binned.samples]
-    place = pd.concat([p for p in pieces if len(p)], ignore_index=True)
+    counts = _kept_rows(binned.counts, rows)
+    pieces = [p for p in (_place(s, numbers, settings) for s in binned.samples) if len(p)]
+    place = pd.concat(pieces, ignore_index=True) if len(pieces) > 1 else pieces[0]
     obs = place.drop(columns=["x", "y", "name"])
     obs.index = pd.Index(place["name"].to_numpy(), dtype=object)
     border = obs.pop("border").to_numpy()
@@ -68,6 +69,17 @@ def to_anndata(binned: Binned, settings: BinSettings) -> AnnData:
     return out
 
 
+def _kept_rows(counts: sparse.csr_array, rows: np.ndarray) -> sparse.csr_matrix:
+    """Return some rows of a matrix that nobody else needs, where they are: it may be most of the memory."""
+    data, indices, indptr = counts.data.astype(np.int32, copy=False), counts.indices, counts.indptr
+    if len(rows) < counts.shape[0]:
+        n, indptr = keep_rows(data, indices, indptr, rows)
+        data, indices = data[:n], indices[:n]
+        if 2 * n < len(counts.data):
+            data, indices = data.copy(), indices.copy()
+    return sparse.csr_matrix((data, indices, indptr), shape=(len(rows), counts.shape[1]))
+
+
 def _shares_inside(binned: Binned) -> np.ndarray:
     share = np.ones(len(binned.numbers))
     for sample in binned.samples:
@@ -95,7 +107,9 @@ def _place(sample: Sample, numbers: np.ndarray, settings: BinSettings) -> pd.Dat
         names = settings.like.obs_names.to_numpy()[like_rows(settings, sample.name)][local]
     else:
         prefix = f"{sample.name}_" if settings.sample_key is not None else ""
-        names = [f"{prefix}r{r:03d}_c{c:03d}" for r, c in zip(*(index or ()), strict=True)]
+        first, second = (pd.factorize(numbers) for numbers in index or ())
+        names = np.array([f"{prefix}r{r:03d}" for r in first[1].tolist()], dtype=object)[first[0]]
+        names = names + np.array([f"_c{c:03d}" for c in second[1].tolist()], dtype=object)[second[0]]
     return pd.DataFrame(
         {
             "name": names,

@@ -1,6 +1,7 @@
 """The spots of one sample: a lattice around its molecules, or spots at given places."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -51,10 +52,15 @@ class LatticeSpots:
     lattice: Lattice
     box: tuple[float, float, float, float]
 
+    @cached_property
+    def reach(self) -> tuple[int, int, int, int]:
+        """First row, first column, rows and columns."""
+        return self.lattice.reach(self.box)
+
     @property
     def size(self) -> int:
         """Number of places."""
-        *_, rows, cols = self.lattice.reach(self.box)
+        *_, rows, cols = self.reach
         return rows * cols
 
     def locate(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -63,7 +69,7 @@ class LatticeSpots:
 
     def number(self, x: np.ndarray, y: np.ndarray, *, unit: float, base: int) -> np.ndarray:
         """Return `base` plus the number of the spot that holds each position (n,) times `unit`, -1 where none does."""
-        row0, col0, _, cols = self.lattice.reach(self.box)
+        row0, col0, _, cols = self.reach
         return self.lattice.number(x, y, first=(base, row0, col0, cols), unit=unit)
 
     def centers(self, numbers: np.ndarray) -> np.ndarray:
@@ -72,7 +78,7 @@ class LatticeSpots:
 
     def border(self, numbers: np.ndarray) -> np.ndarray:
         """Tell which of these spots (n,) miss one of their neighbours among them."""
-        *_, cols = self.lattice.reach(self.box)
+        *_, cols = self.reach
         steps = [row * cols + col for row, col in self.lattice.neighbors]
         return np.any([~np.isin(numbers + step, numbers) for step in steps], axis=0)
 
@@ -83,7 +89,7 @@ class LatticeSpots:
         return row - row.min(initial=0) // even * even, col - col.min(initial=0) // even * even
 
     def _row_col(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        row0, col0, _, cols = self.lattice.reach(self.box)
+        row0, col0, _, cols = self.reach
         return numbers // cols + row0, numbers % cols + col0
 
 
