@@ -4,11 +4,14 @@ Usage: python benchmarks/bench_genes.py [--spots 20000] [--genes 2000] [--niches
 
 Ours and the peer's run in turn, so that a busy machine slows both; the medians over repeats are compared. Both may use
 all cores, and both run once before, so that compilation is not timed. With --memory: the growth of the peak in a
-process of its own, counted from loaded data (Linux). With --sizes: the cost against the number of spots and genes.
+process of its own, counted from loaded data (Linux). With --sizes, such as `--sizes 20000x500 1000000x500`: the cost
+of our side against the number of spots and genes, and per value. With --profile: the functions that take the time.
 """
 
 import argparse
+import cProfile
 import multiprocessing
+import pstats
 import tempfile
 import time
 import warnings
@@ -26,6 +29,7 @@ from scipy import sparse, stats
 
 import stfmkit as sk
 
+SIZES = [(20_000, 500), (20_000, 2_000), (20_000, 5_000), (20_000, 20_000), (100_000, 2_000), (1_000_000, 500)]
 Pair = tuple[Callable[[], Any], Callable[[], Any], Callable[[Any, Any], None]]
 
 
@@ -90,25 +94,40 @@ def statistic_only(adata: AnnData, mode: str) -> Pair:
 
 
 def niche_markers(adata: AnnData) -> Pair:
-    """AUROC of every gene for every niche, against the rank sums of scanpy."""
+    """AUROC of every gene for every niche, against the rank sums of scanpy, which adds p-values and fold changes."""
+    values, niche = sparse.csr_array(adata.X), adata.obs["niche"].to_numpy()
+    _, peer, compare_tests = niche_tests(adata, tie_correct=False)
+
+    def compare(one: np.ndarray, two: Any) -> None:
+        size = np.array([(niche == group).sum() for group in np.unique(niche)])[:, None]
+        pairs = size * (adata.n_obs - size)
+        z = (one - 0.5) * pairs / np.sqrt(pairs * (adata.n_obs + 1) / 12)
+        p = 2 * stats.norm.sf(np.abs(z))
+        compare_tests(pd.DataFrame({"z": z.ravel(), "p_value": p.ravel()}), two)
+
+    return lambda: sk.metrics.auroc_by_group(values, niche), peer, compare
+
+
+def niche_tests(adata: AnnData, *, tie_correct: bool, pts: bool = False) -> Pair:
+    """AUROC, p-values, fold changes and detection; scanpy's fold changes are of the mean logarithm."""
     values, niche = sparse.csr_array(adata.X), adata.obs["niche"].to_numpy()
 
     def peer() -> Any:
-        sc.tl.rank_genes_groups(adata, "niche", method="wilcoxon")
+        sc.tl.rank_genes_groups(adata, "niche", method="wilcoxon", tie_correct=tie_correct, pts=pts)
         return adata.uns["rank_genes_groups"]
 
-    def compare(one: np.ndarray, two: Any) -> None:
-        n = adata.n_obs
-        for row, group in enumerate(np.unique(niche)):
-            inside = int((niche == group).sum())
-            pairs = inside * (n - inside)
-            z = (one[row] - 0.5) * pairs / np.sqrt(pairs * (n + 1) / 12)
+    def compare(one: pd.DataFrame, two: Any) -> None:
+        n_genes = adata.n_vars
+        for k, group in enumerate(np.unique(niche)):
+            mine = one.iloc[k * n_genes : (k + 1) * n_genes]
             table = pd.DataFrame({"names": two["names"][group], "z": two["scores"][group], "p": two["pvals"][group]})
             table = table.set_index("names").loc[adata.var_names]
-            np.testing.assert_allclose(z, table["z"], rtol=1e-4, atol=1e-4)
-            np.testing.assert_allclose(2 * stats.norm.sf(np.abs(z)), table["p"], rtol=1e-5, atol=1e-12)
+            np.testing.assert_allclose(mine["z"], table["z"], rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(mine["p_value"], table["p"], rtol=1e-4, atol=1e-12)
+            if pts:
+                np.testing.assert_allclose(mine["pct_in"], two["pts"].loc[adata.var_names, group], rtol=1e-6)
 
-    return lambda: sk.metrics.auroc_by_group(values, niche), peer, compare
+    return lambda: sk.metrics.rank_sum_test(values, niche, tie_correct=tie_correct), peer, compare
 
 
 TASKS: dict[str, Callable[[AnnData], Pair]] = {
@@ -117,6 +136,8 @@ TASKS: dict[str, Callable[[AnnData], Pair]] = {
     "Moran's I with p / squidpy": lambda adata: autocorrelation(adata, "moran"),
     "Geary's C with p / squidpy": lambda adata: autocorrelation(adata, "geary"),
     "niche AUROC / scanpy wilcoxon": niche_markers,
+    "niche AUROC, p, fold, share / scanpy wilcoxon": lambda adata: niche_tests(adata, tie_correct=False, pts=True),
+    "the same, ties accounted for / scanpy": lambda adata: niche_tests(adata, tie_correct=True, pts=True),
 }
 
 
@@ -172,25 +193,44 @@ def compare_all(size: tuple[int, int, int], *, repeats: int, memory: bool) -> pd
     return pd.DataFrame(rows)
 
 
-def scaling(repeats: int) -> pd.DataFrame:
-    """Return seconds of our side against the number of spots and genes."""
+def scaling(sizes: list[tuple[int, int]], repeats: int) -> pd.DataFrame:
+    """Return seconds of our side against the number of spots and genes, and nanoseconds per stored value."""
     rows = []
-    for n_spots, n_genes in [(5_000, 2_000), (20_000, 500), (20_000, 2_000), (20_000, 8_000), (80_000, 2_000)]:
+    for n_spots, n_genes in sizes:
         adata = cohort(n_spots, n_genes, 10)
         values, graph = sparse.csr_array(adata.X), sparse.csr_array(adata.obsp["spatial_connectivities"])
-        counts, xy = sparse.csr_array(adata.layers["counts"]), adata.obsm["spatial"]
+        niche, xy, counts = (
+            adata.obs["niche"].to_numpy(),
+            adata.obsm["spatial"],
+            sparse.csr_array(adata.layers["counts"]),
+        )
         works = {
             "morans_i": lambda x=values, w=graph: sk.metrics.morans_i(x, w),
-            "auroc_by_group": lambda x=values, niche=adata.obs["niche"]: sk.metrics.auroc_by_group(x, niche),
+            "gearys_c": lambda x=values, w=graph: sk.metrics.gearys_c(x, w),
+            "auroc_by_group": lambda x=values, niche=niche: sk.metrics.auroc_by_group(x, niche),
+            "rank_sum_test": lambda x=values, niche=niche: sk.metrics.rank_sum_test(x, niche),
             "sparkx_test": lambda x=counts, at=xy: sk.metrics.sparkx_test(x, at),
-            "100 permutations": lambda x=values, w=graph: sk.metrics.morans_i_test(x, w, n_permutations=100),
         }
-        row: dict[str, float] = {"spots": n_spots, "genes": n_genes, "values_M": values.nnz / 1e6}
+        row: dict[str, Any] = {"spots": n_spots, "genes": n_genes, "values_M": round(values.nnz / 1e6, 1)}
         for name, work in works.items():
             work()
-            row[name] = float(np.median([seconds(work) for _ in range(1 if "perm" in name else repeats)]))
+            took = float(np.median([seconds(work) for _ in range(repeats)]))
+            row[name] = f"{took:.3f} ({1e9 * took / values.nnz:.1f} ns)"
         rows.append(row)
+        print(row, flush=True)
     return pd.DataFrame(rows)
+
+
+def profile(size: tuple[int, int, int]) -> None:
+    """Print where our side of every task spends its time."""
+    adata = cohort(*size)
+    for task, make in TASKS.items():
+        ours = make(adata)[0]
+        ours()
+        watch = cProfile.Profile()
+        watch.runcall(ours)
+        print(task)
+        pstats.Stats(watch).sort_stats("cumulative").print_stats(8)
 
 
 def main() -> None:
@@ -201,13 +241,18 @@ def main() -> None:
     parser.add_argument("--niches", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--memory", action="store_true", help="also measure peak memory, in processes of their own")
-    parser.add_argument("--sizes", action="store_true", help="also show the cost against the size")
+    parser.add_argument("--sizes", nargs="*", metavar="SPOTSxGENES", help="show the cost against the size alone")
+    parser.add_argument("--profile", action="store_true", help="show where the time goes alone")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     size = (given.spots, given.genes, given.niches)
-    print(compare_all(size, repeats=given.repeats, memory=given.memory).round(3).to_string(index=False))
-    if given.sizes:
-        print(scaling(given.repeats).round(3).to_string(index=False))
+    if given.profile:
+        profile(size)
+    elif given.sizes is not None:
+        sizes = [(int(n), int(g)) for n, g in (text.split("x") for text in given.sizes)] or SIZES
+        print(scaling(sizes, given.repeats).to_string(index=False))
+    else:
+        print(compare_all(size, repeats=given.repeats, memory=given.memory).round(3).to_string(index=False))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,18 @@ def test_size_factor_log1p_equals_scanpy(counts):
     np.testing.assert_allclose(found.toarray(), adata.X.toarray(), rtol=1e-6)
 
 
+def test_equal_shares_are_equal_numbers():
+    """A rounded factor target / depth breaks some of these ties."""
+    pairs = [(k, d, m) for d in range(1, 60) for k in range(1, d + 1) for m in (3, 7, 11)]
+    counts = np.array([[k, d - k, m * k, m * (d - k)] for k, d, m in pairs], dtype=np.float64)
+    one, two = sparse.csr_array(counts[:, :2]), sparse.csr_array(counts[:, 2:])
+    target = 41.7
+    first = size_factor_log1p(one, depth=totals(one), target=target)
+    second = size_factor_log1p(two, depth=totals(two), target=np.full(len(pairs), target))
+    np.testing.assert_array_equal(first.toarray(), second.toarray())
+    assert (counts[:, 0] * (target / totals(one)) != counts[:, 2] * (target / totals(two))).any()
+
+
 def test_empty_rows_stay_empty():
     counts = sparse.csr_array(np.array([[0, 0], [1, 3]]))
     found = size_factor_log1p(counts, depth=totals(counts), target=4.0)

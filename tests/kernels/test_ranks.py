@@ -9,7 +9,7 @@ from scipy import sparse
 from scipy.stats import rankdata
 
 from stfmkit._kernels import _ranks
-from stfmkit._kernels._ranks import rank_sums, shifted_ranks
+from stfmkit._kernels._ranks import group_sums, rank_sums, shifted_ranks
 
 # few values, so that ties, zeros and negative numbers are frequent
 VALUES = arrays(np.float64, (12, 3), elements=st.sampled_from([-2.0, -0.5, 0.0, 0.0, 0.0, 1.0, 1.0, 3.5]))
@@ -54,16 +54,41 @@ def test_the_input_stays_as_it_was():
     assert stored.nnz == 2
 
 
+@settings(deadline=None)
+@given(VALUES, CODES)
+def test_sums_shares_and_ties_come_from_the_same_pass(values, codes):
+    expm1 = np.expm1(np.maximum(values, 0))
+    expected = np.stack([expm1[codes == k].sum(axis=0) for k in range(4)])
+    detected = np.stack([(values[codes == k] > 0).sum(axis=0) for k in range(4)])
+    ties = [sum(float(t) ** 3 - t for t in np.unique(c, return_counts=True)[1]) for c in values.T]
+    for as_ in (np.asarray, sparse.csr_array, sparse.csc_array):
+        found = group_sums(as_(values), codes=codes, n_groups=4, amounts=True)
+        np.testing.assert_allclose(found.total, expected)
+        np.testing.assert_array_equal(found.detected, detected)
+        np.testing.assert_array_equal(found.ties, ties)
+        np.testing.assert_allclose(found.ranks, slow_sums(values, codes, 4))
+
+
+def test_threads_and_blocks_change_no_bit(rng, monkeypatch):
+    X = sparse.random_array((300, 40), density=0.3, rng=rng, format="csr")
+    codes = rng.integers(0, 3, size=300)
+    whole = group_sums(X, codes=codes, n_groups=3, amounts=True)
+    monkeypatch.setattr("stfmkit._kernels._columns._LEAST_BLOCK", 100)
+    monkeypatch.setattr("stfmkit._kernels._threads.n_threads", lambda: 1)
+    for one, two in zip(whole, group_sums(X, codes=codes, n_groups=3, amounts=True), strict=True):
+        assert one.tobytes() == two.tobytes()
+
+
 @pytest.mark.parametrize("column", [[0, 0, 0, 0], [1, 2, 2, 5], [-3, -3, 0, 0], [-1, 0, 0, 4]])
 def test_plain_python_twins_agree(column, monkeypatch):
     values, codes = np.array(column, dtype=float)[:, None], np.array([0, 1, 0, 1])
-    monkeypatch.setattr(_ranks, "_add_rank_sums", _ranks._add_rank_sums.py_func)
-    monkeypatch.setattr(_ranks, "rank_sums_sparse", _ranks.rank_sums_sparse.py_func)
-    monkeypatch.setattr(_ranks, "rank_sums_dense", _ranks.rank_sums_dense.py_func)
-    monkeypatch.setattr(_ranks, "_shifted_ranks", _ranks._shifted_ranks.py_func)
-    expected = slow_sums(values, codes, 2)
+    for name in ("_add_places", "_pick", "_count", "sum_columns", "_write_shifted"):
+        monkeypatch.setattr(_ranks, name, getattr(_ranks, name).py_func)
+    expected, amounts = slow_sums(values, codes, 2), np.expm1(np.maximum(values[:, 0], 0))
     for X in (values, sparse.csr_array(values)):
-        np.testing.assert_allclose(_ranks.rank_sums(X, codes=codes, n_groups=2), expected)
+        found = _ranks.group_sums(X, codes=codes, n_groups=2, amounts=True)
+        np.testing.assert_allclose(found.ranks, expected)
+        np.testing.assert_allclose(found.total[:, 0], [amounts[[0, 2]].sum(), amounts[[1, 3]].sum()])
     ranks = rankdata(values, axis=0)
     found = _ranks.shifted_ranks(sparse.csr_array(values)).toarray()
     np.testing.assert_allclose(found - found.mean(axis=0), ranks - ranks.mean(axis=0), atol=1e-12)

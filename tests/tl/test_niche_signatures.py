@@ -85,6 +85,22 @@ def test_the_ranking_of_one_patient_is_that_of_scanpy(toy):
         assert rows["p_adj"].isna().all()
 
 
+def test_tests_within_patients_are_those_of_scipy(toy):
+    table = run(toy, within_patient=True)["within_patient"]
+    values = log1p(toy)
+    values = values.toarray() if hasattr(values, "toarray") else values
+    assert "within_patient" not in run(toy)
+    assert table["patient"].cat.categories.tolist() == ["P1", "P2", "P3", "P4"]
+    for (niche, patient), rows in table.groupby(["niche", "patient"], observed=True):
+        inside = (toy.obs["patient"] == patient) & (toy.obs["niche"] == niche)
+        outside = (toy.obs["patient"] == patient) & (toy.obs["niche"] != niche)
+        oracle = stats.mannwhitneyu(
+            values[inside.to_numpy()], values[outside.to_numpy()], method="asymptotic", use_continuity=False
+        )
+        np.testing.assert_allclose(rows["p_value"], oracle.pvalue, rtol=1e-8)
+        assert rows["gene"].tolist() == toy.var_names.tolist()
+
+
 def test_scores_follow_their_definitions(predicted):
     result = run(predicted, pred_layer="thinned", n=(3, 8))
     genes, names = result["genes"], predicted.var_names

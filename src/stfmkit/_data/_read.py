@@ -1,5 +1,8 @@
 """Read matrices, coordinates and labels out of a table, checked."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from anndata import AnnData
@@ -7,28 +10,17 @@ from scipy import sparse
 
 from stfmkit import _keys
 from stfmkit._errors import InputError, MissingKeyError, UnitsError
-from stfmkit._validate import check_positive, listed, nearest
+from stfmkit._validate import check_positive, in_memory, listed, nearest
+
+_BLOCK_ROWS = 8192
 
 
 def read_matrix(adata: AnnData, layer: str | None = None) -> sparse.csr_array | np.ndarray:
-    """Return ``X`` or a layer as a CSR array or a dense array, in memory, never a view that a caller may change."""
-    if layer is not None and layer not in adata.layers:
-        raise MissingKeyError(
-            f"no layer named {layer!r}.",
-            allowed=f"None for X, or {listed(adata.layers)}",
-            remedy=f"pass the layer that holds the matrix.{nearest(layer, list(adata.layers))}",
-        )
-    matrix = adata.X if layer is None else adata.layers[layer]
-    if matrix is None:
-        raise MissingKeyError(
-            "a table without X.",
-            allowed="a matrix in X or in a layer",
-            remedy=f"pass layer=, one of {listed(adata.layers)}.",
-        )
-    if hasattr(matrix, "to_memory"):  # backed
-        matrix = matrix.to_memory()
-    if hasattr(matrix, "compute"):  # dask
-        matrix = matrix.compute()
+    """Return ``X`` or a layer as a CSR array or a dense array, in memory, never a view that a caller may change.
+
+    A matrix of a backed table, or a dask array, is read as a whole: it costs the memory of its values.
+    """
+    matrix = in_memory(_stored(adata, layer))
     if sparse.issparse(matrix):
         return sparse.csr_array(matrix)
     return np.asarray(matrix)
@@ -42,10 +34,66 @@ def read_counts(adata: AnnData, layer: str | None = None) -> sparse.csr_array:
     InputError
         Values are negative, not finite, or not integers.
     """
-    matrix = read_matrix(adata, layer)
-    counts = sparse.csr_array(matrix)
-    where = "X" if layer is None else f"layers[{layer!r}]"
-    values = counts.data
+    counts = sparse.csr_array(read_matrix(adata, layer))
+    _check_counts(counts.data, where=_where(layer))
+    if (counts.data == 0).any():
+        counts = counts.copy()
+        counts.eliminate_zeros()
+    return counts
+
+
+def read_totals(adata: AnnData, layer: str | None = None) -> np.ndarray:
+    """Return the raw counts of every observation (n_obs,) as float64, a backed or dask matrix read in blocks of rows.
+
+    Raises
+    ------
+    InputError
+        Values are negative, not finite, or not integers.
+    """
+    found = [np.empty(0)]
+    for block in _row_blocks(_stored(adata, layer)):
+        counts = sparse.csr_array(block)
+        _check_counts(counts.data, where=_where(layer))
+        found.append(np.asarray(counts.sum(axis=1), dtype=np.float64).ravel())
+    return np.concatenate(found)
+
+
+def _stored(adata: AnnData, layer: str | None) -> Any:
+    """Return ``X`` or a layer as the table holds it."""
+    if layer is not None and layer not in adata.layers:
+        raise MissingKeyError(
+            f"no layer named {layer!r}.",
+            allowed=f"None for X, or {listed(adata.layers)}",
+            remedy=f"pass the layer that holds the matrix.{nearest(layer, list(adata.layers))}",
+        )
+    matrix = adata.X if layer is None else adata.layers[layer]
+    if matrix is None:
+        raise MissingKeyError(
+            "a table without X.",
+            allowed="a matrix in X or in a layer",
+            remedy=f"pass layer=, one of {listed(adata.layers)}.",
+        )
+    return matrix
+
+
+def _row_blocks(matrix: Any) -> Iterator[Any]:
+    """Yield a matrix in memory, in blocks of rows where it is not there yet; columns of a file are read at once."""
+    n = matrix.shape[0]
+    if isinstance(matrix, np.ndarray) or sparse.issparse(matrix) or getattr(matrix, "format", "") == "csc":
+        yield in_memory(matrix)
+        return
+    sizes = matrix.chunks[0] if hasattr(matrix, "compute") else [_BLOCK_ROWS] * -(-n // _BLOCK_ROWS)
+    start = 0
+    for size in sizes:
+        yield in_memory(matrix[start : start + size])
+        start += size
+
+
+def _where(layer: str | None) -> str:
+    return "X" if layer is None else f"layers[{layer!r}]"
+
+
+def _check_counts(values: np.ndarray, *, where: str) -> None:
     if values.dtype.kind not in "iuf":
         raise InputError(f"{where} of dtype {values.dtype}.", allowed="numbers", remedy="store raw counts there.")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
@@ -70,10 +118,6 @@ def read_counts(adata: AnnData, layer: str | None = None) -> sparse.csr_array:
                 allowed="raw counts (integers ≥ 0)",
                 remedy="pass layer= with raw counts; log-normalised data are not counts.",
             )
-    if (values == 0).any():
-        counts = counts.copy()
-        counts.eliminate_zeros()
-    return counts
 
 
 def read_coords(adata: AnnData, *, spatial_key: str = _keys.SPATIAL) -> np.ndarray:

@@ -1,170 +1,200 @@
-"""Ranks of sparse columns, zeros included, without writing the zeros down."""
+"""Ranks of sparse columns, zeros included, without writing the zeros down; and sums by group in the same pass."""
 
-from typing import TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from scipy import sparse
 
-from stfmkit._kernels._threads import over_spans
+from stfmkit._kernels._columns import Block, Matrix, over_columns
+from stfmkit._kernels._radix import Scratch, scratch, sort_keys, tied
 
-Arrays: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
+_LOW = np.uint64(0xFFFFFFFF)
+
+
+class GroupSums(NamedTuple):
+    """What every column holds in every group (n_groups, n_columns), and the ties of a column.
+
+    Attributes
+    ----------
+    ranks
+        Sum of mid-ranks over all observations.
+    total
+        Sum of ``expm1(x)`` over the values above 0; zeros where it was not asked for.
+    detected
+        Number of values above 0.
+    ties
+        ``Σ (t³ - t)`` over the runs of t equal values of a column (n_columns,).
+    """
+
+    ranks: np.ndarray
+    total: np.ndarray
+    detected: np.ndarray
+    ties: np.ndarray
 
 
 @njit(cache=True, nogil=True)
-def _add_rank_sums(
-    values: np.ndarray, order: np.ndarray, groups: tuple[np.ndarray, np.ndarray], sums: np.ndarray
-) -> None:
-    """Add the mid-ranks of one column to the rank sum of every group.
+def _add_places(keys: np.ndarray, codes: np.ndarray, sums: np.ndarray) -> float:
+    """Add twice the mid-rank of every number among the numbers of one column to the sum of its group.
+
+    A number that is tied has the mean of the first and the last place of its run; the first come from a pass upwards,
+    the last from one downwards, and neither branches on ties, which a processor cannot foresee.
 
     Parameters
     ----------
-    values
-        The values that are written down (m,).
-    order
-        Positions of the values, smallest first (m,).
-    groups
-        Group of each value (m,), and the number of zeros of every group that are not written down (n_groups,).
+    keys
+        Keys with the positions of the numbers, smallest number first (m,).
+    codes
+        Group of each number (m,).
     sums
-        Rank sums (n_groups,), added to in place.
+        Twice the rank sums (n_groups,), integers, added to in place.
+
+    Returns
+    -------
+    ``Σ (t³ - t)`` over the runs of t equal numbers.
     """
-    codes, zeros = groups
-    n_zeros = zeros.sum()
-    ranked = 0  # observations that already have a rank
-    zeros_done = False
-    start = 0
-    while start < len(values):
-        value = values[order[start]]
-        if value > 0 and not zeros_done:
-            sums += zeros * (ranked + (n_zeros + 1) / 2)
-            ranked += n_zeros
-            zeros_done = True
-        stop = start
-        while stop < len(values) and values[order[stop]] == value:
-            stop += 1
-        rank = ranked + (stop - start + 1) / 2
-        for m in range(start, stop):
-            sums[codes[order[m]]] += rank
-        ranked += stop - start
-        start = stop
-    if not zeros_done:
-        sums += zeros * (ranked + (n_zeros + 1) / 2)
+    m = len(keys)
+    ties = 0.0
+    place = 0
+    for k in range(m):
+        place = place if k and tied(keys[k], keys[k - 1]) else k
+        sums[codes[np.intp(keys[k] & _LOW)]] += place + 1
+        ahead = np.float64(k - place)
+        ties += 3 * ahead * (ahead + 1)
+    for k in range(m - 1, -1, -1):
+        place = place if k < m - 1 and tied(keys[k + 1], keys[k]) else k
+        sums[codes[np.intp(keys[k] & _LOW)]] += place + 1
+    return ties
 
 
 @njit(cache=True, nogil=True)
-def rank_sums_sparse(
-    span: tuple[int, int], columns: Arrays, order: np.ndarray, groups: tuple[np.ndarray, np.ndarray]
-) -> np.ndarray:
-    """Return the rank sum of every group in a span of columns of a CSC matrix (n_columns, n_groups).
-
-    `columns` holds indptr, indices and data, without stored zeros; `order` sorts the values within every column of
-    the span; `groups` holds the code of every observation and the size of every group.
-    """
-    first, last = span
-    indptr, indices, data = columns
-    codes, sizes = groups
-    out = np.zeros((last - first, len(sizes)))
-    zeros = np.empty(len(sizes))
-    offset = indptr[first]
-    for column in range(first, last):
-        start, stop = indptr[column], indptr[column + 1]
-        members = codes[indices[start:stop]]
-        zeros[:] = sizes
-        for code in members:
-            zeros[code] -= 1
-        _add_rank_sums(data[start:stop], order[start - offset : stop - offset], (members, zeros), out[column - first])
-    return out
+def _pick(values: np.ndarray, labels: np.ndarray, numbers: np.ndarray, codes: np.ndarray) -> int:
+    """Copy what is not 0, with its group, and return how many these are."""
+    m = 0
+    for k in range(len(values)):
+        if values[k] != 0:
+            numbers[m], codes[m] = values[k], labels[k]
+            m += 1
+    return m
 
 
 @njit(cache=True, nogil=True)
-def rank_sums_dense(columns: np.ndarray, order: np.ndarray, codes: np.ndarray, n_groups: int) -> np.ndarray:
-    """Return the rank sum of every group (n_columns, n_groups); `columns` holds one column per row, C-contiguous."""
-    out = np.zeros((len(columns), n_groups))
-    none = np.zeros(n_groups)
-    for column in range(len(columns)):
-        _add_rank_sums(columns[column], order[column], (codes, none), out[column])
-    return out
+def _count(numbers: np.ndarray, codes: np.ndarray, above: np.ndarray, below: np.ndarray) -> None:
+    """Count the numbers above and below 0 of every group."""
+    negative = 0
+    for number in numbers:
+        negative += number < 0
+    for code in codes:
+        above[code] += 1
+    if negative:
+        for k in range(len(numbers)):
+            if numbers[k] < 0:
+                above[codes[k]] -= 1
+                below[codes[k]] += 1
 
 
-def _orders(indptr: np.ndarray, data: np.ndarray, span: tuple[int, int]) -> np.ndarray:
-    """Return what sorts the values of every column of a span; numpy's sort is several times that of compiled code."""
+@njit(cache=True, nogil=True)
+def sum_columns(
+    span: tuple[int, int], block: Block, sizes: np.ndarray, room: Scratch, amounts: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sums of :class:`GroupSums` (3, n_columns, n_groups) and the ties (n_columns,) of a span of columns.
+
+    Parameters
+    ----------
+    span
+        First column of the block, and the one after the last.
+    block
+        Columns; labels are groups.
+    sizes
+        Observations of every group (n_groups,).
+    room
+        Scratch that the longest column fits into.
+    amounts
+        Whether `total` is wanted.
+    """
+    starts, values, labels = block.starts, block.values, block.labels
     first, last = span
-    out = np.empty(indptr[last] - indptr[first], dtype=np.intp)
+    out, ties = np.zeros((3, last - first, len(sizes))), np.zeros(last - first)
+    codes = np.empty(len(room.numbers), labels.dtype)
+    above, below, twice = np.empty_like(sizes), np.empty_like(sizes), np.empty_like(sizes)
     for column in range(first, last):
-        start, stop = indptr[column], indptr[column + 1]
-        out[start - indptr[first] : stop - indptr[first]] = np.argsort(data[start:stop])
-    return out
+        ranks, total, detected = out[0, column - first], out[1, column - first], out[2, column - first]
+        above[:], below[:], twice[:] = 0, 0, 0
+        part = slice(starts[column], starts[column + 1])
+        m = _pick(values[part], labels[part], room.numbers, codes)
+        _count(room.numbers[:m], codes[:m], above, below)
+        if amounts:
+            for k in range(m):
+                if room.numbers[k] > 0:
+                    total[codes[k]] += np.expm1(room.numbers[k])
+        found = _add_places(sort_keys(room, m), codes, twice)
+        zeros = sizes - above - below
+        n_zeros, n_below = np.float64(zeros.sum()), np.float64(below.sum())
+        ties[column - first] = found + n_zeros**3 - n_zeros
+        for g in range(len(sizes)):
+            ranks[g] = 0.5 * twice[g] + above[g] * n_zeros + zeros[g] * (n_below + (n_zeros + 1) / 2)
+            detected[g] = above[g]
+    return out, ties
 
 
-def rank_sums(X: np.ndarray | sparse.csr_array | sparse.csc_array, *, codes: np.ndarray, n_groups: int) -> np.ndarray:
-    """Return the sum of mid-ranks of every group in every column (n_groups, n_columns).
+def group_sums(X: Matrix, *, codes: np.ndarray, n_groups: int, amounts: bool = False) -> GroupSums:
+    """Return rank sums and ties of every column, detection, and on request sums, in one pass over the values.
 
     Parameters
     ----------
     X
-        Values (n_obs, n_columns); a sparse matrix is not densified.
+        Finite values (n_obs, n_columns); a sparse matrix is not densified.
     codes
         Group of every observation (n_obs,), in ``range(n_groups)``.
     n_groups
         Number of groups.
+    amounts
+        Also sum ``expm1(x)``.
     """
-    if isinstance(X, np.ndarray):
+    sizes = np.bincount(codes, minlength=n_groups)
+    if not isinstance(X, np.ndarray) and not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
 
-        def dense(start: int, stop: int) -> np.ndarray:
-            columns = np.ascontiguousarray(X[:, start:stop].T)
-            return rank_sums_dense(columns, np.argsort(columns, axis=1), codes, n_groups)
+    def part(span: tuple[int, int], block: Block) -> tuple[np.ndarray, np.ndarray]:
+        room = scratch(_longest(span, block))
+        return sum_columns(span, block, sizes, room, amounts)
 
-        return _stacked(over_spans(dense, X.shape[1]), n_groups)
-    csc = _canonical(X)
-    columns = csc.indptr, csc.indices, csc.data
-    groups = codes, np.bincount(codes, minlength=n_groups).astype(np.float64)
-
-    def part(start: int, stop: int) -> np.ndarray:
-        return rank_sums_sparse((start, stop), columns, _orders(csc.indptr, csc.data, (start, stop)), groups)
-
-    return _stacked(over_spans(part, csc.shape[1]), n_groups)
+    parts = over_columns(X, codes.astype(np.uint16 if n_groups < 1 << 16 else np.int64), part)
+    sums = np.concatenate([np.empty((3, 0, n_groups)), *(one for one, _ in parts)], axis=1)
+    ties = np.concatenate([np.empty(0), *(one for _, one in parts)])
+    return GroupSums(sums[0].T, sums[1].T, sums[2].T, ties)
 
 
-def _stacked(parts: list[np.ndarray], n_groups: int) -> np.ndarray:
-    return np.concatenate([np.empty((0, n_groups)), *parts]).T
+def rank_sums(X: Matrix, *, codes: np.ndarray, n_groups: int) -> np.ndarray:
+    """Return the sum of mid-ranks of every group in every column (n_groups, n_columns), as :func:`group_sums`."""
+    return group_sums(X, codes=codes, n_groups=n_groups).ranks
 
 
-def _canonical(X: sparse.csr_array | sparse.csc_array) -> sparse.csc_array:
-    """Return X by columns, without doubles and zeros, and never the caller's own arrays where they would change."""
-    columns = sparse.csc_array(X)
-    if columns.has_canonical_format and columns.data.all():
-        return columns
-    if X.format == "csc":
-        columns = columns.copy()
-    columns.sum_duplicates()
-    columns.eliminate_zeros()
-    return columns
-
-
-@njit(cache=True)
-def _shifted_ranks(indptr: np.ndarray, data: np.ndarray, orders: np.ndarray, n_obs: int) -> np.ndarray:
-    """Return mid-rank minus the mid-rank of zero, for every value of a CSC matrix without stored zeros."""
-    out = np.empty(len(data))
-    for column in range(len(indptr) - 1):
-        first = indptr[column]
-        values = data[first : indptr[column + 1]]
-        order = orders[first : indptr[column + 1]]
-        n_zeros = n_obs - len(values)
-        negative = 0
-        for value in values:
-            negative += value < 0
+@njit(cache=True, nogil=True)
+def _write_shifted(span: tuple[int, int], block: Block, n_obs: int, room: Scratch, out: np.ndarray) -> None:
+    """Write mid-rank minus the mid-rank of zero of every value, to the place that its label says."""
+    starts, values, labels = block.starts, block.values, block.labels
+    own = np.empty(len(room.numbers), np.int64)
+    for column in range(span[0], span[1]):
+        m = negative = 0
+        for p in range(starts[column], starts[column + 1]):
+            if values[p] != 0:
+                room.numbers[m], own[m] = values[p], p
+                m += 1
+                negative += values[p] < 0
+        keys = sort_keys(room, m)
+        n_zeros = n_obs - m
         zero_rank = negative + (n_zeros + 1) / 2
         start = 0
-        while start < len(values):
-            value = values[order[start]]
-            stop = start
-            while stop < len(values) and values[order[stop]] == value:
+        while start < m:
+            stop = start + 1
+            while stop < m and tied(keys[stop], keys[stop - 1]):
                 stop += 1
-            below = start if value < 0 else start + n_zeros
-            for m in range(start, stop):
-                out[first + order[m]] = below + (stop - start + 1) / 2 - zero_rank
+            below = start if start < negative else start + n_zeros
+            for k in range(start, stop):
+                out[labels[own[np.intp(keys[k] & _LOW)]]] = below + (stop - start + 1) / 2 - zero_rank
             start = stop
-    return out
 
 
 def shifted_ranks(X: sparse.csr_array | sparse.csc_array) -> sparse.csr_array:
@@ -172,8 +202,18 @@ def shifted_ranks(X: sparse.csr_array | sparse.csc_array) -> sparse.csr_array:
 
     A shift per column changes no correlation, so Spearman's ρ of `X` is Pearson's r of the result.
     """
-    columns = _canonical(X)
-    orders = over_spans(lambda a, b: _orders(columns.indptr, columns.data, (a, b)), columns.shape[1])
-    sort = np.concatenate([np.empty(0, dtype=np.intp), *orders])
-    ranks = _shifted_ranks(columns.indptr, columns.data, sort, columns.shape[0])
-    return sparse.csr_array(sparse.csc_array((ranks, columns.indices, columns.indptr), shape=columns.shape))
+    rows = sparse.csr_array(X)
+    if not rows.has_canonical_format:
+        rows = rows.copy()
+        rows.sum_duplicates()
+    out = np.zeros(rows.nnz)
+
+    def part(span: tuple[int, int], block: Block) -> None:
+        _write_shifted(span, block, rows.shape[0], scratch(_longest(span, block)), out)
+
+    over_columns(rows, None, part)
+    return sparse.csr_array((out, rows.indices, rows.indptr), shape=rows.shape)
+
+
+def _longest(span: tuple[int, int], block: Block) -> int:
+    return int(np.diff(block.starts[span[0] : span[1] + 1]).max())

@@ -74,6 +74,7 @@ from ._overlap import overlap_coefficient as overlap_coefficient
 from ._overlap import rank_biased_overlap as rank_biased_overlap
 from ._overlap import signature_specificity as signature_specificity
 from ._overlap import signed_jaccard as signed_jaccard
+from ._rank_sum_test import rank_sum_test as rank_sum_test
 from ._registry import list_metrics as list_metrics
 from ._registry import spec as spec
 from ._robustness import neighborhood_purity as neighborhood_purity

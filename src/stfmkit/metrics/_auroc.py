@@ -78,7 +78,13 @@ def auroc_by_group(
            [1.]])
     """
     values = read_values(X)
-    group = check_labels(labels, name="labels", n=values.shape[0])
+    codes, wanted = group_codes(labels, groups, n=values.shape[0])
+    return _scores(values, codes, len(wanted) + 1)[:-1]
+
+
+def group_codes(labels: ArrayLike, groups: Sequence[Any] | np.ndarray | None, *, n: int) -> tuple[np.ndarray, pd.Index]:
+    """Return the position of every label among the groups (n,), their number for the others, and the groups."""
+    group = check_labels(labels, name="labels", n=n)
     wanted = pd.Index(np.unique(group) if groups is None else groups)
     if groups is None and len(wanted) < 2:
         raise InputError(
@@ -88,7 +94,7 @@ def auroc_by_group(
         )
     codes = wanted.get_indexer(pd.Index(group))
     codes[codes < 0] = len(wanted)
-    return _scores(values, codes, len(wanted) + 1)[:-1]
+    return codes, wanted
 
 
 def niche_scores(
@@ -176,9 +182,22 @@ def scorable(niche: np.ndarray, patient: np.ndarray, *, min_obs: int) -> np.ndar
 
 
 def _scores(values: np.ndarray | sparse.csr_array, codes: np.ndarray, n_groups: int) -> np.ndarray:
-    size = np.bincount(codes, minlength=n_groups).astype(np.float64)[:, None]
-    u = rank_sums(values, codes=codes, n_groups=n_groups) - size * (size + 1) / 2
-    pairs = size * (len(codes) - size)
-    out = np.full(u.shape, np.nan)
-    np.divide(u, pairs, out=out, where=pairs > 0)
+    size = np.bincount(codes, minlength=n_groups).astype(np.float64)
+    return auroc_of(rank_sums(values, codes=codes, n_groups=n_groups), size)
+
+
+def auroc_of(ranks: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Return the AUROC of every group against the rest (n_groups, n_genes), NaN for a group without a rest.
+
+    Parameters
+    ----------
+    ranks
+        Sums of mid-ranks (n_groups, n_genes).
+    size
+        Observations of every group (n_groups,), as floats.
+    """
+    inside = size[:, None]
+    pairs = inside * (size.sum() - inside)
+    out = np.full(ranks.shape, np.nan)
+    np.divide(ranks - inside * (inside + 1) / 2, pairs, out=out, where=pairs > 0)
     return out

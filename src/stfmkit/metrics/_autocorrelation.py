@@ -8,6 +8,7 @@ from scipy import sparse
 
 from stfmkit._errors import InputError
 from stfmkit._kernels import _autocorr
+from stfmkit._validate import in_memory
 from stfmkit.metrics._checks import constant, finite, matrix, number
 
 _GENES = 256  # at a time, so that the lagged values never fill the memory
@@ -98,6 +99,7 @@ def _checked(
 
 def read_values(X: Any) -> np.ndarray | sparse.csr_array:
     """Return finite values, dense as float64; a sparse matrix keeps its floats, as a copy would cost more than I."""
+    X = in_memory(X)
     if not sparse.issparse(X) or X.dtype not in (np.float32, np.float64) or 0 in X.shape:
         return matrix(X, name="X")
     rows = sparse.csr_array(X)
@@ -122,7 +124,7 @@ def _dense_sums(values: np.ndarray, weights: sparse.csr_array) -> tuple[np.ndarr
 
 def read_weights(graph: sparse.sparray, *, n: int) -> sparse.csr_array:
     """Return the weights as float64 CSR, or refuse what is not a graph of `n` observations."""
-    weights = sparse.csr_array(graph).astype(np.float64)
+    weights = sparse.csr_array(in_memory(graph)).astype(np.float64)
     if weights.shape != (n, n):
         raise InputError(
             f"a graph of shape {weights.shape} for {n} observations.",

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import sparse
 
 from stfmkit._errors import InputError, InputTypeError
-from stfmkit._validate import listed
+from stfmkit._validate import in_memory, listed
 
 _CONSTANT = 8  # a spread of less than this many units in the last place is rounding noise
 _NUMBERS = {"integer", "floating", "boolean", "mixed-integer-float"}
@@ -16,6 +16,7 @@ _NUMBERS = {"integer", "floating", "boolean", "mixed-integer-float"}
 
 def number(value: object, *, name: str) -> np.ndarray:
     """Return a real-valued array, or refuse what is not one."""
+    value = in_memory(value)
     if sparse.issparse(value):
         raise InputTypeError(f"{name} is a sparse matrix.", allowed="a dense array", remedy=f"pass `{name}.toarray()`.")
     array = np.asarray(value)
@@ -64,7 +65,8 @@ def table(value: object, *, name: str, n: int | None = None) -> np.ndarray:
 
 
 def matrix(value: Any, *, name: str) -> np.ndarray | sparse.csr_array:
-    """Return a finite float64 matrix (n_obs, n_genes), dense or CSR as it came."""
+    """Return a finite float64 matrix (n_obs, n_genes), dense or CSR as it came; dask and backed ones are loaded."""
+    value = in_memory(value)
     if not sparse.issparse(value):
         return table(value, name=name).astype(np.float64)
     rows = sparse.csr_array(value)

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, stats
 
-from stfmkit.metrics._auroc import auroc_by_group
+from stfmkit._kernels._ranks import group_sums
+from stfmkit.metrics._auroc import auroc_of
+from stfmkit.metrics._rank_sum_test import normal_score, shares
 
 MIN_PATIENTS = 3
 """Fewest patients for a test."""
@@ -22,29 +24,6 @@ class Means(NamedTuple):
     mean_out: np.ndarray
     pct_in: np.ndarray
     pct_out: np.ndarray
-
-    @classmethod
-    def of(cls, values: np.ndarray | sparse.csr_array, niche: np.ndarray, patient: np.ndarray) -> Self:
-        """Sum over niches and patients by one sparse product; nothing of the size of the data is made dense."""
-        niche_code, niches = pd.factorize(niche, sort=True)
-        patient_code, patients = pd.factorize(patient, sort=True)
-        n, shape = len(niche), (len(niches), len(patients))
-        cell = niche_code * shape[1] + patient_code
-        member = sparse.csr_array((np.ones(n), (cell, np.arange(n))), shape=(shape[0] * shape[1], n))
-        size = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(*shape, 1)
-        rest = size.sum(axis=0) - size
-        out = []
-        for part in (np.expm1(values), (values > 0).astype(np.float64)):
-            product = member @ part
-            dense = product if isinstance(product, np.ndarray) else product.toarray()
-            total = dense.reshape(*shape, -1)
-            others = np.maximum(total.sum(axis=0) - total, 0)
-            out += [total / np.maximum(size, 1), others / np.maximum(rest, 1)]
-        return cls(*out)
-
-    def take(self, niches: np.ndarray) -> Self:
-        """Return the means of some niches."""
-        return type(self)(*(part[niches] for part in self))
 
     def table(self, k: int, *, use: np.ndarray, auroc: np.ndarray, niche: Any) -> pd.DataFrame:
         """Return the statistics of niche number `k` over the patients in `use`."""
@@ -80,12 +59,19 @@ class PatientStatistics(NamedTuple):
         (n_niches, n_patients, n_genes), NaN where not usable.
     means
         Expression and detection, of the same shape.
+    patients
+        Names (n_patients,), sorted.
+    z
+        Rank-sum score with ties accounted for, of the shape of `auroc`, NaN where not usable. Observations within a
+        patient are no replicates.
     """
 
     niches: np.ndarray
     usable: np.ndarray
     auroc: np.ndarray
     means: Means
+    patients: np.ndarray
+    z: np.ndarray
 
     @classmethod
     def of(
@@ -116,15 +102,22 @@ class PatientStatistics(NamedTuple):
         wanted = np.unique(niche) if niches is None else np.asarray(niches)
         sizes = inside.reindex(wanted, fill_value=0).to_numpy()
         usable = (sizes >= min_obs) & (inside.to_numpy().sum(axis=0) - sizes >= min_obs)
-        auroc = np.full((*usable.shape, values.shape[1]), np.nan)
+        codes, n_codes = pd.Index(wanted).get_indexer(pd.Index(niche)), len(wanted) + 1
+        codes[codes < 0] = len(wanted)
+        shape = (*usable.shape, values.shape[1])
+        auroc, z = np.full(shape, np.nan), np.full(shape, np.nan)
+        means = Means(*(np.zeros(shape) for _ in Means._fields))
         for column, who in enumerate(inside.columns):
+            rows = np.flatnonzero(patient == who)
+            sums = group_sums(values[rows], codes=codes[rows], n_groups=n_codes, amounts=True)
+            size = np.bincount(codes[rows], minlength=n_codes).astype(np.float64)
+            for place, part in zip(means, shares(sums, size), strict=True):
+                place[:, column] = part[:-1]
             use = usable[:, column]
-            if use.any():
-                rows = np.flatnonzero(patient == who)
-                auroc[use, column] = auroc_by_group(values[rows], niche[rows], groups=wanted[use])
-        means = Means.of(_clipped(values), niche, patient)
-        at = inside.index.get_indexer(wanted)
-        return cls(wanted, usable, auroc, means.take(at))
+            score = auroc_of(sums.ranks, size)
+            auroc[use, column] = score[:-1][use]
+            z[use, column] = normal_score(score, size, sums.ties)[:-1][use]
+        return cls(wanted, usable, auroc, means, inside.columns.to_numpy(), z)
 
     def mean_auroc(self, k: int, use: np.ndarray | None = None) -> np.ndarray:
         """Return the AUROC of niche number `k`, averaged over its patients or those in `use`; NaN without any."""
@@ -142,16 +135,25 @@ class PatientStatistics(NamedTuple):
         keep = self.usable[k] if use is None else use
         return self.means.table(k, use=keep, auroc=self.mean_auroc(k, keep), niche=self.niches.tolist()[k])
 
+    def within(self) -> pd.DataFrame:
+        """Return the rank-sum test of every niche, patient and gene, where it can be made."""
+        k, who = np.nonzero(self.usable)
+        n_genes, z = self.auroc.shape[2], self.z[k, who]
+        return pd.DataFrame(
+            {
+                "niche": np.repeat(self.niches[k].astype(object), n_genes),
+                "patient": np.repeat(self.patients[who].astype(object), n_genes),
+                "gene": np.tile(np.arange(n_genes), len(k)),
+                "auroc": self.auroc[k, who].ravel(),
+                "z": z.ravel(),
+                "p_value": np.minimum(2 * stats.norm.sf(np.abs(z)), 1.0).ravel(),
+            }
+        )
+
     def table(self) -> pd.DataFrame:
         """Return one row per niche and gene, averaged over patients; niches without a patient are left out."""
         known = np.flatnonzero(self.usable.any(axis=1))
         return pd.concat([self.of_niche(int(k)) for k in known], ignore_index=True)
-
-
-def _clipped(values: np.ndarray | sparse.csr_array) -> np.ndarray | sparse.csr_array:
-    if values.min() >= 0:
-        return values
-    return np.maximum(values, 0.0) if isinstance(values, np.ndarray) else sparse.csr_array(values.maximum(0))
 
 
 def _paired_p(difference: np.ndarray) -> np.ndarray:

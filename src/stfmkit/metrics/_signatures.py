@@ -10,10 +10,10 @@ from scipy import sparse, stats
 
 from stfmkit._errors import InputError, MissingKeyError
 from stfmkit._validate import check_choice, check_fraction, check_integer, listed
-from stfmkit.metrics._auroc import auroc, check_mask, niche_scores, scorable
+from stfmkit.metrics._auroc import auroc, check_mask, scorable
 from stfmkit.metrics._checks import items, matrix, number, vector
 from stfmkit.metrics._checks import labels as check_labels
-from stfmkit.metrics._signature_patients import MIN_PATIENTS, Means, PatientStatistics
+from stfmkit.metrics._signature_patients import MIN_PATIENTS, PatientStatistics
 
 COLUMNS = ("niche", "gene", "auroc", "log2fc", "pct_in", "pct_out", "n_patients", "p_value", "p_adj")
 _LARGEST = 50.0
@@ -196,18 +196,17 @@ def signature_truth(
     inside = check_mask(mask, n=values.shape[0])
     who = np.zeros(len(inside), dtype=np.int64) if patients is None else patients
     patient = check_labels(who, name="patients", n=len(inside))
-    if scores is None:
-        known = niche_scores(values, inside, patient, min_obs=min_obs)[1]
-    else:
-        known = number(scores, name="scores").astype(np.float64)
-        if known.shape != (values.shape[1],):
-            raise InputError(
-                f"scores of shape {known.shape}.",
-                allowed=f"one score for each of {values.shape[1]} genes",
-                remedy="pass one row of `sk.metrics.niche_scores`.",
-            )
+    known = None if scores is None else number(scores, name="scores").astype(np.float64)
+    if known is not None and known.shape != (values.shape[1],):
+        raise InputError(
+            f"scores of shape {known.shape}.",
+            allowed=f"one score for each of {values.shape[1]} genes",
+            remedy="pass one row of `sk.metrics.niche_scores`.",
+        )
     usable = scorable(inside, patient, min_obs=min_obs)[1]
-    statistics = Means.of(values, inside, patient).table(1, use=usable, auroc=known, niche=True)
+    found = PatientStatistics.of(values, inside, patient, min_obs=min_obs)
+    score = found.mean_auroc(1) if known is None else known
+    statistics = found.means.table(1, use=usable, auroc=score, niche=True)
     sets = signature_sets(statistics, n=n, min_auroc=min_auroc, min_log2fc=min_log2fc, min_pct=min_pct, alpha=alpha)
     return sets[True]
 

@@ -10,7 +10,7 @@ import pandas as pd
 from anndata import AnnData
 
 from stfmkit import _keys, metrics
-from stfmkit._data._read import read_coords, read_counts, read_groups, read_labels, read_microns_per_unit
+from stfmkit._data._read import read_coords, read_groups, read_labels, read_microns_per_unit, read_totals
 from stfmkit._data._resolve import resolve_table
 from stfmkit._data._write import check_free, package_versions, write_result
 from stfmkit._errors import InputError, MissingKeyError
@@ -271,7 +271,7 @@ def _depth(adata: AnnData, layer: str | None, absent: dict[str, str]) -> np.ndar
         absent["counts"] = "no counts: the table has no X; pass layer="
         return None
     try:
-        return np.asarray(read_counts(adata, layer).sum(axis=1), dtype=np.float64).ravel()
+        return read_totals(adata, layer)
     except InputError as error:
         absent["counts"] = f"no counts: {error.found.rstrip('.')}; pass layer="
         return None

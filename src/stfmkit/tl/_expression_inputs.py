@@ -64,8 +64,8 @@ class Truth:
         """
         part = matrix[rows][:, columns]
         if self.target == "size_factor_log1p" and self.depth is not None:
-            depth = self.depth[rows] * share / size_target
-            return np.asarray(size_factor_log1p(sparse.csr_array(part), depth=depth, target=1.0).toarray())
+            depth = self.depth[rows] * share
+            return np.asarray(size_factor_log1p(sparse.csr_array(part), depth=depth, target=size_target).toarray())
         dense = np.asarray(part.toarray() if sparse.issparse(part) else part, dtype=np.float64)
         return np.log1p(dense) if self.target == "log1p" else dense
 

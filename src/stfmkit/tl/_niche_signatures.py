@@ -23,6 +23,7 @@ from stfmkit.tl._signature_scores import (
     patient_ceiling,
     score_table,
     thinned_ceiling,
+    within_table,
 )
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def niche_signatures(
     null: str | None = None,
     n_null: int = 99,
     ceiling: bool = True,
+    within_patient: bool = False,
     spatial_key: str = _keys.SPATIAL,
     table_key: str | None = None,
     key_added: str = STEP,
@@ -108,6 +110,9 @@ def niche_signatures(
     ceiling
         Also estimate what an independent measurement would score, from two halves of the counts (binomial thinning)
         and of the patients. Halves hold less than all of the data, so these ceilings are on the low side.
+    within_patient
+        Also return the rank-sum test of every patient on its own. Spots of one patient are no replicates: these
+        p-values describe a section, choose no gene, and must not be reported as evidence over patients.
     spatial_key
         Key of the coordinates in ``obsm``. Read with `null` only.
     table_key
@@ -137,6 +142,9 @@ def niche_signatures(
     predicted.
 
     ``niches``: niche, n_obs, n_patients (that count), patients_left_out, tested, scored.
+
+    ``within_patient``, where asked for: niche, patient, gene, auroc, z, p_value (two-sided, ties accounted for; not
+    adjusted), for the patients that count for the niche.
 
     ``null``, where asked for: niche, n, statistic, observed, null_mean, null_sd, p_value, n_null. The statistic
     "top_auroc" is the mean AUROC of the best n genes of the truth: does the niche mark expression more than a region of
@@ -196,6 +204,8 @@ def niche_signatures(
     seed = int_seed(as_generator(rng))
     found = find_signatures(used, most=max(sizes), thresholds=thresholds)
     result = _tables(used, found, sizes, ceiling=ceiling, seed=seed, thresholds=thresholds)
+    if within_patient:
+        result["within_patient"] = within_table(found, used.genes)
     if null is not None and places is not None:
         result["null"] = null_table(used, found, places=places, kind=null, n_null=int(n_null), sizes=sizes, seed=seed)
     if copy:
@@ -212,6 +222,7 @@ def niche_signatures(
         "n": list(sizes),
         "thresholds": thresholds._asdict(),
         "min_obs": int(min_obs),
+        "within_patient": bool(within_patient),
         "null": null or "none",
         "n_null": int(n_null),
         "seed": seed,

@@ -13,7 +13,7 @@ from scipy import sparse
 from stfmkit._data._checks import check_names, check_no_empty
 from stfmkit._data._read import read_column, read_counts, read_groups, read_labels, read_matrix
 from stfmkit._errors import InputError, StfmkitWarning
-from stfmkit._kernels._normalize import median_total, totals
+from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
 from stfmkit._validate import check_choice, check_integer, listed
 from stfmkit.metrics._signature_patients import MIN_PATIENTS
 
@@ -131,13 +131,10 @@ def check_sizes(n: int | Sequence[int]) -> tuple[int, ...]:
 def normalized(counts: sparse.csr_array) -> sparse.csr_array:
     """Return size-factor log1p in which equal shares of the library are equal numbers, so that ties stay ties.
 
-    The share is divided out first, and rounded once: 1 of 50 and 3 of 150 are one number. Ranks then depend neither on
-    the target nor on the platform.
+    Ranks then depend neither on the target nor on the platform.
     """
     depth = totals(counts)
-    share = counts.data / np.repeat(depth, np.diff(counts.indptr))
-    data = np.log1p(share * median_total(depth))
-    return sparse.csr_array((data, counts.indices, counts.indptr), shape=counts.shape)
+    return size_factor_log1p(counts, depth=depth, target=median_total(depth))
 
 
 def _predicted_labels(

@@ -57,6 +57,15 @@ def gene_table(found: Signatures, genes: pd.Index) -> pd.DataFrame:
     return _text_index(pd.DataFrame(columns))
 
 
+def within_table(found: Signatures, genes: pd.Index) -> pd.DataFrame:
+    """Return the rank-sum tests within patients, names instead of positions."""
+    table = found.statistics.within()
+    table["gene"] = pd.Categorical.from_codes(table["gene"], categories=genes.astype(str))
+    for column in ("niche", "patient"):
+        table[column] = pd.Categorical(table[column])
+    return _text_index(table)
+
+
 def score_table(
     found: Signatures, sizes: tuple[int, ...], ceilings: dict[str, dict[tuple[str, int], float]]
 ) -> pd.DataFrame:

@@ -138,7 +138,8 @@ class Cohort:
         known = ~np.isnan(auroc).any(axis=2)
         share = np.full(shape, np.nan)  # a prediction is ranked, and passes no threshold
         means = Means(np.nan_to_num(mean_in), np.nan_to_num(mean_out), share, share)
-        return PatientStatistics(self.statistics.niches, known, auroc, means)
+        unknown = np.full(shape, np.nan)  # a prediction is not tested within a patient
+        return PatientStatistics(self.statistics.niches, known, auroc, means, self.statistics.patients, unknown)
 
 
 def _scaled(study: Study, counts: sparse.csr_array, rows: np.ndarray, *, share: float) -> sparse.csr_array:
