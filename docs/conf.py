@@ -1,11 +1,17 @@
 """Configuration of the docs."""
 
 import shutil
+import sys
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from model_pages import write_pages  # noqa: E402  beside this file
+
+write_pages(HERE / "generated" / "models")
 
 # The notebooks stand at the top of the repository, where readers look for them.
 shutil.copytree(HERE.parent / "notebooks", HERE / "generated" / "notebooks", dirs_exist_ok=True)

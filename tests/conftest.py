@@ -7,7 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from hypothesis import settings
 from scipy import sparse
+
+collect_ignore_glob = ["models/zoo/makers/*"]
+"""Scripts that made fixtures by running the originals, which are not here."""
+
+settings.register_profile("house", deadline=None)  # compiling and busy machines are no failures
+settings.load_profile("house")
 
 REAL_DATA = Path(os.environ.get("STFMKIT_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -20,7 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 def pins(name: str) -> list[Requirement]:
     lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
-    return [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return [Requirement(line) for line in lines if line and not line.startswith(("#", "-c "))]
 
 
 def versions(name: str) -> dict[str, set[str]]:
@@ -64,7 +64,18 @@ def test_no_lock_pulls_torch_or_gpu_packages(name: str) -> None:
 
 
 def test_torch_is_pinned_apart() -> None:
-    assert versions("torch") == {"torch": {"2.13.0"}}
+    apart = versions("torch")
+    assert apart["torch"] == {"2.13.0"}
+    shared = set(apart) & set(versions("constraints"))
+    assert shared >= {"huggingface-hub", "safetensors", "tokenizers"}
+    assert {name: apart[name] for name in shared} == {name: versions("constraints")[name] for name in shared}
+
+
+def test_extras_of_networks_have_pins_that_fit() -> None:
+    extras = PROJECT["project"]["optional-dependencies"]
+    pinned = versions("constraints") | versions("torch")
+    for wanted in [Requirement(text) for name in ("torch", "accelerate") for text in extras[name]]:
+        assert all(wanted.specifier.contains(version) for version in pinned[canonicalize_name(wanted.name)])
 
 
 @pytest.mark.parametrize("name", ["run", "test", "dev"])

@@ -1,6 +1,7 @@
 """Progress bars that stay silent for short work."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -13,3 +14,12 @@ def progress(
     from tqdm import tqdm
 
     yield from tqdm(items, desc=label, total=total, unit=unit, disable=not show, delay=2.0, leave=False)
+
+
+@contextmanager
+def counter(*, label: str, total: int, unit: str, show: bool = True) -> Iterator[Callable[[int], object]]:
+    """Give a function that advances a bar by some units; the bar shows units in a second."""
+    from tqdm import tqdm
+
+    with tqdm(desc=label, total=total, unit=unit, disable=not show, delay=2.0, leave=False) as bar:
+        yield bar.update

@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 
+from stfmkit._atomic import write_atomic
 from stfmkit._errors import InputError
-from stfmkit.bm._files import read_json, read_parquet, write_atomic, write_parquet
+from stfmkit.bm._files import read_json, read_parquet, write_parquet
 from stfmkit.bm._units import Output, UnitStore
 
 FRAME = pd.DataFrame({"a": [1, 2], "b": ["x", "µ"]})

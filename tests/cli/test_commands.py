@@ -114,7 +114,7 @@ def test_demo(
     assert set(made["carry"]) == {"niche", "cell_type", "patient"}
     (call,) = bm_run.calls
     assert {"hvg_pca", "coordinates", "library_size"} <= set(call["models"])
-    assert len(call["models"]) == (3 if quick else 7)
+    assert len(call["models"]) == (3 if quick else 8)
     assert call["protocol"].split.n_splits <= made["n_patients"]
     assert call["protocol"].n_target_genes <= made["n_genes"] // 2
     assert str(out / "report.html") in result.stderr

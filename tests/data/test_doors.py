@@ -148,9 +148,9 @@ def test_samples_on_one_frame_are_seen(toy):
 def test_foreign_embeddings_are_not_overwritten(toy):
     toy.obsm["X_mine"] = np.zeros((toy.n_obs, 2))
     with pytest.raises(InputError, match="not written by stfmkit"):
-        _write.check_free_obsm(toy, "X_mine")
+        _write.check_free_embedding(toy, "X_mine")
     _write.write_embedding(toy, "X_ours", np.zeros((toy.n_obs, 2)), {"model": "m"})
-    _write.check_free_obsm(toy, "X_ours")
+    _write.check_free_embedding(toy, "X_ours")
     assert toy.obsm["X_ours"].dtype == np.float32
     assert toy.uns["stfmkit"]["microns_per_unit"] == 1.0
 

@@ -36,7 +36,7 @@ def test_hexagons_nearest_centre(seed: int, pitch: float, angle: float, origin: 
     assert inside.all()
     assert ((row + col) % 2 == 0).all()
     own = np.hypot(*(points - lattice.centers(row, col)).T)
-    everywhere = grid(lattice, 20)
+    everywhere = grid(lattice, 40)
     nearest, _ = cKDTree(lattice.centers(everywhere[:, 0], everywhere[:, 1])).query(points)
     np.testing.assert_allclose(own, nearest, atol=1e-9 * (pitch + 1e4))
     assert (own <= pitch / np.sqrt(3) + 1e-9 * (pitch + 1e4)).all()
@@ -48,7 +48,7 @@ def test_circles_hold_what_is_near(seed: int, pitch: float, share: float, angle:
     lattice = Lattice("hex", pitch, (3.0, -2.0), angle, diameter=pitch * share)
     points = scatter(seed, pitch)
     _, _, inside = lattice.assign(points[:, 0], points[:, 1])
-    everywhere = grid(lattice, 20)
+    everywhere = grid(lattice, 40)
     nearest, _ = cKDTree(lattice.centers(everywhere[:, 0], everywhere[:, 1])).query(points)
     clear = np.abs(nearest - pitch * share / 2) > 1e-9 * pitch
     np.testing.assert_array_equal(inside[clear], nearest[clear] < pitch * share / 2)

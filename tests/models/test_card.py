@@ -45,4 +45,5 @@ def test_built_in_cards_use_known_words():
         assert set(made.needs) <= set(INPUTS)
         assert made.summary.endswith(".")
         assert made.source
-        assert made.uses_neighbors <= ("coordinates" in made.needs)
+        if made.family == "baseline":
+            assert made.uses_neighbors <= ("coordinates" in made.needs)

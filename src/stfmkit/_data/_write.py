@@ -15,15 +15,23 @@ from stfmkit._validate import listed
 _log = logging.getLogger("stfmkit")
 
 
-def check_free_obsm(adata: AnnData, key: str) -> None:
-    """Refuse to overwrite an ``obsm`` entry that stfmkit did not write."""
-    ours = adata.uns.get(_keys.ROOT, {}).get(_keys.EMBEDDINGS, {})
-    if key in adata.obsm and key not in ours:
+def check_free_embedding(adata: AnnData, key: str, *, output: str = "obs") -> None:
+    """Refuse to overwrite an entry of ``obsm`` (``varm`` for genes) that stfmkit did not write."""
+    slot = _SLOT[output]
+    ours = adata.uns.get(_keys.ROOT, {}).get(_record(output), {})
+    if key in getattr(adata, slot) and key not in ours:
         raise InputError(
-            f"obsm[{key!r}] exists and was not written by stfmkit.",
+            f"{slot}[{key!r}] exists and was not written by stfmkit.",
             allowed="a free key, or one that stfmkit wrote before",
             remedy="pass key_added= with another name, or delete the old entry.",
         )
+
+
+_SLOT = {"obs": "obsm", "genes": "varm"}
+
+
+def _record(output: str) -> str:
+    return _keys.EMBEDDINGS if output == "obs" else f"gene_{_keys.EMBEDDINGS}"
 
 
 def check_free(adata: AnnData, slot: str, keys: Iterable[str], *, step: str) -> None:
@@ -41,13 +49,19 @@ def check_free(adata: AnnData, slot: str, keys: Iterable[str], *, step: str) -> 
         )
 
 
-def write_embedding(adata: AnnData, key: str, values: np.ndarray, provenance: dict[str, Any]) -> None:
-    """Write ``obsm[key]`` (n_obs, d) as float32 and its provenance into ``uns["stfmkit"]["embeddings"][key]``."""
-    adata.obsm[key] = np.ascontiguousarray(values, dtype=np.float32)
+def write_embedding(
+    adata: AnnData, key: str, values: np.ndarray, provenance: dict[str, Any], *, output: str = "obs"
+) -> None:
+    """Write ``obsm[key]`` (n_obs, d) as float32 and its provenance into ``uns["stfmkit"]["embeddings"][key]``.
+
+    With ``output="genes"`` it is ``varm[key]`` (n_vars, d) and ``uns["stfmkit"]["gene_embeddings"][key]``.
+    """
+    getattr(adata, _SLOT[output])[key] = np.ascontiguousarray(values, dtype=np.float32)
+    record = _record(output)
     root = dict(adata.uns.get(_keys.ROOT, {}))
-    root[_keys.EMBEDDINGS] = {**root.get(_keys.EMBEDDINGS, {}), key: provenance}
+    root[record] = {**root.get(record, {}), key: provenance}
     adata.uns[_keys.ROOT] = root
-    _log.info("added obsm[%r] and uns['stfmkit']['embeddings'][%r]", key, key)
+    _log.info("added %s[%r] and uns['stfmkit'][%r][%r]", _SLOT[output], key, record, key)
 
 
 def write_params(adata: AnnData, name: str, params: dict[str, Any]) -> None:

@@ -84,4 +84,5 @@ class Job:
             msg = "the controls have no embedding"
             raise RuntimeError(msg)
         seed = int_seed(stream(self.study.protocol.rng, "model", self.source.label))
-        return self.source.embed(self.block, self.fold, hidden=hidden, seed=seed)
+        parts = None if self.store is None else self.store.folder / "embeddings"
+        return self.source.embed(self.block, self.fold, hidden=hidden, seed=seed, resume=parts)

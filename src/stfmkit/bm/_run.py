@@ -110,11 +110,8 @@ def run(
     check_integer(n_jobs, name="n_jobs", least=1)
     chosen = choose_tasks(None if tasks is None else list(tasks), label_key=protocol.label_key)
     study = load_study(data, protocol, table_key=table_key)
-    sources = find_sources(models, study)
+    sources = [source.checked() for source in find_sources(models, study)]
     check_labels(study, chosen)
-    for source in sources:  # options are wrong now, or never
-        if source.name is not None:
-            source.load(0)
     identity = protocol_id(study)
     store = None
     if out is not None:

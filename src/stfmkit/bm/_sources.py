@@ -2,8 +2,10 @@
 
 import copy
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,10 @@ class Source:
         Key in ``obsm`` that the array was read from.
     model
         A model object.
+    obs_keys
+        Further columns of obs that its options name.
+    var_keys
+        Columns of var that its options name.
     """
 
     label: str
@@ -48,13 +54,22 @@ class Source:
     array: np.ndarray | None = None
     key: str | None = None
     model: EmbeddingModel | None = None
+    obs_keys: tuple[str, ...] = ()
+    var_keys: tuple[str, ...] = ()
+
+    def checked(self) -> "Source":
+        """Return the source with the columns that it reads, or say now what is wrong with its options or weights."""
+        held = self.model if self.name is None else self.load(0)
+        if held is None:
+            return self
+        return replace(self, obs_keys=getattr(held, "obs_keys", ()), var_keys=getattr(held, "var_keys", ()))
 
     def identity(self) -> str | None:
         """Return what identifies the embedding, or None for objects whose state cannot be told."""
         if self.array is not None:
             return f"array {hashlib.sha256(np.ascontiguousarray(self.array).tobytes()).hexdigest()}"
         if self.name is not None:
-            return f"registry {self.name} {sorted(self.options.items())}"
+            return f"registry {self.name} {sorted(self.options.items())} {weights_on_disk(self.options.get('weights'))}"
         return None
 
     def describe(self) -> dict[str, Any]:
@@ -82,20 +97,30 @@ class Source:
             return load_model(self.name, rng=seed, **self.options)
         return copy.deepcopy(self.model)  # type: ignore[return-value]
 
-    def embed(self, block: Block, fold: Fold, *, hidden: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def embed(
+        self, block: Block, fold: Fold, *, hidden: np.ndarray, seed: int, resume: Path | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the embeddings of training and test observations of a fold.
 
         A registered model starts anew in every fold and is fitted on training observations only. Training and test
         are encoded apart, so that neighbours never reach across the split. The genes at `hidden` are removed.
+        Networks keep what they have embedded in `resume`: the same rows and genes are not embedded again.
         """
         if self.array is not None:
             return self.array[fold.train], self.array[fold.test]
         seen = block.without_genes(hidden) if self.reads_expression else replace(block, counts=None, genes=None)
-        train, test = seen.take(fold.train), seen.take(fold.test)
         model = self.load(seed)
+        folder = resume if hasattr(model, "provenance") else None
+        if not model.card.fits and not model.card.uses_neighbors and folder is not None:
+            whole = run_model(model, seen, show_progress=False, resume=folder)
+            return whole[fold.train], whole[fold.test]
+        train, test = seen.take(fold.train), seen.take(fold.test)
         if model.card.fits:
             fit_model(model, train)
-        return run_model(model, train, show_progress=False), run_model(model, test, show_progress=False)
+        return (
+            run_model(model, train, show_progress=False, resume=folder),
+            run_model(model, test, show_progress=False, resume=folder),
+        )
 
 
 def shared_block(study: Study, sources: list[Source]) -> Block:
@@ -110,11 +135,22 @@ def shared_block(study: Study, sources: list[Source]) -> Block:
     return build_block(
         study.adata,
         union,
+        obs_keys=sorted({key for source in sources for key in source.obs_keys}),
+        var_keys=sorted({key for source in sources for key in source.var_keys}),
         layer=protocol.layer,
         sample_key=protocol.sample_key,
         spatial_key=protocol.spatial_key,
         celltype_key=protocol.celltype_key,
     )
+
+
+def weights_on_disk(weights: object) -> str:
+    """Return what tells whether the files of local weights have changed; nothing for others."""
+    if not isinstance(weights, (str, os.PathLike)):
+        return ""
+    place = Path(weights)
+    files = [place] if place.is_file() else sorted(path for path in place.glob("*") if path.is_file())
+    return str([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files])
 
 
 def find_sources(models: object, study: Study) -> list[Source]:

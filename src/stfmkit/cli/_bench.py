@@ -28,6 +28,15 @@ stfmkit bench spots.h5ad --patient-key patient --sample-key section \\
     --label-key region --models hvg_pca,X_mymodel --out results
 ```
 
+The weights of a network follow its name: a folder, or `random` for the untrained network that trained weights must
+beat.
+
+```
+stfmkit bench spots.h5ad --patient-key patient --sample-key section \\
+    --label-key region --models hvg_pca,geneformer-v1:random,geneformer-v1:weights/Geneformer-V1-10M \\
+    --out results
+```
+
 One patient: hold out blocks of tissue instead, with a buffer around them.
 
 ```
@@ -36,7 +45,8 @@ stfmkit bench dlpfc.h5ad --patient-key donor --sample-key section \\
     --block 1000 --buffer 200 --microns-per-unit 0.73 --out results
 ```
 
-The same choices from a file, with one of them changed:
+The same choices from a file, with one of them changed; `models` may be a mapping there, such as
+`nicheformer: {model: nicheformer, weights: FOLDER, species: human, modality: spatial, technology: xenium}`.
 
 ```
 stfmkit bench --config bench.yaml --seed 1 --out results-seed1

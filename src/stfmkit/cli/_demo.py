@@ -39,6 +39,10 @@ MODELS = (
     "neighbor_pca",
     "celltype_composition",
 )
+UNTRAINED = "geneformer-v1"
+"""The network whose untrained twin joins where torch is installed: what training has to beat."""
+UNTRAINED_SIZES = {"num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4, "intermediate_size": 128}
+"""Small, so that the demo takes minutes; the published sizes are the default elsewhere."""
 QUICK_MODELS = ("library_size", "coordinates", "hvg_pca")
 _FULL: dict[str, Any] = {"n_patients": 6, "n_genes": 300}
 _QUICK: dict[str, Any] = {"n_patients": 4, "n_genes": 120}
@@ -63,7 +67,7 @@ def demo(
         say(f"3/3  Judging representations of {spots.n_obs} spots on held-out patients …")
         judge(
             spots,
-            models=QUICK_MODELS if quick else MODELS,
+            models=contenders(quick=quick),
             protocol=make_protocol(seed=seed, quick=quick),
             out=out,
             title="stfmkit demo: baselines on a made-up cohort",
@@ -71,6 +75,20 @@ def demo(
         )
         write_with(out / "spots.h5ad", spots.write_h5ad)
         say(f"Spots:  {out / 'spots.h5ad'}, to try `stfmkit bench` on")
+
+
+def contenders(*, quick: bool) -> dict[str, Any]:
+    """Return the models of the demo: baselines, and an untrained network where torch is installed."""
+    from stfmkit import models
+
+    chosen: dict[str, Any] = {name: name for name in (QUICK_MODELS if quick else MODELS)}
+    if quick:
+        return chosen
+    if UNTRAINED in set(models.list_models(runnable=True)["name"]):
+        chosen[f"{UNTRAINED} (untrained)"] = (UNTRAINED, {"weights": "random", "config": UNTRAINED_SIZES})
+    else:
+        say(f"     The untrained {UNTRAINED} is left out: it needs pip install 'stfmkit[torch]'.")
+    return chosen
 
 
 def make_spots(*, seed: int, n_patients: int, n_genes: int) -> "AnnData":

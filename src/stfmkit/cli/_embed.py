@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from stfmkit.cli._failures import plain_failures
+from stfmkit.cli._options import read_options
 from stfmkit.cli._output import check_new_file, write_with
 from stfmkit.cli._show import say
 
@@ -15,7 +16,12 @@ EXAMPLES = """
 ```
 stfmkit embed spots.h5ad --model hvg_pca --sample-key section --out embedded.h5ad
 stfmkit embed cells.zarr --table-key cells --model neighbor_pca --sample-key slide --out embedded.h5ad
+stfmkit embed cells.h5ad --model geneformer-v2 --weights ~/weights/Geneformer-V2-104M --out embedded.h5ad
+stfmkit embed cells.h5ad --model nicheformer --option species=human \
+    --option modality=spatial --option technology=xenium --out embedded.h5ad
 ```
+
+An option is `NAME=VALUE`; the value is read as YAML. `stfmkit models NAME` shows what a model reads.
 
 The result is in `obsm["X_hvg_pca"]`; its provenance in `uns["stfmkit"]["embeddings"]`.
 """
@@ -33,6 +39,15 @@ def embed(
     layer: Annotated[str | None, typer.Option(help="Layer with raw counts; else X.")] = None,
     table_key: Annotated[str | None, typer.Option(help="Table of a SpatialData.")] = None,
     key_added: Annotated[str | None, typer.Option(help="Key in obsm; else X_<model>.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Networks: folder, owner/repository, or random; else the published weights.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Networks: cpu, cuda, cuda:1, mps or auto. [default: cpu]")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Networks: observations in a batch.", min=1)] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Folder for finished parts; the same command then goes on after a stop.")
+    ] = None,
+    option: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, an option of the model; repeat.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of models that draw or fit.", min=0)] = 0,
 ) -> None:
     """Embed a table with one model and write it to a new file.
@@ -41,6 +56,7 @@ def embed(
     """
     with plain_failures():
         check_new_file(out, suffix=".h5ad")
+        options = read_options(option or [])
         from stfmkit import io, tl
         from stfmkit._data._resolve import resolve_table
 
@@ -55,7 +71,12 @@ def embed(
             spatial_key=spatial_key,
             layer=layer,
             key_added=key_added,
+            weights=weights,
+            device=device,
+            batch_size=batch_size,
+            resume=resume,
             rng=seed,
+            **options,
         )
         write_with(out, table.write_h5ad)
         say(f"Wrote {out}")

@@ -1,9 +1,10 @@
 """From data and choices to results on disk and on the terminal; what `bench` and `demo` share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from stfmkit.cli._options import with_weights
 from stfmkit.cli._show import say, show_findings, show_ranking
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ KEPT = "Finished units are kept: the same command goes on from there."
 def judge(
     data: "Container",
     *,
-    models: Sequence[str],
+    models: Sequence[str] | Mapping[str, Any],
     protocol: "Protocol",
     out: Path,
     title: str,
@@ -29,7 +30,7 @@ def judge(
 
     results = bm.run(
         data,
-        models=list(models),
+        models=with_weights(models) if isinstance(models, Sequence) else models,
         protocol=protocol,
         tasks=None if tasks is None else list(tasks),
         table_key=table_key,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stfmkit._errors import InputError, InputTypeError, MissingFileError
 from stfmkit._validate import check_choice, check_known
+from stfmkit.cli._options import read_models
 
 if TYPE_CHECKING:
     from stfmkit.bm._protocol import Protocol
@@ -27,7 +28,7 @@ class BenchSettings:
     data: Path
     patient_key: str
     sample_key: str
-    models: list[str]
+    models: list[str] | dict[str, Any]
     out: Path
     tasks: list[str] | None = None
     label_key: str | None = None
@@ -141,6 +142,8 @@ def _typed(key: str, value: Any) -> Any:
     """Return a value as the type of its choice; numbers are never made of text, nor text of numbers."""
     if key in _PATHS and isinstance(value, (str, Path)):
         return Path(value).expanduser()
+    if key == "models" and isinstance(value, dict):
+        return read_models(value)
     if key in _LISTS:
         parts = [value] if isinstance(value, str) else value
         if isinstance(parts, (list, tuple)) and all(isinstance(part, str) for part in parts):
@@ -158,6 +161,8 @@ def _typed(key: str, value: Any) -> Any:
 
 
 def _allowed(key: str) -> str:
+    if key == "models":
+        return "names, as a list or separated by commas; in YAML also a mapping from labels to names or options"
     if key in _LISTS:
         return "names, as a list or separated by commas"
     if key in _INTEGERS:

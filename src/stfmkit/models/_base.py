@@ -1,6 +1,7 @@
 """The contract of a model: a card, and what it does with a block of observations."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -29,6 +30,10 @@ class Block:
         Coordinates (n_obs, 2), or None.
     composition
         Share of every cell type (n_obs, n_types), or None.
+    obs
+        Further columns of obs by name (n_obs,), those that the options of a model name.
+    var
+        Further names of the genes by column of var (n_genes,).
     """
 
     obs_names: pd.Index
@@ -37,6 +42,8 @@ class Block:
     genes: pd.Index | None = None
     coords: np.ndarray | None = None
     composition: np.ndarray | None = None
+    obs: Mapping[str, np.ndarray] = field(default_factory=dict)
+    var: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def n_obs(self) -> int:
@@ -52,6 +59,7 @@ class Block:
             counts=None if self.counts is None else self.counts[rows],
             coords=None if self.coords is None else self.coords[rows],
             composition=None if self.composition is None else self.composition[rows],
+            obs={name: values[rows] for name, values in self.obs.items()},
         )
 
     def without_genes(self, hidden: np.ndarray) -> Self:
@@ -59,7 +67,8 @@ class Block:
         if self.counts is None or self.genes is None:
             return self
         keep = np.setdiff1d(np.arange(len(self.genes)), hidden)
-        return replace(self, counts=self.counts[:, keep], genes=self.genes[keep])
+        names = {name: values[keep] for name, values in self.var.items()}
+        return replace(self, counts=self.counts[:, keep], genes=self.genes[keep], var=names)
 
 
 @runtime_checkable
@@ -87,4 +96,13 @@ class FittedModel(EmbeddingModel, Protocol):
 
     def fit(self, block: Block) -> Self:
         """Learn from training observations and return self."""
+        ...
+
+
+@runtime_checkable
+class GeneModel(EmbeddingModel, Protocol):
+    """A model that also defines a vector of a gene."""
+
+    def encode_genes(self, block: Block) -> np.ndarray:
+        """Return (n_genes, d) in the order of the block's genes, NaN for those that the model does not know."""
         ...

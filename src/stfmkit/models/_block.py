@@ -1,16 +1,21 @@
 """From a table to the block that a model sees, with every check before the work."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
 from stfmkit import _keys
 from stfmkit._data._checks import check_names, check_no_empty, check_one_frame, check_positions
+from stfmkit._data._names import read_expression, read_gene_names, read_labels
 from stfmkit._data._read import read_column, read_coords, read_counts, read_groups
+from stfmkit._data._stream import row_reader
 from stfmkit._errors import InputError, MissingKeyError
 from stfmkit._validate import listed, nearest
-from stfmkit.models._base import Block
+from stfmkit.models._base import Block, EmbeddingModel
 from stfmkit.models._card import ModelCard
+from stfmkit.models._streamed import StreamedBlock
 
 _ROUNDING = 1e-3
 
@@ -23,6 +28,11 @@ def build_block(
     sample_key: str | None = None,
     spatial_key: str = _keys.SPATIAL,
     celltype_key: str | None = None,
+    obs_keys: Sequence[str] = (),
+    var_keys: Sequence[str] = (),
+    reads_counts: bool = True,
+    allow_empty: bool = False,
+    stream: bool = False,
 ) -> Block:
     """Return what a model reads of a table, checked; only what the card names is read.
 
@@ -41,6 +51,16 @@ def build_block(
         Key of the coordinates in ``obsm``.
     celltype_key
         A column of ``obs`` with one label per observation, or a key of ``obsm`` with shares (n_obs, n_types).
+    obs_keys
+        Further columns of ``obs`` that the options of the model name.
+    var_keys
+        Columns of ``var`` with other names of the genes.
+    reads_counts
+        Refuse what is not raw counts; otherwise any finite values ≥ 0 are taken.
+    allow_empty
+        Whether an observation without counts is the model's own business.
+    stream
+        Leave the counts out; they are read part by part.
 
     Returns
     -------
@@ -65,8 +85,11 @@ def build_block(
     if "composition" in card.needs:
         composition = _read_composition(adata, card, celltype_key)
     if card.reads_expression:
-        counts, genes = read_counts(adata, layer), adata.var_names
-        check_no_empty(counts, adata.obs_names)
+        genes = adata.var_names
+        if not stream:
+            counts = read_counts(adata, layer) if reads_counts else read_expression(adata, layer)
+            if not allow_empty:
+                check_no_empty(counts, adata.obs_names)
     return Block(
         obs_names=adata.obs_names,
         samples=np.zeros(adata.n_obs, dtype=np.int64) if codes is None else codes,
@@ -74,7 +97,43 @@ def build_block(
         genes=genes,
         coords=coords,
         composition=composition,
+        obs={key: read_labels(adata, key) for key in obs_keys},
+        var={key: read_gene_names(adata, key) for key in var_keys},
     )
+
+
+def open_block(
+    adata: AnnData, model: EmbeddingModel, *, layer: str | None = None, allow_stream: bool = True, **keys: str | None
+) -> Block | StreamedBlock:
+    """Return what a model reads of a table: in memory, or part by part where the matrix is on disk or in dask arrays.
+
+    Parameters
+    ----------
+    adata
+        The table.
+    model
+        The model; its options may name further columns of obs and var.
+    layer
+        Layer with the matrix; None for ``X``.
+    allow_stream
+        Whether a matrix on disk may stay there; models that fit need it in memory.
+    keys
+        Further arguments of `build_block`.
+    """
+    reads_counts = getattr(model, "reads_counts", True)
+    reader = row_reader(adata, layer) if allow_stream and reads_counts and model.card.reads_expression else None
+    frame = build_block(
+        adata,
+        model.card,
+        layer=layer,
+        obs_keys=getattr(model, "obs_keys", ()),
+        var_keys=getattr(model, "var_keys", ()),
+        reads_counts=reads_counts,
+        allow_empty=getattr(model, "on_empty", "refused") != "refused",
+        stream=reader is not None,
+        **keys,  # type: ignore[arg-type]
+    )
+    return frame if reader is None else StreamedBlock(frame, reader)
 
 
 def _read_composition(adata: AnnData, card: ModelCard, key: str | None) -> np.ndarray:

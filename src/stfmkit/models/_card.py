@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal, TypeAlias, get_args
 
-Input: TypeAlias = Literal["counts", "coordinates", "composition", "nothing"]
+from stfmkit.models._published import Weights
+
+Input: TypeAlias = Literal["counts", "expression", "coordinates", "composition", "nothing"]
 Family: TypeAlias = Literal["baseline", "rna", "spatial", "histology", "hybrid"]
 
 INPUTS: tuple[str, ...] = get_args(Input)
@@ -26,14 +28,14 @@ class ModelCard:
     summary
         One sentence for listings.
     needs
-        What the model reads: "counts", "coordinates", "composition"; or "nothing".
+        What the model reads: "counts", "expression" (any values ≥ 0), "coordinates", "composition"; or "nothing".
     fits
         Whether the model learns from the data it is given (PCA, gene choice); such models are fitted on training
         patients only inside a benchmark.
     uses_neighbors
         Whether the vector of one observation depends on others; such models see whole samples.
     needs_rng
-        Whether the model draws random numbers, so that the caller has to pass a seed.
+        Whether the model draws random numbers. A baseline then requires a seed; a network takes 0 if there is none.
     dimension
         Width of the embedding; None where it depends on options or data.
     licence
@@ -44,6 +46,28 @@ class ModelCard:
         Paper or place of the definition.
     extra
         The extra of stfmkit to install, if any.
+    modality
+        What the model was trained on, in a word or two.
+    species
+        Species that it knows.
+    gene_ids
+        "ensembl" or "symbol": what its vocabulary holds; None where the model takes any gene.
+    context_length
+        Most tokens (genes) of one observation, where there is a limit.
+    weights
+        Where its weights are published; None where it has none.
+    paper
+        DOI or address of the paper.
+    bib_key
+        Key in the bibliography of the documentation.
+    corpus
+        What it was trained on, so that overlap with a benchmark can be seen.
+    notes
+        What a user has to know of its numbers: ties, noise, exceptions from the original.
+    runnable
+        Whether stfmkit can run it.
+    reason
+        Why not, where it cannot.
 
     Examples
     --------
@@ -74,35 +98,78 @@ class ModelCard:
     commercial: bool = True
     source: str = ""
     extra: str | None = None
+    modality: str = ""
+    species: tuple[str, ...] = ()
+    gene_ids: Literal["ensembl", "symbol"] | None = None
+    context_length: int | None = None
+    weights: Weights | None = None
+    paper: str = ""
+    bib_key: str = ""
+    corpus: str = ""
+    notes: tuple[str, ...] = ()
+    runnable: bool = True
+    reason: str = ""
 
     @property
     def reads_expression(self) -> bool:
         """Whether the model sees counts (and so must never receive the genes that it is to predict)."""
-        return "counts" in self.needs
+        return "counts" in self.needs or "expression" in self.needs
 
-    def _facts(self) -> dict[str, str]:
+    def facts(self) -> dict[str, str]:
+        """Return what the card says, as label and text."""
         package = "stfmkit" if self.extra is None else f"stfmkit[{self.extra}]"
-        return {
+        facts = {
             "summary": self.summary,
             "reads": ", ".join(self.needs) or "nothing",
             "fits": "yes, on the observations it is given" if self.fits else "no",
             "neighbours": "yes, within a sample" if self.uses_neighbors else "no",
-            "random": "yes, pass rng=" if self.needs_rng else "no",
+            "random": _random(self),
             "dimension": "set by options or data" if self.dimension is None else str(self.dimension),
+            "modality": self.modality,
+            "species": ", ".join(self.species),
+            "gene ids": self.gene_ids or "",
+            "context": "" if self.context_length is None else f"{self.context_length} tokens",
             "licence": f"{self.licence} (commercial use: {'yes' if self.commercial else 'no'})",
+            "weights": "" if self.weights is None else _place(self.weights),
+            "trained on": self.corpus,
             "source": self.source,
-            "install": f"pip install '{package}'",
+            "paper": self.paper,
+            "install": f"pip install '{package}'" if self.runnable else f"not runnable: {self.reason}",
         }
+        notes = {f"note {i}": note for i, note in enumerate(self.notes, start=1)}
+        return {label: text for label, text in facts.items() if text or label in _ALWAYS} | notes
 
     def __repr__(self) -> str:
-        lines = [f"  {label:<14} {text}".rstrip() for label, text in self._facts().items()]
+        lines = [f"  {label:<14} {text}".rstrip() for label, text in self.facts().items()]
         return "\n".join([f"ModelCard: {self.name} ({self.family})", *lines])
 
     def _repr_html_(self) -> str:
         """Return the card as an HTML table, every field escaped."""
         rows = "".join(
             f"<tr><th style='text-align:left'>{escape(label)}</th><td style='text-align:left'>{escape(text)}</td></tr>"
-            for label, text in self._facts().items()
+            for label, text in self.facts().items()
         )
         title = f"<strong>{escape(self.name)}</strong> ({escape(self.family)})"
         return f"<table><caption style='text-align:left'>{title}</caption><tbody>{rows}</tbody></table>"
+
+
+_ALWAYS = ("summary", "reads", "fits", "neighbours", "random", "dimension", "licence", "source", "install")
+
+
+def _random(card: ModelCard) -> str:
+    if not card.needs_rng:
+        return "no"
+    return "yes, pass rng=" if card.family == "baseline" else "yes, pass rng= (0 if left out)"
+
+
+def _place(weights: Weights) -> str:
+    parts = [weights.place if weights.folder is None else f"{weights.place} ({weights.folder})"]
+    if weights.revision is not None:
+        parts.append(f"revision {weights.revision}")
+    if weights.kind == "manual":
+        parts.append("to be downloaded by hand")
+    if weights.gated:
+        parts.append("gated")
+    if weights.licence:
+        parts.append(f"licence {weights.licence}")
+    return "; ".join([*parts, *([weights.note] if weights.note else [])])

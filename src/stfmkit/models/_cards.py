@@ -1,5 +1,17 @@
 """The cards of the models that come with the package; data only, no model file is imported."""
 
+from stfmkit.models import (
+    _cards_bert,
+    _cards_cellplm,
+    _cards_nicheformer,
+    _cards_not_runnable,
+    _cards_scfoundation,
+    _cards_scgpt,
+    _cards_scimilarity,
+    _cards_stofm,
+    _cards_transcriptformer,
+    _cards_uce,
+)
 from stfmkit.models._card import ModelCard
 
 _HERE = "stfmkit.models.baselines"
@@ -78,4 +90,18 @@ CELLTYPE_COMPOSITION = ModelCard(
     source="cellular neighbourhoods, Schürch et al. 2020, Cell 182:1341",
 )
 
-BUILT_IN = (LIBRARY_SIZE, COORDINATES, RANDOM, RANDOM_SMOOTH, HVG_PCA, NEIGHBOR_PCA, CELLTYPE_COMPOSITION)
+BASELINES = (LIBRARY_SIZE, COORDINATES, RANDOM, RANDOM_SMOOTH, HVG_PCA, NEIGHBOR_PCA, CELLTYPE_COMPOSITION)
+
+BUILT_IN = (
+    *BASELINES,
+    *_cards_bert.CARDS,
+    *_cards_scgpt.CARDS,
+    *_cards_nicheformer.CARDS,
+    *_cards_uce.CARDS,
+    *_cards_scimilarity.CARDS,
+    *_cards_scfoundation.CARDS,
+    *_cards_transcriptformer.CARDS,
+    *_cards_cellplm.CARDS,
+    *_cards_stofm.CARDS,
+    *_cards_not_runnable.CARDS,
+)

@@ -1,6 +1,6 @@
 """Checks that every model shares: what the card promises, and what the block holds."""
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
 from scipy import sparse
@@ -10,16 +10,20 @@ from stfmkit._validate import listed
 from stfmkit.models._base import Block
 from stfmkit.models._card import ModelCard
 
+if TYPE_CHECKING:
+    from stfmkit.models._streamed import StreamedBlock
+
 T = TypeVar("T")
 
 _SLOTS = {
     "counts": ("counts", "store raw counts in X or in a layer, and pass layer=."),
+    "expression": ("counts", "store expression in X or in a layer, and pass layer=."),
     "coordinates": ("coords", "store coordinates (n_obs, 2) in obsm['spatial'], or pass spatial_key=."),
     "composition": ("composition", "pass celltype_key=, an obs column of labels or an obsm matrix of shares."),
 }
 
 
-def check_needs(card: ModelCard, block: Block) -> None:
+def check_needs(card: ModelCard, block: "Block | StreamedBlock") -> None:
     """Refuse a block that lacks what the card says the model reads, and an empty one."""
     for need in card.needs:
         if need not in _SLOTS:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from stfmkit._validate import check_choice
-from stfmkit.models._card import FAMILIES, Family
+from stfmkit.models._card import FAMILIES, Family, ModelCard
 from stfmkit.models._extras import missing_packages
 from stfmkit.models._registry import registry
 
@@ -16,12 +16,13 @@ def list_models(*, family: Family | None = None, runnable: bool | None = None) -
     family
         Only models of this family.
     runnable
-        True for models whose optional packages are installed, False for those that still need some, None for all.
+        True for models that can be run here, False for those that cannot (the optional packages are not installed, or
+        the card says why), None for all.
 
     Returns
     -------
-    Columns name, family, needs, fits, uses_neighbors, dimension (missing where options or data set it), licence,
-    commercial, summary.
+    Columns name, family, needs, fits, uses_neighbors, species, gene_ids, dimension (missing where options or data set
+    it), licence, commercial, summary, reason (why a model cannot be run here).
 
     Examples
     --------
@@ -45,13 +46,41 @@ def list_models(*, family: Family | None = None, runnable: bool | None = None) -
             "needs": ", ".join(card.needs),
             "fits": card.fits,
             "uses_neighbors": card.uses_neighbors,
+            "species": ", ".join(card.species),
+            "gene_ids": card.gene_ids or "",
             "dimension": card.dimension,
             "licence": card.licence,
             "commercial": card.commercial,
             "summary": card.summary,
+            "reason": reason,
         }
         for card in registry.cards().values()
-        if family in {None, card.family} and runnable in {None, not missing_packages(card.extra)}
+        if family in {None, card.family}
+        for reason in [_why_not(card)]
+        if runnable in {None, not reason}
     ]
-    columns = ["name", "family", "needs", "fits", "uses_neighbors", "dimension", "licence", "commercial", "summary"]
-    return pd.DataFrame(rows, columns=columns).astype({"dimension": "Int64", "fits": bool, "uses_neighbors": bool})
+    return pd.DataFrame(rows, columns=_COLUMNS).astype({"dimension": "Int64", "fits": bool, "uses_neighbors": bool})
+
+
+_COLUMNS = [
+    "name",
+    "family",
+    "needs",
+    "fits",
+    "uses_neighbors",
+    "species",
+    "gene_ids",
+    "dimension",
+    "licence",
+    "commercial",
+    "summary",
+    "reason",
+]
+
+
+def _why_not(card: ModelCard) -> str:
+    """Return why a model cannot be run here, or nothing."""
+    if not card.runnable:
+        return card.reason
+    missing = missing_packages(card.extra)
+    return f"needs pip install 'stfmkit[{card.extra}]'" if missing else ""

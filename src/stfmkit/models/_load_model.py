@@ -1,5 +1,6 @@
 """From a name to a model object."""
 
+import os
 from importlib import import_module
 from typing import Any
 
@@ -11,20 +12,25 @@ from stfmkit._validate import check_integer
 from stfmkit.models._base import EmbeddingModel
 from stfmkit.models._card import ModelCard
 from stfmkit.models._extras import missing_packages
-from stfmkit.models._options import check_options
+from stfmkit.models._options import check_options, parameters
 from stfmkit.models._registry import registry
 
 
-def load_model(name: str, *, rng: RNGLike = None, **options: Any) -> EmbeddingModel:
-    """Return a fresh, unfitted model.
+def load_model(
+    name: str, *, weights: str | os.PathLike[str] | None = None, rng: RNGLike = None, **options: Any
+) -> EmbeddingModel:
+    """Return a fresh, unfitted model; a network with its weights.
 
     Parameters
     ----------
     name
         Registry name, ``name`` or ``name.tag``; see `list_models`.
+    weights
+        For networks: None to fetch the published weights, a local folder or file in the published layout,
+        ``owner/repository`` of the hub, or "random" for the untrained network.
     rng
-        Seed. Required by models that draw random numbers (``card.needs_rng``), without effect on others. A generator
-        is asked for one integer.
+        Seed of models that draw random numbers (``card.needs_rng``) and of ``weights="random"``. Baselines that draw
+        require it; networks take 0 where it is None. A generator is asked for one integer.
     options
         Options of the model, by name.
 
@@ -37,7 +43,10 @@ def load_model(name: str, *, rng: RNGLike = None, **options: Any) -> EmbeddingMo
     MissingKeyError
         No model has this name; the nearest names are suggested.
     InputError
-        An option is not known, or a random model is asked for without a seed.
+        An option is not known, a random model is asked for without a seed, the model cannot be run (the card says
+        why), or the weights are not those of the model.
+    MissingFileError
+        The weights are not there; the text says where they are published.
     ImportError
         Packages that the model needs are not installed.
 
@@ -50,17 +59,23 @@ def load_model(name: str, *, rng: RNGLike = None, **options: Any) -> EmbeddingMo
     """
     card = registry.find(name)
     kind = _imported(card)
+    if weights is not None:
+        options["weights"] = weights
     check_options(kind, options, model=card.name)
-    seed = seed_for(card, rng)
-    model: EmbeddingModel = kind(**options) if seed is None else kind(rng=seed, **options)
+    taken = parameters(kind)
+    required = card.needs_rng and "weights" not in taken  # a network takes 0, and records it
+    seed = _seed(card, rng, required=required) if "rng" in taken else None
+    more: dict[str, Any] = {} if seed is None else {"rng": seed}
+    if "card" in taken:
+        more["card"] = card
+    model: EmbeddingModel = kind(**options, **more)
     return model
 
 
-def seed_for(card: ModelCard, rng: RNGLike) -> int | None:
-    """Return the integer seed of a model that draws random numbers, None for others."""
-    if not card.needs_rng:
-        return None
+def _seed(card: ModelCard, rng: RNGLike, *, required: bool) -> int | None:
     if rng is None:
+        if not required:
+            return None
         raise InputError(
             f"the model {card.name!r} draws random numbers, and rng is None.",
             allowed="a seed, so that the result can be repeated",
@@ -73,6 +88,12 @@ def seed_for(card: ModelCard, rng: RNGLike) -> int | None:
 
 
 def _imported(card: ModelCard) -> type:
+    if not card.runnable:
+        raise InputError(
+            f"the model {card.name!r} cannot be run: {card.reason}",
+            allowed="a model of sk.models.list_models(runnable=True)",
+            remedy="choose another model, or register a plug-in for it.",
+        )
     missing = missing_packages(card.extra)
     if missing:
         msg = (

@@ -7,16 +7,42 @@ from typing import Any
 from stfmkit._errors import InputError
 from stfmkit._validate import nearest
 
+_NOT_OPTIONS = {"rng", "card"}
+_LONGEST = 200
 
-def _parameters(kind: type) -> dict[str, inspect.Parameter]:
-    return {name: parameter for name, parameter in inspect.signature(kind).parameters.items() if name != "rng"}
+
+def parameters(kind: type) -> dict[str, inspect.Parameter]:
+    """Return what the constructor of a class takes; what it passes on as ``**common`` is looked up in its bases."""
+    found: dict[str, inspect.Parameter] = {}
+    for base in kind.__mro__:
+        if "__init__" not in vars(base) or base is object:
+            continue
+        held = list(inspect.signature(base.__init__).parameters.values())[1:]  # type: ignore[misc]
+        found |= {p.name: p for p in held if p.kind is not p.VAR_KEYWORD and p.name not in found}
+        if not any(p.kind is p.VAR_KEYWORD for p in held):
+            return found
+    return found or dict(inspect.signature(kind).parameters)
+
+
+def _open_ended(kind: type) -> bool:
+    """Whether the last constructor that is reached takes any name."""
+    for base in kind.__mro__:
+        if "__init__" in vars(base) and base is not object:
+            held = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
+            if not any(p.kind is p.VAR_KEYWORD for p in held):
+                return False
+    return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(kind).parameters.values())
+
+
+def _options(kind: type) -> dict[str, inspect.Parameter]:
+    return {name: parameter for name, parameter in parameters(kind).items() if name not in _NOT_OPTIONS}
 
 
 def check_options(kind: type, given: Iterable[str], *, model: str) -> None:
     """Refuse options that the class of a model does not take, and suggest the nearest."""
-    taken = _parameters(kind)
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+    if _open_ended(kind):
         return
+    taken = _options(kind)
     known = [name for name, parameter in taken.items() if parameter.kind is not parameter.VAR_POSITIONAL]
     unknown = [name for name in given if name not in known]
     if unknown:
@@ -39,7 +65,8 @@ def options_of(model: object) -> dict[str, Any]:
 
     An option is an argument of the constructor that the object keeps as an attribute of the same name.
     """
-    values = {name: getattr(model, name) for name in _parameters(type(model)) if hasattr(model, name)}
+    values = {name: getattr(model, name) for name in _options(type(model)) if hasattr(model, name)}
     return {
-        name: value if isinstance(value, (str, bool, int, float)) else repr(value) for name, value in values.items()
+        name: value if isinstance(value, (str, bool, int, float)) else repr(value)[:_LONGEST]
+        for name, value in values.items()
     }

@@ -126,6 +126,8 @@ def check_card(card: ModelCard) -> None:
         ("name", card.name, _NAME, "lower case with - or _, and a tag after a dot: 'scgpt-spatial.v1'"),
         ("target", card.target, _TARGET, "'package.module:Class'"),
     ):
+        if field == "target" and not getattr(card, "runnable", True) and value == "":
+            continue
         if not (isinstance(value, str) and pattern.fullmatch(value)):
             raise InputError(f"a card with {field}={value!r}.", allowed=example, remedy=f"correct the {field}.")
     check_choice(card.family, FAMILIES, name="family")
@@ -137,6 +139,12 @@ def check_card(card: ModelCard) -> None:
         )
     for need in card.needs:
         check_choice(need, INPUTS, name="needs")
+    if not card.runnable and not card.reason:
+        raise InputError(
+            f"the card of {card.name!r} says that it is not runnable, and not why.",
+            allowed="runnable=True, or a reason",
+            remedy="say why in reason=.",
+        )
 
 
 registry = Registry(BUILT_IN)

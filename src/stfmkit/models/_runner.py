@@ -1,14 +1,18 @@
 """The one loop that runs a model over a block."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from stfmkit._errors import InputError, InputTypeError
-from stfmkit._progress import progress
-from stfmkit.models._base import Block, EmbeddingModel, FittedModel
+from stfmkit._progress import counter
+from stfmkit.models._base import Block, EmbeddingModel, FittedModel, GeneModel
 from stfmkit.models._card import ModelCard
 from stfmkit.models._contract import check_needs
+from stfmkit.models._parts import Parts
+from stfmkit.models._share import ALONE, Share
+from stfmkit.models._streamed import StreamedBlock
 
 ROWS = 8192
 """Rows that a model without neighbours sees at once, so that memory does not grow with the table."""
@@ -34,7 +38,14 @@ def fit_model(model: EmbeddingModel, block: Block) -> None:
     model.fit(block)
 
 
-def run_model(model: EmbeddingModel, block: Block, *, show_progress: bool = True) -> np.ndarray:
+def run_model(
+    model: EmbeddingModel,
+    block: Block | StreamedBlock,
+    *,
+    show_progress: bool = True,
+    resume: Path | None = None,
+    share: Share = ALONE,
+) -> np.ndarray:
     """Return the embedding (n_obs, d) of a block as float32, rows in the order of the block.
 
     A model whose card says ``uses_neighbors`` sees one whole sample after the other; all others see blocks of rows.
@@ -45,9 +56,13 @@ def run_model(model: EmbeddingModel, block: Block, *, show_progress: bool = True
     model
         A model, fitted where it has to be.
     block
-        Observations.
+        Observations, in memory or on disk.
     show_progress
-        Show a bar on standard error once two seconds have passed.
+        Show a bar on standard error once two seconds have passed, with the observations in a second.
+    resume
+        Folder for finished parts; a run that was stopped goes on with those that are missing.
+    share
+        Which of several processes this is.
 
     Raises
     ------
@@ -58,38 +73,75 @@ def run_model(model: EmbeddingModel, block: Block, *, show_progress: bool = True
     """
     card = model.card
     check_needs(card, block)
-    parts = _parts(block, whole_samples=card.uses_neighbors)
-    unit = "sample" if card.uses_neighbors else "block"
+    store = None if resume is None else Parts(resume, model)
+    parts = _parts(block, whole_samples=card.uses_neighbors, rows=getattr(model, "block_size", ROWS))
+    begin = getattr(model, "begin", None)
+    if begin is not None:
+        begin()
     out: np.ndarray | None = None
-    for rows in progress(parts, label=card.name, total=len(parts), unit=unit, show=show_progress):
-        part = block if len(parts) == 1 else block.take(rows)
-        values = _checked(model.encode(model.prepare(part)), n_obs=part.n_obs, card=card)
-        if out is None:
-            out = np.empty((block.n_obs, values.shape[1]), dtype=np.float32)
-        if values.shape[1] != out.shape[1]:
-            raise InputError(
-                f"the model {card.name!r} returned {out.shape[1]} columns, then {values.shape[1]}.",
-                allowed="one width for all observations",
-                remedy="report this to the author of the model.",
-            )
-        out[rows if len(parts) > 1 else slice(None)] = values
-    if out is None:  # a block without rows was refused above
-        out = np.empty((0, 0), dtype=np.float32)
-    return out
+    with counter(label=card.name, total=block.n_obs, unit="obs", show=show_progress and share.rank == 0) as advance:
+        for rows in share.mine(parts):
+            part = block if isinstance(block, Block) and len(parts) == 1 else block.take(rows)
+            values = _values(model, part, store)
+            if out is None:
+                out = np.zeros((block.n_obs, values.shape[1]), dtype=np.float32)
+            if values.shape[1] != out.shape[1]:
+                raise InputError(
+                    f"the model {card.name!r} returned {out.shape[1]} columns, then {values.shape[1]}.",
+                    allowed="one width for all observations",
+                    remedy="report this to the author of the model.",
+                )
+            out[rows] = values
+            advance(len(rows))
+    return share.together(out, n_obs=block.n_obs)
 
 
-def _parts(block: Block, *, whole_samples: bool) -> Sequence[np.ndarray]:
+def encode_genes(model: GeneModel, block: Block) -> np.ndarray:
+    """Return the vectors of the genes of a block (n_genes, d) as float32, NaN for those that the model does not know.
+
+    Raises
+    ------
+    InputError
+        The model returned something else than one row per gene, or knows none of them.
+    """
+    check_needs(model.card, block)
+    found = np.asarray(model.encode_genes(block), dtype=np.float32)
+    n_genes = 0 if block.genes is None else len(block.genes)
+    known = np.isfinite(found).all(axis=1) if found.ndim == 2 else np.zeros(0, dtype=bool)
+    if found.ndim != 2 or len(found) != n_genes or not known.any() or not np.isnan(found[~known]).all():
+        raise InputError(
+            f"the model {model.card.name!r} returned an array of shape {found.shape} for genes, "
+            f"{int(known.sum())} of its rows finite.",
+            allowed=f"numbers of shape ({n_genes}, d), whole rows of NaN for unknown genes",
+            remedy="report this to the author of the model.",
+        )
+    return found
+
+
+def _values(model: EmbeddingModel, part: Block, store: Parts | None) -> np.ndarray:
+    held = None if store is None else store.get(part)
+    if held is not None:
+        return held
+    card = model.card
+    width = getattr(model, "dimension", card.dimension)
+    values = _checked(model.encode(model.prepare(part)), n_obs=part.n_obs, card=card, dimension=width)
+    if store is not None:
+        store.put(part, values)
+    return values
+
+
+def _parts(block: Block | StreamedBlock, *, whole_samples: bool, rows: int) -> Sequence[np.ndarray]:
     if whole_samples:
         order = np.argsort(block.samples, kind="stable")
         return np.split(order, np.flatnonzero(np.diff(block.samples[order])) + 1)
-    return [np.arange(start, min(start + ROWS, block.n_obs)) for start in range(0, block.n_obs, ROWS)]
+    return [np.arange(start, min(start + rows, block.n_obs)) for start in range(0, block.n_obs, rows)]
 
 
-def _checked(values: np.ndarray, *, n_obs: int, card: ModelCard) -> np.ndarray:
+def _checked(values: np.ndarray, *, n_obs: int, card: ModelCard, dimension: int | None) -> np.ndarray:
     found = np.asarray(values)
-    width = card.dimension if found.ndim == 2 and card.dimension is not None else found.shape[-1] if found.ndim else 0
+    width = dimension if found.ndim == 2 and dimension is not None else found.shape[-1] if found.ndim else 0
     if found.dtype.kind not in "fiu" or found.shape != (n_obs, width) or width == 0:
-        wanted = "d" if card.dimension is None else card.dimension
+        wanted = "d" if dimension is None else dimension
         raise InputError(
             f"the model {card.name!r} returned an array of shape {found.shape} and dtype {found.dtype}.",
             allowed=f"numbers of shape ({n_obs}, {wanted})",

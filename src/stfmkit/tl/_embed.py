@@ -1,7 +1,9 @@
 """Embed observations with any model, through one verb."""
 
+import os
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -10,15 +12,16 @@ from anndata import AnnData
 from stfmkit import _keys
 from stfmkit._data._read import read_column, read_groups
 from stfmkit._data._resolve import resolve_table
-from stfmkit._data._write import check_free_obsm, package_versions, write_embedding
+from stfmkit._data._write import check_free_embedding, write_embedding
 from stfmkit._errors import InputError, InputTypeError
 from stfmkit._random import RNGLike
-from stfmkit.models._base import Block, EmbeddingModel
-from stfmkit.models._block import build_block
-from stfmkit.models._load_model import load_model, seed_for
-from stfmkit.models._model_card import model_card
-from stfmkit.models._options import options_of
-from stfmkit.models._runner import fit_model, run_model
+from stfmkit._validate import check_choice
+from stfmkit.models._base import EmbeddingModel, GeneModel
+from stfmkit.models._block import open_block
+from stfmkit.models._load_model import load_model
+from stfmkit.models._runner import encode_genes, fit_model, run_model
+from stfmkit.models._share import find_share
+from stfmkit.tl._embedding_facts import embedding_facts
 
 if TYPE_CHECKING:
     from stfmkit._data._resolve import Container
@@ -35,6 +38,12 @@ def embed(
     spatial_key: str = _keys.SPATIAL,
     celltype_key: str | None = None,
     train: str | np.ndarray | pd.Series | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    batch_size: int | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    output: Literal["obs", "genes"] = "obs",
+    resume: str | os.PathLike[str] | None = None,
     key_added: str | None = None,
     rng: RNGLike = None,
     copy: bool = False,
@@ -70,10 +79,26 @@ def embed(
     train
         Boolean column of ``obs``, or mask (n_obs,): fit on these observations only. All are embedded. Without effect
         on models that fit nothing.
+    weights
+        For networks: None to fetch the published weights, a local folder or file in the published layout,
+        ``owner/repository`` of the hub, or "random" for the untrained network.
+    batch_size
+        For networks: observations in a batch. The result does not depend on it, unless the card says so.
+    device
+        For networks: "cpu" (also None), "cuda", "cuda:1", "mps" or "auto".
+    dtype
+        For networks: "float32" (also None), or "bfloat16" and "float16" on CUDA; recorded.
+    output
+        "obs" for a vector of every observation, or "genes" for one of every gene, where the model defines it.
+    resume
+        Folder that keeps finished parts: a run that was stopped goes on where it was. Parts are found again only by
+        the same data, model, weights, options and seed.
     key_added
-        Key in ``obsm``; ``X_<model>`` by default. An entry that stfmkit did not write is never overwritten.
+        Key in ``obsm`` (``varm`` for genes); ``X_<model>`` by default. An entry that stfmkit did not write is never
+        overwritten.
     rng
-        Seed, required by models that draw random numbers. A generator is asked for one integer, which is recorded.
+        Seed of models that draw random numbers and of untrained networks. Baselines that draw require it, networks
+        take 0 where it is None. A generator is asked for one integer, which is recorded.
     copy
         Return the embedding and write nothing.
     show_progress
@@ -85,10 +110,12 @@ def embed(
     -------
     None, or with ``copy=True`` the embedding (n_obs, d) as float32. Otherwise writes
 
-    - ``obsm[key_added]``: float32 (n_obs, d), rows in the order of ``obs_names``.
-    - ``uns["stfmkit"]["embeddings"][key_added]``: model, family, licence, source, options, dimension, gene_coverage
-      (share of genes and of counts in use), n_obs, n_obs_fitted, patients_fitted, the keys that were read, rng,
-      versions, seconds, peak_memory_mb (highest of the process so far).
+    - ``obsm[key_added]``: float32 (n_obs, d), rows in the order of ``obs_names``; or
+      ``varm[key_added]``: float32 (n_vars, d), NaN for genes that the model does not know.
+    - ``uns["stfmkit"]["embeddings"][key_added]`` (``gene_embeddings`` for genes): model, family, licence, source,
+      options, dimension, gene_coverage (share of genes and of counts in use), provenance of the weights (place,
+      revision, sha256), n_obs, n_obs_fitted, patients_fitted, the keys that were read, rng, versions, seconds,
+      peak_memory_mb (highest of the process so far).
 
     Raises
     ------
@@ -113,31 +140,43 @@ def embed(
     """
     started = time.perf_counter()
     adata = resolve_table(data, table_key=table_key)
-    loaded, seed = _load(model, rng, options)
-    key = _check_key(adata, _keys.embedding(loaded.card.name) if key_added is None else key_added, copy=copy)
+    check_choice(output, ("obs", "genes"), name="output")
+    common = {"weights": weights, "batch_size": batch_size, "device": device, "dtype": dtype}
+    loaded, seed = _load(model, rng, options | {k: v for k, v in common.items() if v is not None})
+    if output == "genes" and not isinstance(loaded, GeneModel):
+        raise InputError(
+            f"output='genes' of {loaded.card.name!r}, which defines no vector of a gene.",
+            allowed="models with encode_genes(block)",
+            remedy="leave output out.",
+        )
+    key = _check_key(adata, _keys.embedding(loaded.card.name) if key_added is None else key_added, output, copy=copy)
     keys = {"layer": layer, "sample_key": sample_key, "spatial_key": spatial_key, "celltype_key": celltype_key}
     patients = None if patient_key is None else read_groups(adata, patient_key, role="patient_key")
     rows = _training_rows(adata, train)
-    block = build_block(adata, loaded.card, **keys)  # type: ignore[arg-type]
+    block = open_block(adata, loaded, allow_stream=not loaded.card.fits and output == "obs", **keys)
     facts: dict[str, Any] = {"n_obs_fitted": 0}
     if loaded.card.fits:
-        fit_model(loaded, block if rows is None else block.take(rows))
+        fit_model(loaded, block if rows is None else block.take(rows))  # type: ignore[arg-type]  # never streamed
         facts["n_obs_fitted"] = block.n_obs if rows is None else len(rows)
         if patients is not None:
             used = patients if rows is None else patients[rows]
             facts["patients_fitted"] = np.asarray(sorted(set(used)), dtype=str)
-    values = run_model(loaded, block, show_progress=show_progress)
+    if output == "genes":
+        values = encode_genes(loaded, block)  # type: ignore[arg-type]
+    else:
+        folder = None if resume is None else Path(resume)
+        values = run_model(loaded, block, show_progress=show_progress, resume=folder, share=find_share())
     if copy:
         return values
     facts |= {**keys, "patient_key": patient_key, "rng": seed, "seconds": time.perf_counter() - started}
-    write_embedding(adata, key, values, _provenance(loaded, block, values.shape[1]) | facts)
+    write_embedding(adata, key, values, embedding_facts(loaded, block, values.shape[1]) | facts, output=output)
     return None
 
 
 def _load(model: str | EmbeddingModel, rng: RNGLike, options: dict[str, Any]) -> tuple[EmbeddingModel, int | None]:
     if isinstance(model, str):
-        seed = seed_for(model_card(model), rng)
-        return load_model(model, rng=seed, **options), seed
+        loaded = load_model(model, rng=rng, **options)
+        return loaded, _seed_of(loaded)
     if isinstance(model, type) or not isinstance(model, EmbeddingModel):
         found = f"the class {model.__name__}" if isinstance(model, type) else f"a model of type {type(model).__name__}"
         raise InputTypeError(
@@ -152,15 +191,19 @@ def _load(model: str | EmbeddingModel, rng: RNGLike, options: dict[str, Any]) ->
             allowed="options with a registry name only",
             remedy="set them when the object is built.",
         )
+    return model, _seed_of(model)
+
+
+def _seed_of(model: EmbeddingModel) -> int | None:
     held = getattr(model, "rng", None)
-    return model, int(held) if isinstance(held, (int, np.integer)) else None
+    return int(held) if isinstance(held, (int, np.integer)) else None
 
 
-def _check_key(adata: AnnData, key: str, *, copy: bool) -> str:
+def _check_key(adata: AnnData, key: str, output: str, *, copy: bool) -> str:
     if not (isinstance(key, str) and key) or "/" in key:
         raise InputError(f"key_added={key!r}.", allowed="text without '/'", remedy="pass another key_added.")
     if not copy:
-        check_free_obsm(adata, key)
+        check_free_embedding(adata, key, output=output)
     return key
 
 
@@ -180,42 +223,3 @@ def _training_rows(adata: AnnData, train: str | np.ndarray | pd.Series | None) -
             remedy="pass train=adata.obs['split'] == 'train', for example.",
         )
     return np.flatnonzero(mask)
-
-
-def _provenance(model: EmbeddingModel, block: Block, dimension: int) -> dict[str, Any]:
-    card = model.card
-    facts: dict[str, Any] = {
-        "model": card.name,
-        "target": card.target,
-        "family": card.family,
-        "licence": card.licence,
-        "commercial": card.commercial,
-        "source": card.source,
-        "options": options_of(model),
-        "dimension": dimension,
-        "n_obs": block.n_obs,
-        "versions": package_versions("anndata", "numpy", "scipy"),
-        "peak_memory_mb": _peak_memory_mb(),
-    }
-    if block.counts is not None and block.genes is not None:
-        used = getattr(model, "genes_used", block.genes)
-        held = block.genes.isin(used)
-        per_gene = np.asarray(block.counts.sum(axis=0), dtype=np.float64).ravel()
-        facts["gene_coverage"] = {
-            "n_genes": int(held.sum()),
-            "genes": float(held.mean()),
-            "counts": float(per_gene[held].sum() / per_gene.sum()),
-        }
-    return facts
-
-
-def _peak_memory_mb() -> float:
-    """Highest resident memory of this process so far; NaN where the system does not tell."""
-    import sys
-
-    try:
-        import resource
-    except ImportError:  # Windows
-        return float("nan")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -1,0 +1,183 @@
+"""The cards of Geneformer, scCello and CELLama; data only."""
+
+from dataclasses import replace
+
+from stfmkit.models._card import ModelCard
+from stfmkit.models._published import WeightFile, Weights
+
+_ZOO = "stfmkit.models.zoo"
+_KINDS = ("token_dictionary", "gene_median_dictionary", "ensembl_mapping_dict", "gene_name_id_dict")
+_TIES = "Equal values are ordered by token; the order of the original is not defined there."
+_SUMMED = "Counts of genes that stand for one Ensembl id are added up."
+_LAYERS = (
+    "Layers are counted as in the original: emb_layer=-1, the default, is the one before the last, and 0 the last; "
+    "other wrappers call the last layer -1."
+)
+
+
+def _geneformer(folder: str, dictionaries: str, suffix: str) -> Weights:
+    names = (
+        *(f"{folder}/{name}" for name in ("config.json", "model.safetensors")),
+        *(f"{dictionaries}/{kind}_{suffix}.pkl" for kind in _KINDS),
+    )
+    return Weights(kind="hub", place="ctheodoris/Geneformer", files=tuple(WeightFile(name) for name in names))
+
+
+def _v2(folder: str) -> Weights:
+    return _geneformer(folder, "geneformer", "gc104M")
+
+
+GENEFORMER_V1 = ModelCard(
+    name="geneformer-v1",
+    target=f"{_ZOO}._geneformer:GeneformerV1",
+    family="rna",
+    summary="Geneformer V1 (10 million weights): genes ranked by count over median, mean over the genes.",
+    needs=("counts",),
+    dimension=256,
+    licence="Apache-2.0",
+    source="huggingface.co/ctheodoris/Geneformer",
+    extra="torch",
+    modality="dissociated single cells",
+    species=("human",),
+    gene_ids="ensembl",
+    context_length=2048,
+    weights=_geneformer("Geneformer-V1-10M", "geneformer/gene_dictionaries_30m", "gc30M"),
+    paper="10.1038/s41586-023-06139-9",
+    bib_key="theodoris2023geneformer",
+    corpus="Genecorpus-30M: 29.9 million human single-cell transcriptomes",
+    notes=(_LAYERS, _TIES, _SUMMED, "There is no class token: emb_mode is 'cell'."),
+)
+
+GENEFORMER_V2 = ModelCard(
+    name="geneformer-v2",
+    target=f"{_ZOO}._geneformer:Geneformer",
+    family="rna",
+    summary="Geneformer V2 (316 million weights): ranked genes, class token or mean over the genes.",
+    needs=("counts",),
+    dimension=1152,
+    licence="Apache-2.0",
+    source="huggingface.co/ctheodoris/Geneformer",
+    extra="torch",
+    modality="dissociated single cells",
+    species=("human",),
+    gene_ids="ensembl",
+    context_length=4096,
+    weights=_v2("Geneformer-V2-316M"),
+    paper="10.1101/2024.08.16.608180",
+    bib_key="chen2024geneformer",
+    corpus="Genecorpus-104M: 104 million human single-cell transcriptomes, none of them malignant",
+    notes=(_LAYERS, _TIES, _SUMMED),
+)
+
+_TAGS = {
+    "316m": ("Geneformer-V2-316M", 1152, "316 million weights", GENEFORMER_V2.corpus),
+    "104m": ("Geneformer-V2-104M", 768, "104 million weights", GENEFORMER_V2.corpus),
+    "104m-clcancer": (
+        "Geneformer-V2-104M_CLcancer",
+        768,
+        "104 million weights, trained on with cancer",
+        f"{GENEFORMER_V2.corpus}; then about 14 million cells of cancer",
+    ),
+}
+
+GENEFORMER_TAGS = (
+    replace(GENEFORMER_V1, name="geneformer-v1.10m"),
+    *(
+        replace(
+            GENEFORMER_V2,
+            name=f"geneformer-v2.{tag}",
+            summary=f"Geneformer V2 ({size}): ranked genes, class token or mean over the genes.",
+            dimension=width,
+            weights=_v2(folder),
+            corpus=corpus,
+        )
+        for tag, (folder, width, size, corpus) in _TAGS.items()
+    ),
+)
+
+_SCCELLO_HUB = "https://huggingface.co/katarinayuan/scCello-zeroshot/resolve/main"
+_SCCELLO_CODE = (
+    "https://raw.githubusercontent.com/DeepGraphLearning/scCello/767585b6cc2ef5a3e03234164c665e751a432194/data/"
+    "token_vocabulary"
+)
+_SCCELLO_TABLES = {
+    "token_dictionary.pkl": "ab9dc40973fa5224d77b793e2fd114cacf3d08423ed9c4c49caf0ba9c7f218f1",
+    "gene_median_dictionary.pkl": "b3b589bb5ec75040d05fc44dd6bf0184cf87f3c362cf158d196a6ed3b7fe5f39",
+    "vocab_id2name.csv": "764b4e642f8b8be3a8874dc83fbad8c63eff94d1e9b14e7846bf7e4fb9cbf606",
+}
+
+SCCELLO = ModelCard(
+    name="sccello",
+    target=f"{_ZOO}._sccello:ScCello",
+    family="rna",
+    summary="scCello: ranked genes through a BERT trained with the ontology of cell types; class token.",
+    needs=("counts",),
+    dimension=None,
+    licence="MIT",
+    source="github.com/DeepGraphLearning/scCello",
+    extra="torch",
+    modality="dissociated single cells",
+    species=("human",),
+    gene_ids="ensembl",
+    context_length=2048,
+    weights=Weights(
+        kind="url",
+        place="https://huggingface.co/katarinayuan/scCello-zeroshot",
+        files=(
+            *(WeightFile(name, url=f"{_SCCELLO_HUB}/{name}") for name in ("config.json", "pytorch_model.bin")),
+            *(WeightFile(name, sha, f"{_SCCELLO_CODE}/{name}") for name, sha in _SCCELLO_TABLES.items()),
+        ),
+        note="The dictionaries lie in data/token_vocabulary of github.com/DeepGraphLearning/scCello.",
+    ),
+    paper="arXiv:2408.12373",
+    bib_key="yuan2024sccello",
+    corpus="22 million human cells of CELLxGENE",
+    notes=(
+        _TIES,
+        _SUMMED,
+        "The licence is that of a badge in the README; the repository has no licence file.",
+        "pass_cell_cls=True adds the head that the original puts on the class token for new cell types and drugs.",
+    ),
+)
+
+_SENTENCES = ("config.json", "model.safetensors", "modules.json", "sentence_bert_config.json", "1_Pooling/config.json",
+              "tokenizer.json")  # fmt: skip
+
+
+def _sentences(name: str) -> Weights:
+    return Weights(
+        kind="hub",
+        place=f"sentence-transformers/{name}",
+        files=tuple(WeightFile(path) for path in _SENTENCES),
+    )
+
+
+CELLAMA = ModelCard(
+    name="cellama",
+    target=f"{_ZOO}._cellama:CELLama",
+    family="rna",
+    summary="CELLama: a sentence with the highest genes of an observation, embedded by a language model.",
+    needs=("expression",),
+    dimension=384,
+    licence="Apache-2.0",
+    source="github.com/portrai-io/CELLama",
+    extra="torch",
+    modality="English text",
+    gene_ids="symbol",
+    context_length=256,
+    weights=_sentences("all-MiniLM-L6-v2"),
+    paper="10.1101/2024.05.08.593094",
+    bib_key="choi2024cellama",
+    corpus="about a billion pairs of English sentences; no transcriptomes, unless a fine-tuned folder is given",
+    notes=(
+        "Equal values are ordered by symbol; the order of the original is not defined there.",
+        "As in the original, observations with few expressed genes list others as well, here in alphabetical order.",
+        "drop_zeros=True lists expressed genes only.",
+        "Sentences longer than the language model reads are cut at its end (256 word pieces for L6, 128 for L12).",
+        "With cellname= the sentence lists the cell types of the nearest neighbours, and the vector depends on them.",
+    ),
+)
+
+CELLAMA_TAGS = (replace(CELLAMA, name="cellama.l12", weights=_sentences("all-MiniLM-L12-v2"), context_length=128),)
+
+CARDS = (GENEFORMER_V1, GENEFORMER_V2, *GENEFORMER_TAGS, SCCELLO, CELLAMA, *CELLAMA_TAGS)

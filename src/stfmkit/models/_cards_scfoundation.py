@@ -1,0 +1,85 @@
+"""The cards of scFoundation and stFormer; data only."""
+
+from stfmkit.models._card import ModelCard
+from stfmkit.models._published import WeightFile, Weights
+
+_LICENCE = "Apache-2.0 (code), LicenseRef-scFoundation (weights: research only, not to be passed on)"
+
+SCFOUNDATION = ModelCard(
+    name="scfoundation",
+    target="stfmkit.models.zoo._scfoundation:ScFoundation",
+    family="rna",
+    summary="scFoundation: pooled states over all non-zero genes, with the depth as a token.",
+    needs=("counts",),
+    licence=_LICENCE,
+    commercial=False,
+    source="github.com/biomap-research/scFoundation",
+    extra="torch",
+    modality="dissociated single cells",
+    species=("human",),
+    gene_ids="symbol",
+    context_length=19266,
+    weights=Weights(
+        kind="manual",
+        place="https://github.com/biomap-research/scFoundation (model/models/download.txt)",
+        files=(WeightFile("models/models.ckpt"), WeightFile("OS_scRNA_gene_index.19264.tsv")),
+        licence="scFoundation licence, non-commercial",
+        note="A folder of SharePoint; put the list of genes of the repository beside it.",
+    ),
+    paper="10.1038/s41592-024-02305-7",
+    bib_key="hao2024scfoundation",
+    corpus="50 million human cells of public collections",
+    notes=(
+        (
+            "Totals and counts per ten thousand are over the 19,264 genes of the published list only; genes that "
+            "share a symbol are added up."
+        ),
+        "The original reads one cell at a time; here batches are padded, and T and S are found by the length of each.",
+        "T or S of zero or less are not read, as in the original: with a total of one count there is no S.",
+        "Up to 19,266 tokens in an observation: whole transcriptomes need memory, targeted panels little.",
+    ),
+)
+
+STFORMER = ModelCard(
+    name="stformer",
+    target="stfmkit.models.zoo._stformer:StFormer",
+    family="spatial",
+    summary="stFormer: the genes of a cell attend to the ligands of its niche; largest state of its genes.",
+    needs=("counts", "coordinates"),
+    dimension=768,
+    uses_neighbors=True,
+    licence="MIT (code; the weights hold those of scFoundation, research only)",
+    commercial=False,
+    source="github.com/csh3/stFormer",
+    extra="torch",
+    modality="spatial transcriptomics, spots taken apart into cell types",
+    species=("human",),
+    gene_ids="symbol",
+    context_length=19264,
+    weights=Weights(
+        kind="manual",
+        place="https://doi.org/10.5281/zenodo.20755048",
+        files=(
+            WeightFile("pretraining/models/model_4.1M.ckpt"),
+            WeightFile("stformer/tokenizer/OS_scRNA_gene_index.19264.tsv"),
+            WeightFile("stformer/tokenizer/ligand_database.csv"),
+        ),
+        licence="of scFoundation for the parts that are its own",
+        note="The dictionaries are in the repository, folder stformer/tokenizer.",
+    ),
+    paper="10.1101/2024.09.27.615337",
+    bib_key="cao2024stformer",
+    corpus="4.1 million spots of public human Visium data",
+    notes=(
+        "The published file is a pickle of a whole module: only its tensors are read, nothing in it is executed.",
+        (
+            "The niche of a cell is all cells of its sample within the largest radius (in steps of 0.1 units) that "
+            "gives no cell more than max_niche_cell_num, itself among them, or that many nearest; each has the same "
+            "weight."
+        ),
+        "Spots that were taken apart into cell types, as in the pretraining, are not read: an observation is a cell.",
+        "Equal to the original in float32; the original computes in half precision on CUDA.",
+    ),
+)
+
+CARDS = (SCFOUNDATION, STFORMER)

@@ -1,0 +1,65 @@
+"""Cards of UCE; data only."""
+
+from dataclasses import replace
+
+from stfmkit.models._card import ModelCard
+from stfmkit.models._published import WeightFile, Weights
+
+_TABLES = (
+    WeightFile("species_chrom.csv", url="https://figshare.com/ndownloader/files/42706558"),
+    WeightFile("species_offsets.pkl", url="https://figshare.com/ndownloader/files/42706555"),
+    WeightFile("protein_embeddings/", url="https://figshare.com/ndownloader/files/42715213"),
+)
+_NOTE = "Unpack protein_embeddings.tar.gz; only the gene names in it are read, the vectors are in the checkpoint."
+_LICENCE = "of the figshare record; read it there"
+
+UCE = ModelCard(
+    name="uce",
+    target="stfmkit.models.zoo._uce:UCE",
+    family="rna",
+    summary="Genes drawn by expression, as protein vectors by chromosome and position (the 4-layer checkpoint).",
+    needs=("counts",),
+    needs_rng=True,
+    dimension=1280,
+    licence="MIT",
+    source="github.com/snap-stanford/UCE",
+    extra="torch",
+    modality="scRNA-seq",
+    species=("human", "mouse", "frog", "zebrafish", "mouse_lemur", "pig", "macaca_fascicularis", "macaca_mulatta"),
+    gene_ids="symbol",
+    context_length=1536,
+    weights=Weights(
+        kind="manual",
+        place="https://github.com/snap-stanford/UCE",
+        files=(WeightFile("4layer_model.torch", url="https://figshare.com/ndownloader/files/42706576"), *_TABLES),
+        licence=_LICENCE,
+        note=_NOTE,
+    ),
+    paper="https://doi.org/10.1101/2023.11.28.568918",
+    bib_key="rosen2023uce",
+    corpus="Integrated Mega-scale Atlas: 36 million cells of eight species (CELLxGENE Census and others)",
+    notes=(
+        "Genes are drawn at random, 1,024 with replacement; here by the seed and the observation's name.",
+        "exact=True follows the original: its draws (np.random.seed) in the order of the table, and its mask.",
+        "That mask raises the scores of padding by 1, so that a vector depends on its batch (0.01 to 0.02).",
+        "The default masks padding; an observation in a batch of its own has the same vector either way.",
+        "The original drops cells with fewer than 25 genes and genes in fewer than 10 cells: filter before.",
+        "Genes without a protein vector or a position in the genome are left out; equal starts go by token.",
+        "The rows of a gene are projected once; the token table of the checkpoint stays on disk.",
+    ),
+)
+
+UCE_33 = replace(
+    UCE,
+    name="uce.33layer",
+    summary="Genes drawn by expression, as protein vectors by chromosome and position (the 33-layer checkpoint).",
+    weights=Weights(
+        kind="manual",
+        place="https://github.com/snap-stanford/UCE",
+        files=(WeightFile("33l_8ep_1024t_1280.torch"), *_TABLES),
+        licence=_LICENCE,
+        note=_NOTE,
+    ),
+)
+
+CARDS = (UCE, UCE_33)

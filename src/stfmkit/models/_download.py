@@ -1,0 +1,99 @@
+"""Published weights, fetched once, with what to do where they cannot be had."""
+
+import os
+from pathlib import Path
+
+from stfmkit._errors import InputError, MissingFileError
+from stfmkit._optional import require
+from stfmkit.models._card import ModelCard
+from stfmkit.models._checksum import sha256_of
+
+_TRUE = {"1", "true", "yes", "on"}
+
+
+def offline() -> bool:
+    """Whether the environment asks for no network: ``HF_HUB_OFFLINE`` or ``STFMKIT_OFFLINE``."""
+    return any(os.environ.get(name, "").lower() in _TRUE for name in ("HF_HUB_OFFLINE", "STFMKIT_OFFLINE"))
+
+
+def from_hub(card: ModelCard, *, place: str, revision: str | None) -> tuple[Path, str]:
+    """Return the folder of a model of the hub and its commit; files that are in the cache are not fetched again."""
+    hub = require("huggingface_hub", extra="torch")
+    published = card.weights if card.weights is not None and card.weights.place == place else None
+    inside = "" if published is None or published.folder is None else f"{published.folder}/"
+    wanted = None if published is None else [f"{inside}{file.path}" for file in published.files] or [f"{inside}*"]
+    try:
+        root = hub.snapshot_download(place, revision=revision, allow_patterns=wanted, local_files_only=offline())
+    except (hub.errors.GatedRepoError, hub.errors.RepositoryNotFoundError, hub.errors.RevisionNotFoundError) as error:
+        raise _refused(card, place, error) from None
+    except (hub.errors.HfHubHTTPError, hub.errors.LocalEntryNotFoundError, OSError) as error:
+        raise _unreachable(card, place, error) from None
+    folder = Path(root) / inside
+    if published is not None:
+        for file in published.files:
+            _check(card, folder / file.path, file.sha256)
+    return folder, Path(root).name
+
+
+def from_urls(card: ModelCard) -> tuple[Path, str]:
+    """Return the folder into which the files of direct links were fetched, each checked where a checksum is known."""
+    import pooch
+
+    place = card.weights
+    if place is None:
+        raise InputError(f"no links for {card.name!r}.", allowed="a card with weights", remedy="pass weights=.")
+    folder = Path(os.environ.get("STFMKIT_CACHE", pooch.os_cache("stfmkit"))) / "models" / card.name
+    for file in place.files:
+        target = folder / file.path
+        if not target.is_file() or (file.sha256 and sha256_of(target) != file.sha256):
+            if offline():
+                raise _unreachable(card, place.place, OSError("the environment asks for no network"))
+            try:
+                pooch.retrieve(
+                    file.url,
+                    known_hash=None if file.sha256 is None else f"sha256:{file.sha256}",
+                    fname=target.name,
+                    path=target.parent,
+                    progressbar=True,
+                )
+            except (OSError, ValueError) as error:
+                raise _unreachable(card, place.place, error) from None
+        _check(card, target, file.sha256)
+    return folder, place.revision or ""
+
+
+def _check(card: ModelCard, path: Path, sha256: str | None) -> None:
+    if not path.is_file():
+        raise MissingFileError(
+            f"the published folder of {card.name!r} has no {path.name}.",
+            allowed="the files on the card",
+            remedy="the place may have changed: pass weights='FOLDER' with the files.",
+        )
+    if sha256 is not None and (found := sha256_of(path)) != sha256:
+        raise InputError(
+            f"{path.name} of {card.name!r} has the sha256 {found}.",
+            allowed=f"the published {sha256}",
+            remedy="delete the file and download it again; if it stays, do not use it.",
+        )
+
+
+def _refused(card: ModelCard, place: str, error: Exception) -> MissingFileError:
+    gated = "Gated" in type(error).__name__ or (card.weights is not None and card.weights.gated)
+    remedy = (
+        "accept its terms on its page, then `huggingface-cli login`."
+        if gated
+        else "check the name and revision, or pass weights='FOLDER'."
+    )
+    return MissingFileError(
+        f"the hub refuses {place!r} ({type(error).__name__}).", allowed="a repository that you may read", remedy=remedy
+    )
+
+
+def _unreachable(card: ModelCard, place: str, error: Exception) -> MissingFileError:
+    lines = str(error).strip().splitlines() or [""]
+    return MissingFileError(
+        f"the weights of {card.name!r} cannot be fetched from {place} ({type(error).__name__}: {lines[0][:160]}).",
+        allowed="a network, files in the cache, or a local folder",
+        remedy="download them where there is a network and pass weights='FOLDER', or weights='random' for an untrained "
+        "network.",
+    )

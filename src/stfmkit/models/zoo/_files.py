@@ -1,0 +1,55 @@
+"""Files of a published folder, with a record of those that were found."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from stfmkit._errors import MissingFileError
+from stfmkit._validate import listed
+
+
+class Files:
+    """Finds files in the published layout and remembers them."""
+
+    def __init__(self) -> None:
+        self.found: list[Path] = []
+        self._given: Path | None = None
+
+    def enter(self, place: Path) -> Path:
+        """Return the folder to look in; of a single file, its folder, and the file is preferred to its siblings."""
+        if place.is_file():
+            self._given = place
+            return place.parent
+        return place
+
+    def find(self, folder: Path, *names: str, what: str, beside: Sequence[str] = ()) -> Path:
+        """Return the first of `names` in a folder, in the folders `beside`, or those of the two folders above.
+
+        A name may be a pattern, such as ``*.ckpt``; of several files that fit, the first by name is taken.
+        """
+        path = self.look(folder, *names, beside=beside)
+        if path is None:
+            held = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+            raise MissingFileError(
+                f"no {' or '.join(names)} for {what!r} in {folder.name!r}, which holds {listed(held) or 'nothing'}.",
+                allowed="a folder in the published layout",
+                remedy="pass the folder that holds the published files of this model.",
+            )
+        return path
+
+    def look(self, folder: Path, *names: str, beside: Sequence[str] = ()) -> Path | None:
+        """Return the first of `names`, or None."""
+        if self._given is not None and any(self._given.match(name) for name in names):
+            return self._remember(self._given)
+        roots = [folder, *list(folder.parents)[:2]]
+        places = [folder, *(root / name for root in roots for name in beside), *(roots[1:] if beside else [])]
+        for place in places:
+            for name in names:
+                fits = sorted(path for path in place.glob(name) if path.is_file()) if place.is_dir() else []
+                if fits:
+                    return self._remember(fits[0])
+        return None
+
+    def _remember(self, path: Path) -> Path:
+        if path not in self.found:
+            self.found.append(path)
+        return path

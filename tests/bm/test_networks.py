@@ -1,0 +1,74 @@
+"""Networks as contenders: the untrained twin, weights on disk, and what is embedded once only."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from anndata import AnnData
+
+import stfmkit as sk
+from stfmkit.bm._sources import weights_on_disk
+from stfmkit.models.zoo._network import Network
+
+PROTOCOL = sk.bm.Protocol(patient_key="patient", sample_key="sample", label_key="niche", split=sk.pp.PatientKFold(4))
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The smallest network, registered for one test."""
+    from tests.models.zoo.test_network import CARD
+
+    from stfmkit.models._registry import registry
+
+    monkeypatch.setitem(registry._cards, "tiny", CARD)
+    return "tiny"
+
+
+def test_an_untrained_network_is_a_contender(toy: AnnData, tiny: str, tmp_path: Path) -> None:
+    protocol = replace(PROTOCOL, n_target_genes=8)
+    contenders = {"untrained": (tiny, {"weights": "random"}), "library_size": "library_size"}
+    results = sk.bm.run(toy, models=contenders, protocol=protocol, out=tmp_path, show_progress=False)
+    assert {"untrained", "library_size"} <= set(results.table["model"])
+    assert len(list((tmp_path / "units" / "embeddings").glob("*.part"))) > 0
+    again = sk.bm.run(toy, models=contenders, protocol=protocol, show_progress=False)
+    columns = ["task", "metric", "model", "fold", "patient", "gene", "value"]
+    a, b = (r.table.loc[r.table["model"] == "untrained", columns].reset_index(drop=True) for r in (results, again))
+    assert a.drop(columns="value").equals(b.drop(columns="value"))
+    assert (a["value"] - b["value"]).abs().max() < 1e-4  # kept or computed anew, whole or fold by fold
+
+
+def test_the_network_embeds_the_same_rows_once(
+    toy: AnnData, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[int] = []
+    encode = Network.encode
+    monkeypatch.setattr(Network, "encode", lambda self, batch: rows.append(batch.n_obs) or encode(self, batch))
+    sk.bm.run(
+        toy,
+        models={"untrained": (tiny, {"weights": "random"})},
+        protocol=PROTOCOL,
+        tasks=["niche_probe"],
+        out=tmp_path,
+        show_progress=False,
+    )
+    assert sum(rows) == toy.n_obs  # the folds share what is embedded
+
+
+def test_weights_that_changed_are_other_weights(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"1")
+    before = weights_on_disk(tmp_path)
+    (tmp_path / "model.bin").write_bytes(b"12")
+    assert weights_on_disk(tmp_path) != before
+    assert weights_on_disk(None) == ""
+    assert weights_on_disk("random") == "[]"
+
+
+def test_columns_that_options_name_reach_the_model(toy: AnnData, tiny: str) -> None:
+    toy.var["other"] = [f"H{i}" for i in range(toy.n_vars)]
+    with pytest.raises(sk.errors.MissingKeyError, match="gene_key='nothing'"):
+        sk.bm.run(
+            toy,
+            models={"u": (tiny, {"weights": "random", "gene_key": "nothing"})},
+            protocol=PROTOCOL,
+            show_progress=False,
+        )

@@ -1,0 +1,36 @@
+"""The sort by bits, against numpy's stable sort."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from stfmkit._kernels._sort_descending import sort_descending
+
+
+def sorted_by_bits(values: np.ndarray) -> np.ndarray:
+    n = len(values)
+    keys, order = np.empty((2, n + 3), dtype=np.uint64), np.empty((2, n + 3), dtype=np.int64)
+    return sort_descending(values, keys, order, np.empty((8, 256), dtype=np.int64))
+
+
+@settings(deadline=None)  # the first call compiles
+@given(
+    values=arrays(
+        np.float64,
+        st.integers(0, 60),
+        elements=st.one_of(
+            st.sampled_from([0.0, 1.0, 2.0, 1e-300, 1e300]), st.floats(0, allow_nan=False, allow_infinity=False)
+        ),
+    )
+)
+def test_it_equals_a_stable_sort(values: np.ndarray) -> None:
+    values = values + 0.0  # no negative zero
+    np.testing.assert_array_equal(sorted_by_bits(values), np.argsort(-values, kind="stable"))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
+def test_any_numbers_are_sorted(dtype: type, rng: np.random.Generator) -> None:
+    values = rng.poisson(3.0, size=500).astype(dtype)
+    np.testing.assert_array_equal(sorted_by_bits(values), np.argsort(-values, kind="stable"))

@@ -1,0 +1,26 @@
+"""Models that cannot be run say why."""
+
+import pytest
+
+from stfmkit.models._card import ModelCard
+from stfmkit.models._cards_not_runnable import CARDS
+from stfmkit.models._registry import check_card
+
+NAMED = {"genecompass", "scbert", "tabula", "cellfm", "genemamba", "c2s-scale"}
+NAMED |= {"heist", "st-align", "schyena", "bio-dta", "teddy", "scinterpreter"}
+
+
+def test_every_model_that_was_asked_for_has_a_card() -> None:
+    assert {card.name for card in CARDS} == NAMED
+    assert len(CARDS) == len(NAMED)
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+def test_the_reason_is_on_the_card(card: ModelCard) -> None:
+    check_card(card)
+    assert not card.runnable
+    assert card.reason
+    assert f"not runnable: {card.reason}" in repr(card)
+    assert card.source
+    if card.licence in {"not stated", "not verified"} or "NC" in card.licence or "non-commercial" in card.licence:
+        assert not card.commercial

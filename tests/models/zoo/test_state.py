@@ -1,0 +1,55 @@
+"""Published tensors into modules."""
+
+import pytest
+import torch
+from torch import nn
+
+from stfmkit.errors import InputError
+from stfmkit.models.zoo._state import draw_state, fuse_qkv, load_state, renamed
+
+
+def test_rules_apply_in_turn() -> None:
+    state = {"bert.a.weight": torch.ones(1), "head.weight": torch.ones(1)}
+    found = renamed(state, ((r"^bert\.", ""), (r"^a\.", "b.")), ignore=(r"^head\.",))
+    assert set(found) == {"b.weight"}
+
+
+def test_query_key_and_value_become_one() -> None:
+    state = {
+        f"l.{i}.{w}.{k}": torch.full((2, 2) if k == "weight" else (2,), float(j))
+        for i in (0, 1)
+        for j, w in enumerate(("query", "key", "value"))
+        for k in ("weight", "bias")
+    }
+    fused = fuse_qkv(state, r"l\.(?P<layer>\d)\.(?P<which>query|key|value)\.(?P<kind>\w+)", "m.{layer}.in_{kind}")
+    assert set(fused) == {"m.0.in_weight", "m.0.in_bias", "m.1.in_weight", "m.1.in_bias"}
+    torch.testing.assert_close(fused["m.1.in_bias"], torch.tensor([0.0, 0, 1, 1, 2, 2]))
+    assert (
+        fuse_qkv({"l.0.query.weight": torch.ones(1)}, r"l\.(?P<layer>\d)\.(?P<which>query)\.(?P<kind>\w+)", "x") == {}
+    )
+
+
+def test_half_precision_is_widened() -> None:
+    module = nn.Linear(2, 1)
+    load_state(module, {"weight": torch.ones(1, 2, dtype=torch.float16), "bias": torch.zeros(1)}, what="m")
+    assert module.weight.dtype == torch.float32
+
+
+def test_what_does_not_fit_is_named() -> None:
+    with pytest.raises(InputError, match=r"1 missing \('bias'\); 1 not known \('more'\); 1 of another shape") as found:
+        load_state(nn.Linear(2, 1), {"weight": torch.ones(2, 2), "more": torch.ones(1)}, what="m")
+    assert "weight: (2, 2) instead of (1, 2)" in str(found.value)
+
+
+def test_random_weights_follow_from_the_seed_and_the_name() -> None:
+    first, second, other = nn.Linear(3, 2), nn.Linear(3, 2), nn.Linear(3, 2)
+    draw_state(first, seed=1)
+    draw_state(nn.Linear(9, 9), seed=1)
+    draw_state(second, seed=1)
+    draw_state(other, seed=2)
+    torch.testing.assert_close(first.weight, second.weight, atol=0, rtol=0)
+    assert not torch.equal(first.weight, other.weight)
+    assert (first.bias == 0).all()
+    norm = nn.LayerNorm(3)
+    draw_state(norm, seed=0)
+    assert (norm.weight == 1).all()

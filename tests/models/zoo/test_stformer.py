@@ -1,0 +1,229 @@
+"""stFormer against its original: niches, tokens, layers and vectors, and what it refuses."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from anndata import AnnData
+from tests.models.zoo._cases import synthetic_counts
+from tests.models.zoo._published import DATA, copy_of, cut
+
+import stfmkit as sk
+from stfmkit.errors import InputError, MissingFileError, MissingKeyError
+from stfmkit.models._block import build_block
+from stfmkit.models._card import ModelCard
+from stfmkit.models._cards_scfoundation import CARDS
+from stfmkit.models.zoo._module_pickle import read_module
+from stfmkit.models.zoo._stformer import StFormer
+
+FOLDER = DATA / "stformer"
+TINY = {"width": 8, "heads": 2, "hidden": 12, "n_layers": 2, "n_bins": 6}
+RUNS = {"radius": {}, "nearest": {"niche": "nearest"}, "sc": {"mode": "sc"}}
+
+
+@pytest.fixture(autouse=True)
+def registered(known: dict[str, ModelCard]) -> None:
+    """The cards of this model are known."""
+    known.update({card.name: card for card in CARDS})
+
+
+def synthetic() -> AnnData:
+    """The cells of the fixture."""
+    cells = synthetic_counts([*[f"GENE{i}" for i in range(1, 81)], "UNKNOWN1"], n_obs=14, seed=4)
+    cells.obs["fov"] = pd.Categorical(["0"] * 14)
+    return cells
+
+
+def real(folder: Path) -> AnnData:
+    """The real cells of the fixture."""
+    wanted = np.load(FOLDER / "real.npz")
+    cells = ad.read_h5ad(folder / "breast_xenium_roi.h5ad")[wanted["names"]].copy()
+    cells.obs["fov"] = pd.Categorical(wanted["fov"].astype(str))
+    return cells
+
+
+def embedded(cells: AnnData, *, weights: Path | str = FOLDER, **options: Any) -> np.ndarray:
+    """Return the embedding through the public verb."""
+    fields = {} if options.get("mode") == "sc" else {"sample_key": "fov"}
+    sk.tl.embed(cells, "stformer", weights=weights, **({"max_niche_cell_num": 5} | fields | options))
+    return cells.obsm["X_stformer"]
+
+
+def assert_tokens(cells: AnnData, wanted: Any) -> None:
+    """Genes and niches are those of the original."""
+    model = StFormer(weights=FOLDER, max_niche_cell_num=5)
+    tokens = model.prepare(build_block(cells, model.card, sample_key="fov"))
+    row = np.repeat(np.arange(tokens.n_obs), tokens.lengths)
+    values = np.asarray(tokens.values)
+    own = np.arange(len(row)) - tokens.indptr[row] < tokens.rows["n_center"][row]
+    for name, part in (("center", own), ("niche", ~own)):
+        order = np.lexsort((values[part], tokens.ids[part], row[part]))
+        np.testing.assert_array_equal(np.cumsum(np.bincount(row[part])), wanted[f"radius_{name}_indptr"][1:])
+        np.testing.assert_array_equal(tokens.ids[part][order], wanted[f"radius_{name}_ids"])
+        np.testing.assert_array_equal(values[part][order], wanted[f"radius_{name}_values"])
+    np.testing.assert_array_equal(tokens.rows["log_share"][row[~own]], wanted["radius_niche_bias"])
+
+
+def test_tokens_and_states_are_those_of_the_original() -> None:
+    wanted = np.load(FOLDER / "synthetic.npz")
+    assert_tokens(synthetic(), wanted)
+    model = StFormer(weights=FOLDER, max_niche_cell_num=5)
+    batch = model.collate(model.prepare(build_block(synthetic(), model.card)))
+    states, _ = model.module.states(batch)
+    np.testing.assert_allclose(states[1][:, 0].numpy(), wanted["radius_first_state"], atol=1e-5)
+
+
+@pytest.mark.parametrize("case", RUNS)
+def test_embeddings_are_those_of_the_original(case: str) -> None:
+    wanted = np.load(FOLDER / "synthetic.npz")[f"{case}_embedding"]
+    np.testing.assert_allclose(embedded(synthetic(), **RUNS[case]), wanted, atol=1e-5)
+
+
+@pytest.mark.real_data
+@pytest.mark.filterwarnings("ignore::stfmkit.errors.StfmkitWarning")
+@pytest.mark.parametrize("case", RUNS)
+def test_real_cells_as_in_the_original(real_data: Path, case: str) -> None:
+    wanted = np.load(FOLDER / "real.npz")
+    cells = real(real_data)
+    if case == "radius":
+        assert_tokens(cells, wanted)
+    np.testing.assert_allclose(embedded(cells, **RUNS[case]), wanted[f"{case}_embedding"], atol=1e-5)
+
+
+@pytest.mark.parametrize("inside", ["pretraining/models", "pretraining/models/model_4.1M.ckpt"])
+def test_the_layout_of_the_repository(inside: str) -> None:
+    np.testing.assert_array_equal(embedded(synthetic(), weights=FOLDER / inside), embedded(synthetic()))
+
+
+def test_all_files_in_one_folder(tmp_path: Path) -> None:
+    for path in [*(FOLDER / "stformer/tokenizer").iterdir(), *(FOLDER / "pretraining/models").iterdir()]:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    np.testing.assert_array_equal(embedded(synthetic(), weights=tmp_path), embedded(synthetic()))
+
+
+def test_rows_columns_and_batches_do_not_matter() -> None:
+    cells = synthetic()
+    whole = embedded(cells)
+    draw = np.random.default_rng(0)
+    rows, genes = draw.permutation(cells.n_obs), draw.permutation(cells.n_vars)
+    turned = embedded(cells[rows][:, genes].copy(), batch_size=5)
+    np.testing.assert_allclose(turned, whole[rows], atol=1e-5)
+
+
+def test_only_ligands_of_the_niche_are_heard() -> None:
+    cells = synthetic()
+    model = StFormer(weights=FOLDER)
+    heard = set(model.assets.genes.names[model.assets.more["ligands"]])
+    known = cells.var_names != "UNKNOWN1"
+    ligands = cells.var_names.isin(heard)
+    alone = embedded(cells, max_niche_cell_num=1)
+    counts = cells.X.toarray()
+    for changed, same in ((known & ~ligands, True), (known & ligands, False)):
+        other = counts.copy()
+        other[7:, changed] = np.roll(other[7:, changed], 1, axis=1)  # totals stay
+        moved = cells.copy()
+        moved.X = other
+        np.testing.assert_array_equal(embedded(moved, max_niche_cell_num=1)[:7], alone[:7])
+        assert np.array_equal(embedded(moved)[:7], embedded(cells)[:7]) == same
+
+
+def test_single_cells_need_no_coordinates_and_no_neighbours() -> None:
+    cells = synthetic()
+    del cells.obsm["spatial"]
+    whole = embedded(cells, mode="sc")
+    np.testing.assert_allclose(embedded(cells[3:9].copy(), mode="sc"), whole[3:9], atol=1e-6)
+    with pytest.raises(MissingKeyError, match="spatial"):
+        embedded(cells)
+
+
+@pytest.mark.parametrize("options", [{}, {"niche": "nearest", "max_niche_cell_num": 3}])
+def test_the_contract_holds_for_a_random_twin(options: dict[str, Any]) -> None:
+    sk.testing.check_model("stformer", weights="random", config=TINY, **options)
+
+
+def test_a_random_twin_hears_its_niche() -> None:
+    cells = synthetic()
+    near = embedded(cells, weights="random", rng=0, config=TINY)
+    assert np.abs(near - embedded(cells, weights="random", rng=0, config=TINY, mode="sc")).max() > 1e-5
+
+
+def test_a_cell_without_known_genes() -> None:
+    cells = synthetic()
+    counts = cells.X.toarray()
+    counts[3] = 5 * (cells.var_names == "UNKNOWN1")
+    cells.X = counts
+    with pytest.raises(InputError, match=r"1 of 14 observations have no count of a gene.*cell3"):
+        embedded(cells)
+    found = embedded(cells, on_empty="zero")
+    assert (found[3] == 0).all()
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "bulk"}, "mode='bulk'"),
+        ({"niche": "grid"}, "niche='grid'"),
+        ({"max_niche_cell_num": 0}, "max_niche_cell_num=0"),
+        ({"max_niche_cell_num": 51}, "1 to 50, as in the original"),
+    ],
+)
+def test_unknown_choices_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        StFormer(weights=FOLDER, **options)
+
+
+CKPT, WORDS = "pretraining/models/model_4.1M.ckpt", "stformer/tokenizer"
+
+
+def resave(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    """Save the tensors of the module by name, changed."""
+    tensors, _ = read_module(folder / CKPT)
+    change(tensors)
+    torch.save(tensors, folder / CKPT)
+
+
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "another model": (lambda f: torch.save({"a": torch.ones(2)}, f / CKPT), "with the tensors a … is not a checkpoint"),
+    "missing key": (lambda f: resave(f, lambda s: s.pop("transformer_decoder.layers.0.norm3.bias")),
+                    r"1 missing \('layers\.0\.norm3\.bias'\)"),
+    "further key": (lambda f: resave(f, lambda s: s.update(more=torch.ones(1))), r"1 not known \('more'\)"),
+    "other shape": (lambda f: resave(f, lambda s: s.update({"transformer_decoder.layers.0.norm3.bias": torch.ones(3)})),
+                    r"layers\.0\.norm3\.bias: \(3,\) instead of \(16,\)"),
+    "cut": (lambda f: cut(f / CKPT), r"model_4\.1M\.ckpt .* cannot be read"),
+    "shorter list": (lambda f: (f / WORDS / "OS_scRNA_gene_index.19264.tsv").write_text("gene_name\tindex\nA\t0\n"),
+                     "for 247 genes, and 1 genes in"),
+    "no ligands": (lambda f: (f / WORDS / "ligand_database.csv").unlink(), r"no ligand_database\.csv"),
+    "other ligands": (lambda f: (f / WORDS / "ligand_database.csv").write_text("gene,one\nA,yes\n"),
+                      "is not a table of ligands"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_damaged_folder_is_refused(tmp_path: Path, fault: str) -> None:
+    damage, message = FAULTS[fault]
+    folder = copy_of("stformer", tmp_path)
+    damage(folder)
+    with pytest.raises((InputError, MissingFileError), match=message):
+        embedded(synthetic(), weights=folder)
+
+
+@pytest.mark.parametrize("attribute", [{"pre_norm": True}, {"cell_emb_style": "avg-pool"}])
+def test_a_module_of_another_kind_is_refused(attribute: dict[str, Any]) -> None:
+    from stfmkit.models.zoo._stformer_files import read_sizes
+
+    tensors, plain = read_module(FOLDER / CKPT)
+    with pytest.raises(InputError, match="the largest state, as published"):
+        read_sizes(tensors, plain | attribute, n_genes=247, what="model.ckpt")
+
+
+def test_genes_of_another_species_are_refused() -> None:
+    cells = synthetic()
+    cells.var_names = [f"Gene{i}" for i in range(cells.n_vars)]
+    with pytest.raises(InputError, match=r"none of the 81 genes .* is in the vocabulary of 'stformer'"):
+        embedded(cells)
