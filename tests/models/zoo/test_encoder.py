@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from stfmkit.errors import InputError
 from stfmkit.models.zoo._encoder import Encoder
 
 
@@ -63,3 +64,9 @@ def test_states_that_nobody_asks_for_are_left_out() -> None:
         for layers, queries in ((3, 1), (1, 2), (0, 1)):
             found = ours(x, layers=layers, queries=queries, **given)
             torch.testing.assert_close(found, whole[layers][:, :queries], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("width", "heads"), [(12, 5), (2, 4), (8, 0)])
+def test_a_width_that_heads_cannot_share(width: int, heads: int) -> None:
+    with pytest.raises(InputError, match=f"a width of {width} for {heads} attention heads"):
+        Encoder(1, width, heads, 8)

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stfmkit.models.zoo._encoder import check_heads
+
 EPS = 1e-6
 N_GROUPS = 4
 CLUSTER_HIDDEN = 512
@@ -21,6 +23,7 @@ class FlowAttention(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
+        check_heads(width, heads)
         self.heads = heads
         self.query_projection, self.key_projection = nn.Linear(width, width), nn.Linear(width, width)
         self.value_projection, self.out_projection = nn.Linear(width, width), nn.Linear(width, width)

@@ -6,7 +6,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stfmkit._errors import InputError
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": functional.relu, "gelu": functional.gelu}
+
+
+def check_heads(width: int, heads: int) -> None:
+    """Refuse a width that the heads cannot share."""
+    if heads < 1 or width % heads or width < heads:
+        raise InputError(
+            f"a width of {width} for {heads} attention heads.",
+            allowed="a width that is a multiple of the number of heads",
+            remedy="change config=, or pass the config that belongs to the checkpoint.",
+        )
 
 
 class SelfAttention(nn.Module):
@@ -22,6 +34,7 @@ class SelfAttention(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
+        check_heads(width, heads)
         self.heads = heads
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
         self.in_proj_bias = nn.Parameter(torch.empty(3 * width))

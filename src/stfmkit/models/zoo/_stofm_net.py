@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stfmkit.models.zoo._bert import Bert
-from stfmkit.models.zoo._encoder import ACTIVATIONS
+from stfmkit.models.zoo._encoder import ACTIVATIONS, check_heads
 from stfmkit.models.zoo._stofm_graph import FAR
 
 PAIRS = 65_536
@@ -50,6 +50,7 @@ class PairAttention(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
+        check_heads(width, heads)
         self.heads = heads
         self.q_proj, self.k_proj = nn.Linear(width, width), nn.Linear(width, width)
         self.v_proj, self.out_proj = nn.Linear(width, width), nn.Linear(width, width)

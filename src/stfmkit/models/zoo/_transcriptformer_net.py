@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stfmkit.models.zoo._encoder import check_heads
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": functional.relu,
     "gelu": functional.gelu,
@@ -34,6 +36,7 @@ class CausalAttention(nn.Module):
 
     def __init__(self, width: int, heads: int, *, softcap: float, bias: bool) -> None:
         super().__init__()
+        check_heads(width, heads)
         self.heads, self.softcap = heads, softcap
         self.linears = nn.ModuleList(nn.Linear(width, width, bias=bias) for _ in range(4))
 
