@@ -15,8 +15,10 @@ from stfmkit._kernels._molecules import (
     recode,
     spots_without_cell,
     sum_by_cell,
+    those_not_low,
     unusable,
     used_entries,
+    without_low,
 )
 
 N = 500
@@ -102,3 +104,19 @@ def test_numbers_are_rows_and_columns(seed, pitch, angle, shape, unit, dtype) ->
     row, col, inside = lattice.assign(x.astype(float) * unit, y.astype(float) * unit)
     number = lattice.number(x, y, first=(1000, -5000, -7000, 20_000), unit=unit)
     np.testing.assert_array_equal(number, np.where(inside, 1000 + (row + 5000) * 20_000 + col + 7000, -1))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_molecules_of_low_quality_are_left_out_in_order(places, share: float, rng: np.random.Generator) -> None:
+    x, y = places
+    columns = np.where(rng.random(N) < share, -1, rng.integers(0, 9, N)).astype(np.int32)
+    kept = columns >= 0
+    for found, whole in zip(without_low(x, y, columns), (x, y, columns), strict=True):
+        assert found.dtype == whole.dtype
+        np.testing.assert_array_equal(found, whole[kept])
+    for values in (rng.integers(-1, 50, N), x, columns):
+        found = those_not_low(values, columns)
+        assert found.dtype == values.dtype
+        np.testing.assert_array_equal(found, values[kept])
+    assert [part.size for part in without_low(x[:0], y[:0], columns[:0])] == [0, 0, 0]
+    assert those_not_low(x[:0], columns[:0]).size == 0

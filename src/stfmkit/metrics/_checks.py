@@ -18,7 +18,11 @@ def number(value: object, *, name: str) -> np.ndarray:
     """Return a real-valued array, or refuse what is not one."""
     value = in_memory(value)
     if sparse.issparse(value):
-        raise InputTypeError(f"{name} is a sparse matrix.", allowed="a dense array", remedy=f"pass `{name}.toarray()`.")
+        raise InputTypeError(
+            f"{name} is a sparse matrix.",
+            allowed="a dense array",
+            remedy="bring it into memory as a dense one, such as with `.toarray()`.",
+        )
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise InputTypeError(

@@ -97,7 +97,7 @@ def known_variables(
         codes = pd.factorize(labels(groups, name="groups", n=n), sort=True)[0].astype(np.int64)
     if covariate is None:
         return codes, None
-    given = np.asarray(covariate)
+    given = number(covariate, name="covariate")
     if given.ndim == 1:
         return codes, vector(given, name="covariate", n=n)[:, None]
     return codes, table(given, name="covariate", n=n).astype(np.float64)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
+from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -12,6 +12,7 @@ from stfmkit._errors import InputError
 from stfmkit._random import RNGLike, as_generator, int_seed
 from stfmkit._validate import check_integer
 from stfmkit.metrics._checks import constant, labels, table, vector
+from stfmkit.metrics._grouped_ridge import grouped_ridge
 from stfmkit.metrics._labels import balanced_accuracy
 from stfmkit.metrics._neighbors import Neighbors, nearest
 
@@ -22,8 +23,8 @@ _ALPHAS = 10.0 ** np.arange(-2, 7)
 def library_size_r2(embedding: ArrayLike, library_size: ArrayLike, groups: ArrayLike) -> float:
     """Return how well the log library size of held-out groups can be read from an embedding.
 
-    Ridge regression on the standardised embedding, groups held out whole in up to five folds; R² of the held-out
-    predictions, pooled over groups.
+    The ridge regression of `grouped_ridge`: groups are held out whole in up to five folds, and whole groups again to
+    choose the penalty. R² of the held-out predictions, pooled over groups.
 
     Parameters
     ----------
@@ -58,15 +59,12 @@ def library_size_r2(embedding: ArrayLike, library_size: ArrayLike, groups: Array
         raise InputError(
             f"a library size of {depth.min():g}.", allowed="above 0", remedy="drop empty observations before."
         )
-    n_groups = len(np.unique(who))
-    if n_groups < 2:
+    if len(np.unique(who)) < 2:
         raise InputError("one group.", allowed="at least two", remedy="pass patients, or blocks of one patient.")
     target = np.log(depth)
     if constant(target[:, None])[0]:
         return float("nan")
-    folds = GroupKFold(n_splits=min(_FOLDS, n_groups))
-    codes = pd.factorize(who, sort=True)[0]
-    guess = cross_val_predict(_ridge(), features, target, groups=codes, cv=folds)
+    guess = grouped_ridge(features, target[:, None], who, n_folds=_FOLDS)[:, 0]
     return float(1 - ((target - guess) ** 2).sum() / ((target - target.mean()) ** 2).sum())
 
 

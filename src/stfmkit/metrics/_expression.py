@@ -227,7 +227,7 @@ def partial_pearson(truth: ArrayLike, predicted: ArrayLike, *, covariate: ArrayL
     (array([0.75]), array([0.]))
     """
     both = expression(truth, predicted)
-    given = np.asarray(covariate)
+    given = number(covariate, name="covariate")
     known = vector(given, name="covariate", n=len(both.truth))[:, None] if given.ndim == 1 else None
     if known is None:
         known = table(given, name="covariate", n=len(both.truth)).astype(np.float64)
@@ -429,7 +429,7 @@ def _correlate(x: np.ndarray, y: np.ndarray, flat_x: np.ndarray, flat_y: np.ndar
 def _reference(value: ArrayLike, *, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Return one value per gene (n_genes,), or one per observation and gene (n_obs, n_genes)."""
     n, g = shape
-    given = np.asarray(value)
+    given = number(value, name=name)
     base = vector(given, name=name, n=g) if given.ndim == 1 else table(given, name=name, n=n).astype(np.float64)
     if base.shape[-1] != g:
         raise InputError(

@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 
 from stfmkit._errors import InputError, InputTypeError
 from stfmkit._kernels._corr import orthonormal_design
-from stfmkit._validate import check_choice
+from stfmkit._validate import check_choice, in_memory
 from stfmkit.metrics._checks import constant, finite, matrix, number
 from stfmkit.metrics._correlation import known_variables
 
@@ -137,7 +137,7 @@ def _pairs(pairs: ArrayLike, *, n_genes: int) -> np.ndarray:
 def _ring(graph: sparse.sparray, codes: np.ndarray) -> sparse.csr_array:
     """Return row-stochastic weights, or refuse a graph that is no ring within groups."""
     n = len(codes)
-    weights = sparse.csr_array(graph, copy=True).astype(np.float64)
+    weights = sparse.csr_array(in_memory(graph), copy=True).astype(np.float64)
     weights.sum_duplicates()
     weights.eliminate_zeros()
     if weights.shape != (n, n):

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from stfmkit._errors import InputError
 from stfmkit._random import RNGLike, as_generator
-from stfmkit._validate import check_integer
+from stfmkit._validate import check_integer, in_memory
 from stfmkit.metrics._checks import labels as check_labels
 from stfmkit.metrics._checks import table
 
@@ -165,6 +165,7 @@ def _entropy(shares: np.ndarray) -> np.ndarray:
 
 
 def _edges(graph: Any, *, n: int) -> tuple[np.ndarray, np.ndarray]:
+    graph = in_memory(graph)
     if not sparse.issparse(graph) or graph.shape != (n, n):
         found = f"shape {graph.shape}" if hasattr(graph, "shape") else f"type {type(graph).__name__}"
         raise InputError(

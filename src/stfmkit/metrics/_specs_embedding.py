@@ -19,7 +19,7 @@ EMBEDDING: tuple[MetricSpec, ...] = (
             (None, 1.0),
             0.0,
             _OUR,
-            "How well log library size of held-out groups can be read from an embedding.",
+            "How well log library size of held-out groups can be read from an embedding, tuned by held-out groups.",
         ),
         coordinate_r2=(
             "Coordinate R²",

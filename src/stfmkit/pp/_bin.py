@@ -184,7 +184,8 @@ def bin(  # noqa: A001  the name that users know
     Raises
     ------
     UnitsError
-        The unit of the positions is not known.
+        The unit of the positions is not known, or that of some samples is another one: they are several times wider
+        than all others, and sparser by the square of that.
     MissingKeyError
         A column is not there or not recognised.
     InputError

@@ -1,7 +1,5 @@
 """Noise that is noise, and hangs on the name alone."""
 
-import time
-
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -50,8 +48,8 @@ def test_bits_do_not_change_with_the_version():
     np.testing.assert_allclose(found, GOLDEN, rtol=1e-12)
 
 
-def test_is_fast_enough_for_large_tables():
+def test_rows_of_a_large_table_are_those_of_a_part():
     names = pd.Index(np.arange(100_000).astype(str))
-    start = time.perf_counter()
-    named_normals(names, seed=0, dimension=10)
-    assert time.perf_counter() - start < 20
+    some = [0, 17, 65_535, 65_536, 99_999]
+    whole = named_normals(names, seed=0, dimension=10)
+    assert np.array_equal(whole[some], named_normals(names[some], seed=0, dimension=10))

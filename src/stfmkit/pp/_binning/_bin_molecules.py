@@ -15,6 +15,7 @@ from stfmkit.pp._binning._chunks import read_chunks
 from stfmkit.pp._binning._cluster import active_client, run_on_cluster
 from stfmkit.pp._binning._counter import Counter, MovedError
 from stfmkit.pp._binning._extent import Survey, footer_boxes, refuse_problems, survey_part
+from stfmkit.pp._binning._mixed_units import check_units
 from stfmkit.pp._binning._one_frame import check_frames
 from stfmkit.pp._binning._plan import Plan, make_plan, squares_of
 from stfmkit.pp._binning._settings import BinSettings
@@ -29,8 +30,11 @@ def bin_sources(sources: list[Source], ladder: list[BinSettings]) -> list[Binned
     ------
     InputError
         Positions, names or qualities are missing, or nothing is there.
+    UnitsError
+        Samples are in different units.
     """
     counter = _one_pass(sources, ladder) or _two_passes(sources, ladder)
+    check_units(counter.extents)
     for name, groups in counter.frames.items():
         check_frames(name, [extent.box for extent in groups.values()])
     return [_binned(counter, i, sources) for i in range(len(ladder))]
@@ -53,6 +57,7 @@ def _two_passes(sources: list[Source], ladder: list[BinSettings]) -> Counter:
     for part in _run(sources, _Surveyor, ladder[0], label="survey molecules"):
         found.absorb(part)
     refuse_problems(found.problems, found.n)
+    check_units(found.extents)
     try:
         return _count(sources, make_plan(ladder, found.extents, with_frames=len(sources) == 1))
     except MovedError as error:

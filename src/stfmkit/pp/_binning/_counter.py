@@ -135,7 +135,9 @@ class Counter:
             or max(box[2] - stated[2], box[3] - stated[3]) > 0
         ):
             raise MovedError
-        self.extents.setdefault(name, Extent()).widen(box)
+        extent = self.extents.setdefault(name, Extent())
+        extent.widen(box)
+        extent.n += len(x)
         drop = plan.settings.drop_controls
         cell = None if chunk.cell is None else _pick(chunk.cell, rows)
         labels = {key: _pick(codes, rows) for key, codes in chunk.carry.items()}

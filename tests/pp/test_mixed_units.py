@@ -1,0 +1,79 @@
+"""Micrometres and pixels in one table are refused; sections that only differ in size or depth are not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.pp.molecules import SHAPES, UM, make_molecules
+
+from stfmkit._errors import UnitsError
+from stfmkit.pp._bin import bin as bin_molecules
+from stfmkit.pp._binning._columns import MoleculeKeys, find_columns, molecule_unit
+from stfmkit.pp._binning._extent import Extent
+from stfmkit.pp._binning._mixed_units import check_units
+
+
+def extent(side: float, n: int) -> Extent:
+    return Extent(box=(0.0, 0.0, side, side), n=n)
+
+
+def samples(scale: float, n: int = 4000) -> pd.DataFrame:
+    one, two = make_molecules(4000, seed=1), make_molecules(n, seed=2)
+    two[["x", "y"]] *= scale
+    return pd.concat([one.assign(sample="S1"), two.assign(sample="S2")], ignore_index=True)
+
+
+@pytest.mark.parametrize("pixel", [0.2125, 0.12, 0.108, 0.325])
+@pytest.mark.parametrize("shape", ["square", "hex"])
+def test_a_sample_in_pixels_beside_one_in_microns(pixel: float, shape: str) -> None:
+    with pytest.raises(UnitsError, match=r"samples 'S2' .* times as wide[\s\S]*microns_per_unit"):
+        bin_molecules(samples(1 / pixel), **SHAPES[shape], sample_key="sample", **UM)
+    with pytest.raises(UnitsError, match="samples 'S1'"):
+        bin_molecules(samples(pixel), **SHAPES[shape], sample_key="sample", **UM)
+
+
+def test_the_way_out_gives_the_counts_of_one_unit() -> None:
+    whole = bin_molecules(samples(1.0), **SHAPES["square"], sample_key="sample", **UM)
+    mixed = samples(4.0)
+    alone = mixed[mixed["sample"] == "S2"]
+    found = bin_molecules(alone, **SHAPES["square"], sample_key="sample", microns_per_unit=0.25, show_progress=False)
+    np.testing.assert_array_equal(found.X.toarray(), whole[whole.obs["sample"] == "S2"].X.toarray())
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_sections_of_other_sizes_are_taken(scale: float) -> None:
+    found = bin_molecules(samples(scale), **SHAPES["square"], sample_key="sample", **UM)
+    assert set(found.obs["sample"]) == {"S1", "S2"}
+
+
+@pytest.mark.parametrize(
+    "extents",
+    [
+        {"a": extent(1000, 10_000), "b": extent(9000, 810_000)},  # larger, and as dense
+        {"a": extent(1000, 10_000), "b": extent(1000, 200_000)},  # as large, and denser
+        {"a": extent(1000, 10_000), "b": extent(9000, 999)},  # too few to tell
+        {"a": extent(1000, 10_000)},
+        {"a": extent(0, 10_000), "b": extent(1000, 10_000)},  # a point has no density
+        {"a": extent(1000, 10_000), "b": extent(2000, 5_000), "c": extent(4000, 2_500)},  # no two groups
+    ],
+)
+def test_what_is_no_change_of_the_unit(extents: dict[str, Extent]) -> None:
+    check_units(extents)
+
+
+def test_all_samples_of_the_other_unit_are_named() -> None:
+    extents = {name: extent(1000 * times, 10_000) for name, times in zip("abcd", (1, 8, 1.2, 9), strict=True)}
+    with pytest.raises(UnitsError, match=r"samples 'b', 'd' 6\.67 times as wide"):
+        check_units(extents)
+
+
+@pytest.mark.parametrize("keys", [("x_location", "y"), ("x_location", "y_global_px"), ("x", "global_y")])
+def test_one_axis_in_microns_and_one_in_pixels_has_no_known_unit(keys: tuple[str, str]) -> None:
+    names = ("x_location", "y_location", "x_global_px", "y_global_px", "global_x", "global_y", "x", "y", "gene")
+    found = find_columns(names, MoleculeKeys(x=keys[0], y=keys[1]), with_qv=False)
+    with pytest.raises(UnitsError, match="of unknown unit"):
+        molecule_unit(found, None, what="molecules")
+
+
+def test_columns_in_microns_win_over_columns_of_unknown_unit() -> None:
+    found = find_columns(("x", "y", "x_location", "y_location", "gene"), MoleculeKeys(), with_qv=False)
+    assert (found.x, found.y, found.microns) == ("x_location", "y_location", 1.0)
