@@ -8,7 +8,7 @@ import pytest
 from stfmkit._errors import InputError, LeakError, MissingKeyError, StfmkitError, UnitsError
 from stfmkit._optional import require
 from stfmkit._progress import progress
-from stfmkit._random import as_generator, int_seed, stream
+from stfmkit._random import as_generator, global_state_kept, int_seed, stream
 from stfmkit._validate import check_choice, check_fraction, check_integer, check_known, check_positive, listed, nearest
 
 
@@ -84,3 +84,15 @@ def test_optional_names_the_extra():
 def test_progress_yields_everything(capsys):
     assert list(progress(range(3), label="x")) == [0, 1, 2]
     assert capsys.readouterr().out == ""
+
+
+def test_the_global_random_state_is_kept() -> None:
+    import random
+
+    plain, state = random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
+    with pytest.raises(KeyError), global_state_kept():
+        random.random()
+        np.random.standard_normal()  # noqa: NPY002
+        raise KeyError
+    assert random.getstate() == plain
+    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002

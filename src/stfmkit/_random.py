@@ -1,6 +1,9 @@
 """Randomness: local generators, and streams that do not depend on the order of work."""
 
 import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import numpy as np
@@ -27,3 +30,14 @@ def stream(seed: int, *parts: object) -> np.random.Generator:
 def int_seed(rng: np.random.Generator) -> int:
     """Draw an integer seed for libraries that take nothing else."""
     return int(rng.integers(2**31 - 1))
+
+
+@contextmanager
+def global_state_kept() -> Iterator[None]:
+    """Leave the global random state as it was, around libraries that draw from it when imported or called."""
+    plain, state = random.getstate(), np.random.get_state()  # noqa: NPY002  kept, not used
+    try:
+        yield
+    finally:
+        random.setstate(plain)
+        np.random.set_state(state)  # noqa: NPY002

@@ -10,6 +10,7 @@ from scipy.spatial.distance import cdist
 from stfmkit._errors import InputError
 from stfmkit._kernels._neighbors import knn_within
 from stfmkit._optional import require
+from stfmkit._random import global_state_kept
 
 CELL, CLS, HYPER = 0, 1, 2
 FAR = 100.0
@@ -119,15 +120,16 @@ def find_clusters(nodes: np.ndarray, vectors: np.ndarray, *, alpha: float, resol
     if len(nodes) < 3:
         return np.zeros(len(nodes), dtype=np.int64)
     require("igraph", extra="torch")
-    import scanpy as sc
-    from sklearn.decomposition import PCA
+    with global_state_kept():
+        import scanpy as sc
+        from sklearn.decomposition import PCA
 
-    components = PCA(n_components=2).fit_transform(vectors)
-    mixed = alpha * _within_circle(nodes) + (1 - alpha) * _within_circle(components)
-    held = AnnData(X=mixed)
-    k = CLUSTER_NEIGHBORS if len(nodes) >= CLUSTER_NEIGHBORS else 1 + len(nodes) // 2
-    sc.pp.neighbors(held, n_neighbors=k, use_rep="X")
-    sc.tl.leiden(held, flavor="igraph", resolution=resolution, directed=False)
+        components = PCA(n_components=2).fit_transform(vectors)
+        mixed = alpha * _within_circle(nodes) + (1 - alpha) * _within_circle(components)
+        held = AnnData(X=mixed)
+        k = CLUSTER_NEIGHBORS if len(nodes) >= CLUSTER_NEIGHBORS else 1 + len(nodes) // 2
+        sc.pp.neighbors(held, n_neighbors=k, use_rep="X")
+        sc.tl.leiden(held, flavor="igraph", resolution=resolution, directed=False)
     return np.asarray(held.obs["leiden"].to_numpy(), dtype=np.int64)
 
 
