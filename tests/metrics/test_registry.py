@@ -27,6 +27,7 @@ HELPERS = {
     "morans_i_test",
     "neighborhood_composition",
     "niche_scores",
+    "rank_sum_test",
     "signature_sets",
     "signature_statistics",
     "signature_top",

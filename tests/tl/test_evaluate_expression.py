@@ -103,7 +103,8 @@ def test_the_truth_itself_is_perfect_on_every_scale(toy, target, values):
     tables = evaluate(toy, target=target)
     summary = tables["summary"]["mean"]
     for name in ("pearson", "spearman", "ccc", "r2", "auroc_top", "map_ssim", "variance_ratio"):
-        assert summary[name] == pytest.approx(1, abs=1e-6)
+        # scanpy divides in another order, so that its equal shares are ties but for the last bit
+        assert summary[name] == pytest.approx(1, abs=1e-5 if name == "spearman" else 1e-6)
     assert summary["rmse"] == pytest.approx(0, abs=1e-6)
     assert ("reliability" in summary) == (target != "as_is")
     assert ("partial_pearson" in summary) == (target != "as_is")
