@@ -1,4 +1,4 @@
-"""Every model of the registry keeps the contract; genes are known by name."""
+"""Every baseline keeps the contract (networks do in `zoo/test_all.py`); genes are known by name."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from stfmkit.models._cards import HVG_PCA
 from stfmkit.models._contract import align_genes, expression, fitted
 from stfmkit.testing import example_block
 
-NAMES = list(sk.models.list_models()["name"])
+NAMES = list(sk.models.list_models(family="baseline")["name"])
 
 
 @pytest.mark.parametrize("name", NAMES)
