@@ -8,19 +8,20 @@ during one call, beyond the input. With --sizes the cost is shown against the nu
 """
 
 import argparse
-import time
-import tracemalloc
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from _measure import row
 from scipy import sparse
 from skimage.metrics import structural_similarity
 
 import stfmkit as sk
 
 _TOLERANCE = 1e-10
+
+_row = partial(row, tolerance=_TOLERANCE)
 
 
 def counts(n_spots: int, n_genes: int, mean: float) -> sparse.csr_array:
@@ -57,44 +58,10 @@ def matrices(side: int) -> tuple[np.ndarray, np.ndarray]:
     return found[0], found[1]
 
 
-def seconds(function: Callable[[], Any]) -> float:
-    """Return how long one call takes."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
-def peak(function: Callable[[], Any]) -> float:
-    """Return how many MB one call allocates at most."""
-    tracemalloc.start()
-    function()
-    found = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return found / 2**20
-
-
-def row(task: str, ours: Callable[[], Any], peer: Callable[[], Any], repeats: int) -> dict[str, Any]:
-    """Compare the results, then return seconds, ratio and memory of both."""
-    difference = float(np.abs(np.asarray(ours()) - np.asarray(peer())).max())
-    if not difference <= _TOLERANCE:
-        raise SystemExit(f"{task}: the results differ by {difference:.3g}")
-    times = np.array([[seconds(ours), seconds(peer)] for _ in range(repeats)])
-    one, two = np.median(times, axis=0)
-    return {
-        "task": task,
-        "stfmkit_s": one,
-        "peer_s": two,
-        "ratio": two / one,
-        "stfmkit_MB": peak(ours),
-        "peer_MB": peak(peer),
-        "difference": difference,
-    }
-
-
 def ssim_row(side: int, repeats: int) -> dict[str, Any]:
     """SSIM of two square matrices, against scikit-image."""
     a, b = matrices(side)
-    return row(
+    return _row(
         f"SSIM {side} x {side} / skimage",
         lambda: sk.metrics.ssim(a, b, data_range=2.0),
         lambda: structural_similarity(a, b, win_size=7, data_range=2.0),
@@ -107,7 +74,7 @@ def correlation_row(name: str, values: sparse.csr_array, repeats: int) -> dict[s
     dense = values.toarray()
     share = values.nnz / np.prod(values.shape)
     title = f"correlation {values.shape[0]} x {values.shape[1]}, {name}, {share:.0%} stored / numpy.corrcoef"
-    return row(title, lambda: sk.metrics.correlation(values), lambda: np.corrcoef(dense, rowvar=False), repeats)
+    return _row(title, lambda: sk.metrics.correlation(values), lambda: np.corrcoef(dense, rowvar=False), repeats)
 
 
 def main() -> None:

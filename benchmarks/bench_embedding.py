@@ -9,15 +9,14 @@ and said so. With --sizes the cost of ours is shown against the number of observ
 """
 
 import argparse
-import time
-import tracemalloc
 import warnings
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import squidpy as sq
+from _measure import row, seconds
 from anndata import AnnData
 from scipy import sparse
 from sklearn.linear_model import Ridge
@@ -28,7 +27,12 @@ from sklearn.preprocessing import StandardScaler
 import stfmkit as sk
 from stfmkit.metrics._grouped_ridge import deal
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _TOLERANCE = 1e-9
+
+_row = partial(row, tolerance=_TOLERANCE)
 _PENALTIES = 10.0 ** np.arange(-6.0, 3.0)
 
 
@@ -52,40 +56,6 @@ def cells(n_obs: int, dims: int) -> Cells:
     shift = rng.normal(size=(12, dims))[codes] + 0.5 * rng.normal(size=(6, dims))[who]
     embedding = shift + rng.normal(size=(n_obs, dims))
     return Cells(coords, np.array([f"D{c}" for c in codes]), np.array([f"P{w}" for w in who]), embedding)
-
-
-def seconds(function: Callable[[], Any]) -> float:
-    """Return how long one call takes."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
-def peak(function: Callable[[], Any]) -> float:
-    """Return how many MB one call allocates at most."""
-    tracemalloc.start()
-    function()
-    found = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return found / 2**20
-
-
-def row(task: str, ours: Callable[[], Any], peer: Callable[[], Any], repeats: int) -> dict[str, Any]:
-    """Compare the results, then return seconds, ratio and memory of both."""
-    difference = float(np.abs(np.asarray(ours()) - np.asarray(peer())).max())
-    if not difference <= _TOLERANCE:
-        raise SystemExit(f"{task}: the results differ by {difference:.3g}")
-    times = np.array([[seconds(ours), seconds(peer)] for _ in range(repeats)])
-    one, two = np.median(times, axis=0)
-    return {
-        "task": task,
-        "stfmkit_s": one,
-        "peer_s": two,
-        "ratio": two / one,
-        "stfmkit_MB": peak(ours),
-        "peer_MB": peak(peer),
-        "difference": difference,
-    }
 
 
 def sklearn_chaos(data: Cells) -> float:
@@ -173,21 +143,21 @@ def linear_rows(data: Cells, repeats: int) -> list[dict[str, Any]]:
     shares = squidpy_shares(data, 20.0)
     metrics = sk.metrics
     return [
-        row(f"CHAOS, {n} / sklearn", lambda: metrics.chaos(*data[:2]), lambda: sklearn_chaos(data), repeats),
-        row(f"PAS, {n} / sklearn", lambda: metrics.pas(*data[:2]), lambda: sklearn_pas(data), repeats),
-        row(
+        _row(f"CHAOS, {n} / sklearn", lambda: metrics.chaos(*data[:2]), lambda: sklearn_chaos(data), repeats),
+        _row(f"PAS, {n} / sklearn", lambda: metrics.pas(*data[:2]), lambda: sklearn_pas(data), repeats),
+        _row(
             f"FIDE, {n} / sklearn",
             lambda: metrics.fide(data.domains, graph),
             lambda: sklearn_fide(data, graph),
             repeats,
         ),
-        row(
+        _row(
             f"neighbourhood composition, {n} / squidpy",
             lambda: metrics.neighborhood_composition(*data[:2], one, radius=20.0).shares,
             lambda: squidpy_shares(data, 20.0),
             repeats,
         ),
-        row(
+        _row(
             f"grouped ridge, {n} x {data.embedding.shape[1]} / a loop of sklearn's Ridge",
             lambda: metrics.grouped_ridge(data.embedding, shares, data.patients),
             lambda: sklearn_ridge(data, shares),
@@ -200,19 +170,19 @@ def square_rows(data: Cells, k: int, repeats: int) -> list[dict[str, Any]]:
     """Metrics whose time grows with the square of the observations: exact neighbours and silhouettes."""
     n, d = data.embedding.shape
     return [
-        row(
+        _row(
             f"spatial ASW, {n} / sklearn",
             lambda: sk.metrics.spatial_asw(*data[:2]),
             lambda: silhouette_score(*data[:2]),
             repeats,
         ),
-        row(
+        _row(
             f"robustness index, {n} x {d}, k={k} / sklearn",
             lambda: sk.metrics.robustness_index(data.embedding, data.domains, data.patients, k=k),
             lambda: sklearn_index(data, k),
             repeats,
         ),
-        row(
+        _row(
             f"patient probe, {n} x {d} / sklearn",
             lambda: sk.metrics.group_probe_accuracy(data.embedding, data.patients),
             lambda: sklearn_probe(data),
@@ -230,7 +200,7 @@ def shared_row(data: Cells, k: int, repeats: int) -> dict[str, Any]:
         return index + [sk.metrics.neighborhood_purity(*parts[:2], k=size, neighbors=near) for size in (10, k)]
 
     title = f"two indices and two purities, {len(data.coords)}: neighbours found once / each time"
-    return row(title, lambda: scores(sk.metrics.embedding_neighbors(data.embedding, k)), lambda: scores(None), repeats)
+    return _row(title, lambda: scores(sk.metrics.embedding_neighbors(data.embedding, k)), lambda: scores(None), repeats)
 
 
 def size_row(n: int, dims: int, repeats: int) -> dict[str, Any]:

@@ -10,14 +10,13 @@ observations and genes.
 """
 
 import argparse
-import time
-import tracemalloc
 import warnings
-from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from _measure import peak, row, seconds
 from anndata import AnnData
 from scipy import sparse
 from scipy.stats import pearsonr, spearmanr
@@ -31,7 +30,12 @@ import stfmkit as sk
 from stfmkit._kernels._ridge import inner_folds
 from stfmkit._random import stream
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _TOLERANCE = 1e-6
+
+_row = partial(row, tolerance=_TOLERANCE)
 _SAMPLES = 6
 _PENALTIES = (1e-2, 1.0, 1e2, 1e4, 1e6)
 _KEYS = {"patient_key": "patient", "sample_key": "sample"}
@@ -51,40 +55,6 @@ def slides(n_obs: int, n_genes: int, dims: int) -> AnnData:
     data.obsm["spatial"] = rng.uniform(0, 100 * np.sqrt(n_obs), size=(n_obs, 2))
     data.obsm["encoder"] = program @ rng.normal(size=(10, dims)) + rng.normal(size=(n_obs, dims))
     return data
-
-
-def seconds(function: Callable[[], Any]) -> float:
-    """Return how long one call takes."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
-def peak(function: Callable[[], Any]) -> float:
-    """Return how many MB one call allocates at most."""
-    tracemalloc.start()
-    function()
-    found = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return found / 2**20
-
-
-def row(task: str, ours: Callable[[], Any], peer: Callable[[], Any], repeats: int) -> dict[str, Any]:
-    """Compare the results, then return seconds, ratio and memory of both."""
-    difference = float(np.abs(np.asarray(ours()) - np.asarray(peer())).max())
-    if not difference <= _TOLERANCE:
-        raise SystemExit(f"{task}: the results differ by {difference:.3g}")
-    times = np.array([[seconds(ours), seconds(peer)] for _ in range(repeats)])
-    one, two = np.median(times, axis=0)
-    return {
-        "task": task,
-        "stfmkit_s": one,
-        "peer_s": two,
-        "ratio": two / one,
-        "stfmkit_MB": peak(ours),
-        "peer_MB": peak(peer),
-        "difference": difference,
-    }
 
 
 def predicted(data: AnnData, **options: Any) -> pd.DataFrame:
@@ -229,19 +199,19 @@ def main() -> None:
     data.layers["model"] = predicted(data, alphas=_PENALTIES).to_numpy().astype(np.float64)
     size = f"{given.obs} x {given.genes}"
     rows = [
-        row(
+        _row(
             f"nested ridge, {size} from {given.dims} / a loop of sklearn",
             lambda: predicted(data, alphas=_PENALTIES),
             lambda: sklearn_predicted(data, inner).astype(np.float32),
             given.repeats,
         ),
-        row(
+        _row(
             f"HEST probe, {size} from {given.dims} / sklearn",
             lambda: predicted(data, hest_compat=True),
             lambda: hest_pipeline(data),
             given.repeats,
         ),
-        row(
+        _row(
             f"evaluate_expression, {size} / a loop of scipy and sklearn, seven scores",
             lambda: judged(data),
             lambda: looped(data),

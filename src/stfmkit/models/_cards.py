@@ -1,18 +1,18 @@
 """The cards of the models that come with the package; data only, no model file is imported."""
 
-from stfmkit.models import (
-    _cards_bert,
-    _cards_cellplm,
-    _cards_nicheformer,
-    _cards_not_runnable,
-    _cards_scfoundation,
-    _cards_scgpt,
-    _cards_scimilarity,
-    _cards_stofm,
-    _cards_transcriptformer,
-    _cards_uce,
-)
 from stfmkit.models._card import ModelCard
+from stfmkit.models.cards import (
+    _bert,
+    _cellplm,
+    _nicheformer,
+    _not_runnable,
+    _scfoundation,
+    _scgpt,
+    _scimilarity,
+    _stofm,
+    _transcriptformer,
+    _uce,
+)
 
 _HERE = "stfmkit.models.baselines"
 
@@ -94,14 +94,14 @@ BASELINES = (LIBRARY_SIZE, COORDINATES, RANDOM, RANDOM_SMOOTH, HVG_PCA, NEIGHBOR
 
 BUILT_IN = (
     *BASELINES,
-    *_cards_bert.CARDS,
-    *_cards_scgpt.CARDS,
-    *_cards_nicheformer.CARDS,
-    *_cards_uce.CARDS,
-    *_cards_scimilarity.CARDS,
-    *_cards_scfoundation.CARDS,
-    *_cards_transcriptformer.CARDS,
-    *_cards_cellplm.CARDS,
-    *_cards_stofm.CARDS,
-    *_cards_not_runnable.CARDS,
+    *_bert.CARDS,
+    *_scgpt.CARDS,
+    *_nicheformer.CARDS,
+    *_uce.CARDS,
+    *_scimilarity.CARDS,
+    *_scfoundation.CARDS,
+    *_transcriptformer.CARDS,
+    *_cellplm.CARDS,
+    *_stofm.CARDS,
+    *_not_runnable.CARDS,
 )

@@ -17,7 +17,7 @@ from tests.models.zoo._cases import gene_ids, synthetic_counts
 import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError
 from stfmkit.models._block import build_block
-from stfmkit.models._cards_cellplm import CELLPLM, GMVAE
+from stfmkit.models.cards._cellplm import CELLPLM, GMVAE
 from stfmkit.models.zoo import _cellplm
 from stfmkit.models.zoo._cellplm import CellPLM
 

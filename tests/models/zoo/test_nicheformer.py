@@ -16,7 +16,7 @@ from tests.models.zoo._published import DATA, Bomb, change_state, copy_of, cut
 import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError
 from stfmkit.models._block import build_block
-from stfmkit.models._cards_nicheformer import CARDS
+from stfmkit.models.cards._nicheformer import CARDS
 from stfmkit.models.zoo._nicheformer import Nicheformer
 from stfmkit.models.zoo._nicheformer_files import rounded_means
 

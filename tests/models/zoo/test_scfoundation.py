@@ -16,7 +16,7 @@ import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError, MissingKeyError
 from stfmkit.models._block import build_block
 from stfmkit.models._card import ModelCard
-from stfmkit.models._cards_scfoundation import CARDS
+from stfmkit.models.cards._scfoundation import CARDS
 from stfmkit.models.zoo._scfoundation import ScFoundation
 
 FOLDER = DATA / "scfoundation"

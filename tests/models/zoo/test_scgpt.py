@@ -19,7 +19,7 @@ from stfmkit._kernels import _tokens_scgpt as kernels
 from stfmkit.errors import InputError, MissingFileError, StfmkitWarning
 from stfmkit.models._block import build_block
 from stfmkit.models._card import ModelCard
-from stfmkit.models._cards_scgpt import CARDS
+from stfmkit.models.cards._scgpt import CARDS
 from stfmkit.models.zoo._scgpt import ScGPT
 from stfmkit.models.zoo._tokens import Tokens
 

@@ -19,7 +19,7 @@ from stfmkit._kernels import _tokens_scgpt as kernels
 from stfmkit.errors import InputError, MissingFileError
 from stfmkit.models._block import build_block
 from stfmkit.models._card import ModelCard
-from stfmkit.models._cards_scgpt import CARDS
+from stfmkit.models.cards._scgpt import CARDS
 from stfmkit.models.zoo._scgpt_spatial import ScGPTSpatial, relative_counts
 
 FOLDER = DATA / "scgpt-spatial"

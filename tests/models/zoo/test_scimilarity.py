@@ -16,7 +16,7 @@ from tests.models.zoo._cases import gene_ids, synthetic_counts
 import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError
 from stfmkit.models._block import build_block
-from stfmkit.models._cards_scimilarity import SCIMILARITY
+from stfmkit.models.cards._scimilarity import SCIMILARITY
 from stfmkit.models.zoo._scimilarity import SCimilarity
 
 DATA = Path(__file__).parent / "data" / "scimilarity"

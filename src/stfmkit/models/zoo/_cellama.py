@@ -14,11 +14,11 @@ from stfmkit._errors import InputError
 from stfmkit._kernels._neighbors import knn_within
 from stfmkit._validate import check_integer, listed
 from stfmkit.models._base import Block
-from stfmkit.models._cards_bert import CELLAMA
 from stfmkit.models._gene_table import GeneTable, kind_of
 from stfmkit.models._genes import GeneVocabulary
 from stfmkit.models._mappings import read_json, read_mapping
 from stfmkit.models._weights import read_state
+from stfmkit.models.cards._bert import CELLAMA
 from stfmkit.models.zoo._bert import HEADS, RENAME, Bert, fused, masked_mean, read_config
 from stfmkit.models.zoo._network import Assets, Common, Network
 from stfmkit.models.zoo._sentences import Sentences, top_genes, write_sentences

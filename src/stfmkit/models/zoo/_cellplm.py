@@ -14,12 +14,12 @@ from torch import Tensor
 from stfmkit._errors import InputError
 from stfmkit._validate import listed
 from stfmkit.models._base import Block
-from stfmkit.models._cards_cellplm import CELLPLM
 from stfmkit.models._contract import expression
 from stfmkit.models._genes import GeneVocabulary
 from stfmkit.models._mappings import read_mapping
 from stfmkit.models._weights import read_checkpoint
 from stfmkit.models.baselines._random import named_normals
+from stfmkit.models.cards._cellplm import CELLPLM
 from stfmkit.models.zoo._cellplm_net import CellPLMModule
 from stfmkit.models.zoo._network import Assets, Common, Network
 from stfmkit.models.zoo._tokens import Tokens

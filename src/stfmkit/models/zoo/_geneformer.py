@@ -11,11 +11,11 @@ from torch import Tensor
 from stfmkit._errors import InputError
 from stfmkit._validate import check_choice
 from stfmkit.models._base import Block
-from stfmkit.models._cards_bert import GENEFORMER_V1, GENEFORMER_V2
 from stfmkit.models._contract import expression
 from stfmkit.models._gene_table import GeneTable
 from stfmkit.models._mappings import read_mapping
 from stfmkit.models._weights import read_state
+from stfmkit.models.cards._bert import GENEFORMER_V1, GENEFORMER_V2
 from stfmkit.models.zoo._bert import HEADS, RENAME, Bert, fused, masked_mean, read_config
 from stfmkit.models.zoo._device import computing
 from stfmkit.models.zoo._network import Assets, Common, Network

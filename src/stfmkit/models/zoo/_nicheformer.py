@@ -12,8 +12,8 @@ from stfmkit._errors import InputError
 from stfmkit._kernels._tokens_nicheformer import rank_shares
 from stfmkit._validate import check_choice
 from stfmkit.models._base import Block
-from stfmkit.models._cards_nicheformer import NICHEFORMER
 from stfmkit.models._genes import GeneVocabulary
+from stfmkit.models.cards._nicheformer import NICHEFORMER
 from stfmkit.models.zoo._encoder import Encoder
 from stfmkit.models.zoo._network import Assets, Common, Network
 from stfmkit.models.zoo._nicheformer_context import (

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stfmkit.models._base import Block
-from stfmkit.models._cards_bert import SCCELLO
 from stfmkit.models._contract import expression
 from stfmkit.models._gene_table import GeneTable
 from stfmkit.models._mappings import read_mapping
 from stfmkit.models._weights import read_state
+from stfmkit.models.cards._bert import SCCELLO
 from stfmkit.models.zoo._bert import HEADS, RENAME, Bert, fused, read_config
 from stfmkit.models.zoo._network import Assets, Common, Network
 from stfmkit.models.zoo._rank_genes import rank_genes, ranked

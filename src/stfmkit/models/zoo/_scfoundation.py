@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from stfmkit._errors import InputError, MissingKeyError
 from stfmkit._validate import check_choice, listed
 from stfmkit.models._base import Block
-from stfmkit.models._cards_scfoundation import SCFOUNDATION
 from stfmkit.models._weights import read_checkpoint
+from stfmkit.models.cards._scfoundation import SCFOUNDATION
 from stfmkit.models.zoo._autobin import GENE_LIST, AutoBin, read_gene_list
 from stfmkit.models.zoo._depth import depth_tokens, parse_resolution, parse_totals
 from stfmkit.models.zoo._encoder import Encoder

@@ -14,11 +14,11 @@ from torch.nn import functional
 from stfmkit._errors import InputError
 from stfmkit._validate import check_integer
 from stfmkit.models._base import Block
-from stfmkit.models._cards_scgpt import SCGPT
 from stfmkit.models._contract import expression
 from stfmkit.models._genes import GeneVocabulary
 from stfmkit.models._mappings import read_mapping
 from stfmkit.models._weights import RANDOM, read_state
+from stfmkit.models.cards._scgpt import SCGPT
 from stfmkit.models.zoo._bins import binned_tokens
 from stfmkit.models.zoo._encoder import Encoder
 from stfmkit.models.zoo._network import Assets, Common, Network

@@ -12,7 +12,7 @@ from scipy import sparse
 from stfmkit._errors import InputError
 from stfmkit._validate import listed
 from stfmkit.models._base import Block
-from stfmkit.models._cards_scgpt import SCGPT_SPATIAL
+from stfmkit.models.cards._scgpt import SCGPT_SPATIAL
 from stfmkit.models.zoo._bins import binned_tokens
 from stfmkit.models.zoo._network import Assets
 from stfmkit.models.zoo._scgpt import ScGPT

@@ -15,11 +15,11 @@ from torch.nn import functional
 from stfmkit._errors import InputError
 from stfmkit._validate import check_integer
 from stfmkit.models._base import Block
-from stfmkit.models._cards_scimilarity import SCIMILARITY
 from stfmkit.models._contract import expression
 from stfmkit.models._genes import GeneVocabulary
 from stfmkit.models._mappings import read_lines, read_mapping
 from stfmkit.models._weights import RANDOM, read_checkpoint
+from stfmkit.models.cards._scimilarity import SCIMILARITY
 from stfmkit.models.zoo._network import Assets, Common, Network
 from stfmkit.models.zoo._tokens import Tokens
 from stfmkit.models.zoo._values import logged_tokens

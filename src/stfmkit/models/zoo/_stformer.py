@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from stfmkit._errors import InputError
 from stfmkit._validate import check_choice, check_integer
 from stfmkit.models._base import Block
-from stfmkit.models._cards_scfoundation import STFORMER
+from stfmkit.models.cards._scfoundation import STFORMER
 from stfmkit.models.zoo._autobin import GENE_LIST, read_gene_list
 from stfmkit.models.zoo._bins import row_keys
 from stfmkit.models.zoo._module_pickle import read_module

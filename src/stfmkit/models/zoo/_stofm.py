@@ -12,10 +12,10 @@ from torch import Tensor
 from stfmkit._errors import InputError
 from stfmkit._validate import check_fraction, check_integer, check_positive
 from stfmkit.models._base import Block
-from stfmkit.models._cards_stofm import STOFM
 from stfmkit.models._contract import expression
 from stfmkit.models._mappings import read_mapping
 from stfmkit.models._weights import read_state
+from stfmkit.models.cards._stofm import STOFM
 from stfmkit.models.zoo._bert import HEADS, RENAME, fused, read_config
 from stfmkit.models.zoo._encoder import ACTIVATIONS
 from stfmkit.models.zoo._network import Assets, Common, Network

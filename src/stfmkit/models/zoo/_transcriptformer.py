@@ -16,12 +16,12 @@ from stfmkit._errors import InputError, StfmkitWarning
 from stfmkit._kernels._tokens import first_entries
 from stfmkit._validate import check_choice, listed, nearest
 from stfmkit.models._base import Block
-from stfmkit.models._cards_transcriptformer import TRANSCRIPTFORMER
 from stfmkit.models._contract import expression
 from stfmkit.models._gene_table import kind_of
 from stfmkit.models._genes import GeneMatch
 from stfmkit.models._mappings import read_mapping
 from stfmkit.models._weights import read_state
+from stfmkit.models.cards._transcriptformer import TRANSCRIPTFORMER
 from stfmkit.models.zoo._network import Assets, Common, Network
 from stfmkit.models.zoo._tokens import Tokens, batches
 from stfmkit.models.zoo._transcriptformer_files import SPECIAL, TABLE, read_vocabulary

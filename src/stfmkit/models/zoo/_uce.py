@@ -16,9 +16,9 @@ from torch.nn.functional import normalize
 from stfmkit._errors import InputError
 from stfmkit._validate import check_choice, check_integer
 from stfmkit.models._base import Block
-from stfmkit.models._cards_uce import UCE as CARD
 from stfmkit.models._contract import expression
 from stfmkit.models._weights import read_state
+from stfmkit.models.cards._uce import UCE as CARD
 from stfmkit.models.zoo._encoder import Encoder
 from stfmkit.models.zoo._network import Assets, Common, Network
 from stfmkit.models.zoo._tokens import Tokens
