@@ -1,5 +1,6 @@
 """Points and tables of a SpatialData, transformed to a coordinate system."""
 
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +11,7 @@ from spatialdata.transformations import Affine, Identity, Scale
 
 from stfmkit._errors import InputError, MissingKeyError, UnitsError
 from stfmkit.pp._bin import bin as bin_molecules
-from stfmkit.pp._binning import _bin_molecules
+from stfmkit.pp._binning import _bin_molecules, _molecules
 
 SQUARES = {"shape": "square", "pitch": 50.0, "mask": None, "show_progress": False}
 
@@ -159,3 +160,21 @@ def test_points_on_disk_take_one_pass(molecules: pd.DataFrame, tmp_path, monkeyp
         binned = bin_molecules(data, **SQUARES, microns_per_unit=1.0)
         assert (binned.X != expected.X).nnz == 0
         pd.testing.assert_frame_equal(binned.obs, expected.obs)
+
+
+def test_dask_plans_in_one_thread_at_a_time(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two plans at once can wait for each other for ever under Python 3.11; computing may overlap."""
+    planned: list[bool] = []
+    optimize = dd.DataFrame.optimize
+
+    def watched(self: dd.DataFrame, **options: bool) -> dd.DataFrame:
+        planned.append(_molecules._PLANNING.locked())
+        return optimize(self, **options)
+
+    monkeypatch.setattr(dd.DataFrame, "optimize", watched)
+    pd.DataFrame({"x": [1.0, 2.0], "y": [1.0, 2.0], "gene": ["A", "B"]}).to_parquet(tmp_path / "a.parquet")
+    table = _molecules._dask(dd.read_parquet(tmp_path / "a.parquet").assign(more=1.0), label="points")
+    assert [len(batch) for batch in table.parts[0](["x", "y", "gene"], 10)] == [2]
+    assert planned
+    assert all(planned)
+    assert not _molecules._PLANNING.locked()

@@ -31,6 +31,22 @@ def test_a_sample_in_pixels_beside_one_in_microns(pixel: float, shape: str) -> N
         bin_molecules(samples(pixel), **SHAPES[shape], sample_key="sample", **UM)
 
 
+def test_elements_whose_boxes_come_from_the_footers_of_files(tmp_path) -> None:
+    """Two sets of points of one object: read in one pass, and seen all the same."""
+    import dask.dataframe as dd
+    import spatialdata as sd
+
+    points = {}
+    for name, scale in (("one", 1.0), ("two", 8.0)):
+        frame = make_molecules(4000, seed=1)
+        frame[["x", "y"]] *= scale
+        frame[["x", "y", "gene"]].astype({"gene": str}).to_parquet(tmp_path / f"{name}.parquet")
+        read = dd.read_parquet(tmp_path / f"{name}.parquet")
+        points[name] = sd.models.PointsModel.parse(read, coordinates={"x": "x", "y": "y"}, feature_key="gene")
+    with pytest.raises(UnitsError, match="samples 'two' 8 times as wide"):
+        bin_molecules(sd.SpatialData(points=points), **SHAPES["square"], sample_key="sample", **UM)
+
+
 def test_the_way_out_gives_the_counts_of_one_unit() -> None:
     whole = bin_molecules(samples(1.0), **SHAPES["square"], sample_key="sample", **UM)
     mixed = samples(4.0)

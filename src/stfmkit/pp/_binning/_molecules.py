@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
@@ -169,10 +170,25 @@ def _dask(data: Any, *, label: str, **more: Any) -> MoleculeTable:
             return replace(table, label=label, names=names, frame=data, **more)
 
     def read(number: int, columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
-        yield from _batches(data[columns].partitions[number].compute(scheduler="synchronous"), columns, size)
+        yield from _batches(_computed(data, columns, number), columns, size)
 
     parts = [partial(read, number) for number in range(data.npartitions)]
     return MoleculeTable(label, names, parts, None, frame=data, **more)
+
+
+_PLANNING = Lock()
+"""Held while dask plans a computation: two plans in two threads can wait for each other for ever (Python < 3.12)."""
+
+
+def _computed(data: Any, columns: list[str], number: int) -> pd.DataFrame:
+    """Return a partition, planned by one thread at a time and computed in this one."""
+    import dask
+
+    with _PLANNING:
+        part = data[columns].partitions[number].optimize()
+        graph, keys = dict(part.__dask_graph__()), part.__dask_keys__()
+    (frame,) = dask.get(graph, keys)
+    return cast("pd.DataFrame", frame)
 
 
 def _file_behind(data: Any) -> Path | None:
