@@ -20,6 +20,7 @@ from stfmkit.models._block import build_block
 from stfmkit.models._card import ModelCard
 from stfmkit.models._load_model import load_model
 from stfmkit.models._model_card import model_card
+from stfmkit.models._options import exact
 from stfmkit.models._registry import registry
 from stfmkit.models._runner import fit_model, run_model
 
@@ -69,7 +70,7 @@ class Source:
         if self.array is not None:
             return f"array {hashlib.sha256(np.ascontiguousarray(self.array).tobytes()).hexdigest()}"
         if self.name is not None:
-            return f"registry {self.name} {sorted(self.options.items())} {weights_on_disk(self.options.get('weights'))}"
+            return f"registry {self.name} {exact(self.options)} {weights_on_disk(self.options.get('weights'))}"
         return None
 
     def describe(self) -> dict[str, Any]:

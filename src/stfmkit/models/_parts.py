@@ -10,10 +10,7 @@ import numpy as np
 from stfmkit._atomic import write_atomic
 from stfmkit._errors import InputError
 from stfmkit.models._base import Block, EmbeddingModel
-from stfmkit.models._options import options_of
-
-_IRRELEVANT = {"batch_size", "on_empty"}
-"""Options that do not change the vector of an observation."""
+from stfmkit.models._options import exact_options
 
 
 class Parts:
@@ -66,11 +63,10 @@ class Parts:
 
 
 def _identity(model: EmbeddingModel) -> str:
-    options = {name: value for name, value in options_of(model).items() if name not in _IRRELEVANT}
     facts: dict[str, Any] = {
         "card": model.card.name,
         "target": model.card.target,
-        "options": sorted(options.items()),
+        "options": exact_options(model),
         "rng": getattr(model, "rng", None),
         "weights": getattr(model, "provenance", {}),
     }

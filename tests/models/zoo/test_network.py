@@ -25,6 +25,7 @@ from stfmkit.models._genes import GeneVocabulary
 from stfmkit.models._mappings import read_mapping
 from stfmkit.models._weights import read_state
 from stfmkit.models.zoo._encoder import Encoder
+from stfmkit.models.zoo._files import Files
 from stfmkit.models.zoo._network import Assets, Common, Network
 from stfmkit.models.zoo._tokens import Tokens
 
@@ -363,3 +364,28 @@ def test_logged_data_are_not_counts(folder: Path, cells: AnnData) -> None:
     cells.X = np.log1p(cells.X)
     with pytest.raises(InputError, match="not integers"):
         embedded(cells, weights=folder)
+
+
+def test_parts_of_other_tables_and_sizes_are_not_taken(folder: Path, cells: AnnData, tmp_path: Path) -> None:
+    wide = {f"note{i}": ["x"] * 200 for i in range(30)}  # a printed form would show the ends of this table only
+    tables = [pd.DataFrame({"symbol": [f"G{i}" for i in range(200)], "ensembl": GENES + ["ENSG1"] * 170, **wide})]
+    tables.append(tables[0].copy())
+    tables[1].loc[[20, 21], "symbol"] = ["G21", "G20"]
+    cells.var_names = [f"G{GENES.index(name)}" for name in cells.var_names]
+    found = []
+    for table in tables:
+        sk.tl.embed(cells, Tiny(weights=folder, gene_table=table), resume=tmp_path / "parts", key_added="X_t")
+        found.append(cells.obsm.pop("X_t"))
+    assert np.abs(found[0] - found[1]).max() > 1e-6
+
+
+def test_files_are_hashed_once_and_told_apart(tmp_path: Path) -> None:
+    files = Files()
+    for place in (tmp_path, tmp_path / "pooling"):
+        place.mkdir(exist_ok=True)
+        (place / "config.json").write_text(place.name)
+        files.find(place, "config.json", what="m")
+    first = files.checksums()
+    assert set(first) == {f"{tmp_path.name}:config.json", "pooling:config.json"}
+    (tmp_path / "config.json").write_text("changed")
+    assert files.checksums() == first  # what was loaded, not what lies there now

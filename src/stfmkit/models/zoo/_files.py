@@ -5,6 +5,7 @@ from pathlib import Path
 
 from stfmkit._errors import MissingFileError
 from stfmkit._validate import listed
+from stfmkit.models._checksum import sha256_of
 
 
 class Files:
@@ -12,6 +13,7 @@ class Files:
 
     def __init__(self) -> None:
         self.found: list[Path] = []
+        self._sums: dict[Path, str] = {}
         self._given: Path | None = None
 
     def enter(self, place: Path) -> Path:
@@ -48,6 +50,17 @@ class Files:
                 if fits:
                     return self._remember(fits[0])
         return None
+
+    def checksums(self) -> dict[str, str]:
+        """Return the sha256 of every file that was found, computed once; of equal names with the folder before."""
+        for path in self.found:
+            if path not in self._sums:
+                self._sums[path] = sha256_of(path)
+        names = [path.name for path in self.found]
+        return {
+            path.name if names.count(path.name) == 1 else f"{path.parent.name}:{path.name}": digest
+            for path, digest in self._sums.items()
+        }
 
     def _remember(self, path: Path) -> Path:
         if path not in self.found:

@@ -17,7 +17,6 @@ from stfmkit._errors import InputError
 from stfmkit._validate import check_choice, check_integer, listed
 from stfmkit.models._base import Block
 from stfmkit.models._card import ModelCard
-from stfmkit.models._checksum import sha256_of
 from stfmkit.models._contract import expression
 from stfmkit.models._coverage import counts_seen, coverage, warn_of_low_coverage
 from stfmkit.models._gene_table import GeneTableLike, kind_of
@@ -214,7 +213,7 @@ class Network(ABC):
             "weights": self.weights or (self.card.weights.place if self.card.weights else ""),
             "untrained": False,
             "revision": self._revision,
-            "sha256": {path.name: sha256_of(path) for path in self._files.found},
+            "sha256": self._files.checksums(),
             "device": self.device,
             "dtype": self.dtype,
         }
