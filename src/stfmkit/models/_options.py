@@ -17,26 +17,19 @@ _WITHOUT_EFFECT = {"on_empty"}
 
 
 def parameters(kind: type) -> dict[str, inspect.Parameter]:
-    """Return what the constructor of a class takes; what it passes on as ``**common`` is looked up in its bases."""
+    """Return what the constructor of a class takes; what it passes on as ``**common`` is looked up in its bases.
+
+    The entry of a ``**`` is there only where the last constructor that is reached takes any name.
+    """
     found: dict[str, inspect.Parameter] = {}
-    for base in kind.__mro__:
-        if "__init__" not in vars(base) or base is object:
-            continue
-        held = list(inspect.signature(base.__init__).parameters.values())[1:]  # type: ignore[misc]
-        found |= {p.name: p for p in held if p.kind is not p.VAR_KEYWORD and p.name not in found}
-        if not any(p.kind is p.VAR_KEYWORD for p in held):
-            return found
-    return found or dict(inspect.signature(kind).parameters)
-
-
-def _open_ended(kind: type) -> bool:
-    """Whether the last constructor that is reached takes any name."""
+    held = list(inspect.signature(kind).parameters.values())
     for base in kind.__mro__:
         if "__init__" in vars(base) and base is not object:
-            held = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
+            held = list(inspect.signature(base.__init__).parameters.values())[1:]  # type: ignore[misc]
+            found |= {p.name: p for p in held if p.kind is not p.VAR_KEYWORD and p.name not in found}
             if not any(p.kind is p.VAR_KEYWORD for p in held):
-                return False
-    return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(kind).parameters.values())
+                return found
+    return found | {p.name: p for p in held if p.name not in found}
 
 
 def _options(kind: type) -> dict[str, inspect.Parameter]:
@@ -45,9 +38,9 @@ def _options(kind: type) -> dict[str, inspect.Parameter]:
 
 def check_options(kind: type, given: Iterable[str], *, model: str) -> None:
     """Refuse options that the class of a model does not take, and suggest the nearest."""
-    if _open_ended(kind):
-        return
     taken = _options(kind)
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+        return
     known = [name for name, parameter in taken.items() if parameter.kind is not parameter.VAR_POSITIONAL]
     unknown = [name for name in given if name not in known]
     if unknown:
