@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from stfmkit._kernels._tokens import first_entries, rank_tokens
-from stfmkit.models.zoo._tokens import MOST_TOKENS, Tokens, batches, collate
+from stfmkit.models.zoo._tokens import Tokens, batches, collate
 
 lengths_of = st.lists(st.integers(0, 6), min_size=1, max_size=12)
 
@@ -51,7 +51,7 @@ def test_taking_rows_equals_lists(lengths: list[int], seed: int) -> None:
 @settings(max_examples=60, deadline=None)
 def test_batches_hold_every_row_once_longest_first(lengths: list[int], size: int | None) -> None:
     held = np.array(lengths)
-    found = list(batches(held, batch_size=size))
+    found = list(batches(held, batch_size=size, most_tokens=2048))
     assert sorted(np.concatenate(found).tolist()) == list(range(len(lengths)))
     assert (np.diff(held[np.concatenate(found)]) <= 0).all()
     if size is not None:
@@ -59,8 +59,8 @@ def test_batches_hold_every_row_once_longest_first(lengths: list[int], size: int
 
 
 def test_batches_are_bounded_in_tokens() -> None:
-    found = list(batches(np.full(40, 1000), batch_size=None))
-    assert max(len(rows) * 1000 for rows in found) <= MOST_TOKENS
+    found = list(batches(np.full(40, 1000), batch_size=None, most_tokens=16_000))
+    assert [len(rows) for rows in found] == [16, 16, 8]
 
 
 def test_padding() -> None:

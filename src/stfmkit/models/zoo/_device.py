@@ -7,6 +7,8 @@ import torch
 from stfmkit._errors import InputError
 
 DTYPES = ("float32", "bfloat16", "float16")
+MOST_TOKENS = {"cpu": 2048, "cuda": 16_384, "mps": 16_384}
+"""Tokens of a batch where the caller gives no size; on a CPU the states of a batch stay in its cache."""
 
 
 def as_device(device: str | None, *, dtype: str = "float32") -> torch.device:

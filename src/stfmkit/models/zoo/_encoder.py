@@ -8,7 +8,8 @@ from torch.nn import functional
 
 from stfmkit._errors import InputError
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": functional.relu, "gelu": functional.gelu}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": torch.relu_, "gelu": functional.gelu}
+"""What is applied to a hidden state that nothing else reads."""
 
 
 def check_heads(width: int, heads: int) -> None:

@@ -20,7 +20,7 @@ from stfmkit.models.zoo._bert import HEADS, RENAME, Bert, fused, masked_mean, re
 from stfmkit.models.zoo._device import computing
 from stfmkit.models.zoo._network import Assets, Common, Network
 from stfmkit.models.zoo._rank_genes import rank_genes, ranked
-from stfmkit.models.zoo._tokens import Tokens, batches
+from stfmkit.models.zoo._tokens import Tokens
 
 EmbMode = Literal["cls", "cell"]
 _BERT: dict[str, Any] = {"hidden_act": "relu", "layer_norm_eps": 1e-12}
@@ -141,7 +141,7 @@ class Geneformer(Network):
         module, config = self.module, self.assets.config
         sums = torch.zeros(config["n_tokens"], config["hidden_size"], dtype=torch.float64)
         seen = torch.zeros(config["n_tokens"], dtype=torch.float64)
-        for rows in batches(tokens.lengths[known], batch_size=self.batch_size):
+        for rows in self.batches(tokens.lengths[known]):
             batch = self.collate(tokens.take(known[rows]))
             inner = self._genes_of(batch["keep"])
             with torch.inference_mode(), computing(self._device, self.dtype):

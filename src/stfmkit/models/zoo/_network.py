@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypedDict
@@ -23,7 +23,7 @@ from stfmkit.models._gene_table import GeneTableLike, kind_of
 from stfmkit.models._genes import Duplicates, GeneMatch, GeneVocabulary, align_counts, match_genes
 from stfmkit.models._weights import RANDOM, resolve_weights
 from stfmkit.models.baselines._random import named_normals
-from stfmkit.models.zoo._device import DTYPES, as_device, computing
+from stfmkit.models.zoo._device import DTYPES, MOST_TOKENS, as_device, computing
 from stfmkit.models.zoo._files import Files
 from stfmkit.models.zoo._state import Rename, draw_state, load_state
 from stfmkit.models.zoo._tokens import Tokens, batches, collate
@@ -84,7 +84,7 @@ class Network(ABC):
     config
         Sizes of a random twin, updating those of the publication.
     batch_size
-        Observations in a batch; None for as many as hold about 16,000 tokens.
+        Observations in a batch; None for as many as hold about 2,000 tokens on the CPU, 16,000 elsewhere.
     device
         "cpu" (also None), "cuda", "cuda:1", "mps", or "auto".
     dtype
@@ -236,7 +236,7 @@ class Network(ABC):
         module = self.module
         out: np.ndarray | None = None
         known = np.flatnonzero(~self._empty(batch))
-        for rows in batches(batch.lengths[known], batch_size=self.batch_size):
+        for rows in self.batches(batch.lengths[known]):
             picked = known[rows]
             values = self._run(module, self.collate(batch.take(picked)))
             out = np.zeros((batch.n_obs, values.shape[1]), dtype=np.float32) if out is None else out
@@ -248,6 +248,10 @@ class Network(ABC):
                 remedy="drop the empty observations, or check the gene names.",
             )
         return out
+
+    def batches(self, lengths: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the rows that share a batch, given the number of tokens of every observation."""
+        return batches(lengths, batch_size=self.batch_size, most_tokens=MOST_TOKENS[self._device.type])
 
     def collate(self, tokens: Tokens) -> dict[str, Tensor]:
         """Return a padded batch."""

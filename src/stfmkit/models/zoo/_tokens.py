@@ -9,10 +9,6 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-MOST_TOKENS = 16_384
-"""Tokens of a batch where the caller gives no size."""
-
-
 @dataclass(frozen=True, eq=False)
 class Tokens:
     """Ragged tokens.
@@ -75,13 +71,16 @@ class Tokens:
         return type(self)(indptr, spread(self.ids, 0), values, self.rows)
 
 
-def batches(lengths: np.ndarray, *, batch_size: int | None) -> Iterator[np.ndarray]:
-    """Yield the rows of one batch after the other: alike in length, longest first, in a fixed order."""
+def batches(lengths: np.ndarray, *, batch_size: int | None, most_tokens: int) -> Iterator[np.ndarray]:
+    """Yield the rows of one batch after the other: alike in length, longest first, in a fixed order.
+
+    Where `batch_size` is None, a batch has as many rows as hold `most_tokens` with their padding, and at least one.
+    """
     order = np.argsort(-lengths, kind="stable")
     start = 0
     while start < len(order):
         longest = max(int(lengths[order[start]]), 1)
-        size = max(1, MOST_TOKENS // longest) if batch_size is None else batch_size
+        size = max(1, most_tokens // longest) if batch_size is None else batch_size
         yield order[start : start + size]
         start += size
 

@@ -23,7 +23,7 @@ from stfmkit.models._mappings import read_mapping
 from stfmkit.models._weights import read_state
 from stfmkit.models.cards._transcriptformer import TRANSCRIPTFORMER
 from stfmkit.models.zoo._network import Assets, Common, Network
-from stfmkit.models.zoo._tokens import Tokens, batches
+from stfmkit.models.zoo._tokens import Tokens
 from stfmkit.models.zoo._transcriptformer_files import SPECIAL, TABLE, read_vocabulary
 from stfmkit.models.zoo._transcriptformer_net import TranscriptFormerNet
 
@@ -150,7 +150,7 @@ class TranscriptFormer(Network):
         tokens, module = self.prepare(block), cast("TranscriptFormerNet", self.module)
         n_tokens, width = self.assets.config["n_tokens"], self.assets.config["embed_dim"]
         sums, seen = np.zeros((n_tokens, width)), np.zeros(n_tokens)
-        for rows in batches(tokens.lengths, batch_size=self.batch_size):
+        for rows in self.batches(tokens.lengths):
             batch = {name: tensor.to(self.device) for name, tensor in self.collate(tokens.take(rows)).items()}
             with torch.inference_mode():
                 states = self._states(module, batch)[:, : batch["ids"].shape[1]]
