@@ -5,6 +5,8 @@ from numba import njit
 
 from stfmkit._kernels._threads import over_spans
 
+_SMALL = 64
+
 
 @njit(cache=True, nogil=True)
 def _count_known(
@@ -28,9 +30,10 @@ def _log_rows(
     starts: np.ndarray,
     out: tuple[np.ndarray, np.ndarray],
 ) -> None:
-    """Write tokens and values of every row."""
+    """Write tokens and values of every row; the logarithm of a small whole number is computed once in a row."""
     indptr, indices, counts = csr
     ids, values = out
+    logs = np.full(_SMALL, np.nan)
     for row in range(span[0], span[1]):
         at = starts[row]
         total = 0.0
@@ -42,8 +45,16 @@ def _log_rows(
                 total += counts[place]
                 at += 1
         scale = target / total if target > 0 and total > 0 else 1.0
+        if target > 0:
+            logs[:] = np.nan
         for m in range(starts[row], at):
-            values[m] = np.log1p(values[m] * scale)
+            whole = int(values[m]) if 0 < values[m] < _SMALL else 0
+            if whole == 0 or whole != values[m]:
+                values[m] = np.log1p(values[m] * scale)
+                continue
+            if np.isnan(logs[whole]):
+                logs[whole] = np.log1p(values[m] * scale)
+            values[m] = logs[whole]
 
 
 def log_values(

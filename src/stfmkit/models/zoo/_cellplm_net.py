@@ -12,6 +12,8 @@ from stfmkit.models.zoo._encoder import check_heads
 EPS = 1e-6
 N_GROUPS = 4
 CLUSTER_HIDDEN = 512
+ROWS = 1024
+"""Cells that a step which treats every cell alone takes at once, so that they stay in the cache."""
 
 
 def _norm(kind: str, width: int) -> nn.Module:
@@ -28,25 +30,40 @@ class FlowAttention(nn.Module):
         self.query_projection, self.key_projection = nn.Linear(width, width), nn.Linear(width, width)
         self.value_projection, self.out_projection = nn.Linear(width, width), nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (n_cells, width) of (n_cells, width)."""
-        n_cells, width = x.shape
-        split = (n_cells, self.heads, width // self.heads)
-        q = torch.sigmoid(self.query_projection(x).view(split)).transpose(0, 1)
-        k = torch.sigmoid(self.key_projection(x).view(split)).transpose(0, 1)
-        v = self.value_projection(x).view(split).transpose(0, 1)
-        incoming = 1 / _flow(q, k)
-        outgoing = 1 / _flow(k, q)
-        sink = torch.sigmoid(_flow(q, k * outgoing))
-        source = torch.softmax(_flow(k, q * incoming).clamp(-1, 1), dim=1) * n_cells
-        mixed = ((q * incoming) @ (k.transpose(1, 2) @ (v * source))) * sink
-        out: Tensor = self.out_projection(mixed.transpose(0, 1).reshape(n_cells, width))
-        return out
+    def forward(self, x: Tensor, norm: nn.Module) -> Tensor:
+        """Return (n_cells, width) of (n_cells, width), which is normalised first."""
+        q, k, v = (torch.empty_like(x) for _ in range(3))
+        for start in range(0, len(x), ROWS):
+            rows = slice(start, start + ROWS)
+            part = norm(x[rows])
+            q[rows] = self.query_projection(part).sigmoid_()
+            k[rows] = self.key_projection(part).sigmoid_()
+            v[rows] = self.value_projection(part)
+        query, key, value = (self._split(held) for held in (q, k, v))
+        incoming = 1 / _flow(query, key.sum(dim=1))
+        outgoing = 1 / _flow(key, query.sum(dim=1))
+        sink = torch.sigmoid(_flow(query, _weighted(key, outgoing)))
+        conserved = _flow(key, _weighted(query, incoming)).clamp_(-1, 1)
+        source = torch.softmax(conserved, dim=1) * len(x)
+        context = key.transpose(1, 2) @ value.mul_(source)
+        share = incoming * sink
+        mixed = (query @ context).mul_(share).transpose(0, 1).reshape(x.shape)
+        return torch.cat([self.out_projection(part) for part in mixed.split(ROWS)])
+
+    def _split(self, x: Tensor) -> Tensor:
+        """Return (heads, n_cells, width / heads) of (n_cells, width), in place."""
+        return x.view(len(x), self.heads, -1).transpose(0, 1)
 
 
-def _flow(to: Tensor, source: Tensor) -> Tensor:
-    """Return what every cell of `to` takes of all cells of `source` (heads, n_cells, 1)."""
-    return (to + EPS) @ (source.sum(dim=1) + EPS).unsqueeze(-1)
+def _flow(to: Tensor, total: Tensor) -> Tensor:
+    """Return what every cell of `to` takes of a sum over cells (heads, n_cells, 1); every term is `EPS` above zero."""
+    total = (total + EPS).unsqueeze(-1)
+    return to @ total + EPS * total.sum(dim=1, keepdim=True)
+
+
+def _weighted(x: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted sum over cells (heads, d)."""
+    return (weights.transpose(1, 2) @ x).squeeze(1)
 
 
 class FlowLayer(nn.Module):
@@ -62,9 +79,8 @@ class FlowLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (n_cells, width)."""
-        x = x + self.self_attn(self.norm1(x))
-        out: Tensor = x + self._ff_block(self.norm2(x))
-        return out
+        x = x + self.self_attn(x, self.norm1)
+        return torch.cat([part + self._ff_block(self.norm2(part)) for part in x.split(ROWS)])
 
 
 class Embedder(nn.Module):
@@ -151,5 +167,8 @@ class CellPLMModule(nn.Module):
         """Return (n_cells, latent)."""
         norm: Any = self.pre_latent_norm.norm
         latent: Any = self.latent.layers
-        out: Tensor = latent[1](norm(self.states(batch)[-1]), batch.get("uniform"))
+        x = self.embedder(batch["ids"], batch["values"], batch["offsets"])
+        for layer in self.encoder.layers:  # type: ignore[union-attr]
+            x = layer(x)
+        out: Tensor = latent[1](norm(x), batch.get("uniform"))
         return out
