@@ -29,6 +29,7 @@ def write_pages(folder: Path) -> None:
 def _section(card: ModelCard, *, first: bool) -> str:
     facts = {label: text for label, text in card.facts().items() if text and not label.startswith("note ")}
     rows = "\n".join(f"| {label} | {_cell(text)} |" for label, text in facts.items())
+    rows += f"\n| reference | {{cite:t}}`{card.bib_key}` |" if card.bib_key else ""
     notes = "\n".join(f"- {note}" for note in card.notes) if first else ""
     head = "" if first else f"## {card.name}\n\n"
     return f"{head}| | |\n| --- | --- |\n{rows}\n\n{notes}\n"

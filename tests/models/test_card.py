@@ -1,11 +1,12 @@
 """The card shows its facts and escapes them."""
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
 from stfmkit.models._card import FAMILIES, INPUTS
 from stfmkit.models._cards import BUILT_IN
+from stfmkit.models._published import WeightFile, Weights
 
 
 def test_a_card_is_data_that_does_not_change(card):
@@ -27,6 +28,35 @@ def test_repr_says_every_fact(card):
     for part in ("mine", "rna", "CC-BY-NC-4.0", "commercial use: no", "pass rng=", "512", "stfmkit[torch]", "counts"):
         assert part in text
     assert all(line == line.rstrip() for line in text.splitlines())
+
+
+@pytest.mark.parametrize(("commercial", "said"), [(True, "yes"), (False, "no"), (None, "not known")])
+def test_commercial_use(card, commercial, said):
+    assert f"(commercial use: {said})" in repr(card(commercial=commercial))
+
+
+def test_the_place_of_the_weights(card):
+    files = (WeightFile("a.json", "0" * 64), WeightFile("b.bin", "1" * 64))
+    hub = Weights(kind="hub", place="owner/net", revision="abc", files=files, licence="MIT")
+    assert card(weights=hub).facts()["weights"] == (
+        "huggingface.co/owner/net; revision abc; every file is checked by its sha256; licence: MIT"
+    )
+    partly = replace(hub, files=(*files, WeightFile("c.bin")))
+    assert "sha256" not in card(weights=partly).facts()["weights"]
+    shelf = Weights(kind="manual", place="the shelf", files=files)
+    assert card(weights=shelf).facts()["weights"] == "the shelf; to be downloaded by hand: a.json, b.bin"
+
+
+@pytest.mark.parametrize("made", BUILT_IN, ids=lambda made: made.name)
+def test_commercial_use_follows_from_the_licences(made):
+    """What forbids it says no, what could not be read says that it is not known, and nothing else does."""
+    said = f"{made.licence} {made.weights.licence if made.weights else ''}"
+    if "not stated" in said or "NC" in said or "non-commercial" in said:
+        assert made.commercial is False
+    elif "not verified" in said:
+        assert made.commercial is None
+    else:
+        assert made.commercial is True
 
 
 def test_html_escapes_every_field(card):

@@ -22,5 +22,3 @@ def test_the_reason_is_on_the_card(card: ModelCard) -> None:
     assert card.reason
     assert f"not runnable: {card.reason}" in repr(card)
     assert card.source
-    if card.licence in {"not stated", "not verified"} or "NC" in card.licence or "non-commercial" in card.licence:
-        assert not card.commercial

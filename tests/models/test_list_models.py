@@ -24,6 +24,14 @@ def test_one_row_per_card():
     assert table.set_index("name").loc["library_size", "dimension"] == 2
 
 
+def test_commercial_use_is_missing_where_a_licence_is_not_known():
+    table = sk.models.list_models().set_index("name")
+    assert table["commercial"].dtype == "boolean"
+    assert pd.isna(table.loc["scimilarity", "commercial"])
+    assert set(table.loc[table["commercial"]].index) >= {"geneformer-v2", "library_size"}
+    assert not {"scimilarity", "scfoundation"} & set(table.loc[table["commercial"]].index)
+
+
 def test_family_filter(known, card):
     sk.models.register_model(card(name="net", family="rna"))
     assert "net" in set(sk.models.list_models(family="rna")["name"])

@@ -1,5 +1,6 @@
 """From what a caller says of weights to files, without a network."""
 
+import re
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError
 from stfmkit.models import ModelCard, WeightFile, Weights
+from stfmkit.models._cards import BUILT_IN
 from stfmkit.models._weights import resolve_weights
 
 CARD = ModelCard(
@@ -115,6 +117,75 @@ def test_checksums_and_missing_files(snapshot: Path, monkeypatch: pytest.MonkeyP
         resolve_weights(gone, None)
 
 
+PINNED = "05fcbeb8a27d49e0a7a4349152202ee2c1cbfd28"
+"""Revision of a card."""
+
+
+@pytest.fixture
+def moved_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelCard:
+    """A card of a revision, at a hub whose authors have replaced the file since."""
+    for commit, held in ((PINNED, b"weights"), ("newest", b"other weights")):
+        (tmp_path / commit).mkdir()
+        (tmp_path / commit / "net.bin").write_bytes(held)
+
+    def snapshot_download(place: str, *, revision: str | None, **_: Any) -> str:
+        if revision not in {None, "main", PINNED}:
+            raise response_error("RevisionNotFoundError")
+        return str(tmp_path / (PINNED if revision == PINNED else "newest"))
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    files = (WeightFile("net.bin", sha256(b"weights").hexdigest()),)
+    return replace(CARD, weights=Weights(kind="hub", place="owner/net", revision=PINNED, files=files))
+
+
+def test_a_card_stays_at_its_revision_when_the_hub_moves_on(moved_on: ModelCard, tmp_path: Path) -> None:
+    assert resolve_weights(moved_on, None) == (tmp_path / PINNED, PINNED)
+    assert resolve_weights(moved_on, f"owner/net@{PINNED}") == (tmp_path / PINNED, PINNED)
+
+
+@pytest.mark.parametrize("named", ["owner/net", "owner/net@main"])
+def test_a_newer_revision_is_taken_by_its_name_and_recorded(moved_on: ModelCard, tmp_path: Path, named: str) -> None:
+    assert resolve_weights(moved_on, named) == (tmp_path / "newest", "newest")
+
+
+def test_a_damaged_file_of_the_revision_is_refused(moved_on: ModelCard, tmp_path: Path) -> None:
+    (tmp_path / PINNED / "net.bin").write_bytes(b"weight")
+    for named in (None, f"owner/net@{PINNED}"):
+        with pytest.raises(InputError, match=r"has the sha256[\s\S]*delete .*net\.bin") as caught:
+            resolve_weights(moved_on, named)
+        assert "@COMMIT" not in str(caught.value)
+
+
+def test_a_revision_that_is_gone_says_how_to_take_another(moved_on: ModelCard) -> None:
+    assert moved_on.weights is not None
+    gone = replace(moved_on, weights=replace(moved_on.weights, revision="gone"))
+    with pytest.raises(MissingFileError, match=r"RevisionNotFoundError[\s\S]*weights='owner/net@main'"):
+        resolve_weights(gone, None)
+
+
+def test_a_checksum_without_revision_says_how_to_take_a_newer_file(moved_on: ModelCard) -> None:
+    assert moved_on.weights is not None
+    floating = replace(moved_on, weights=replace(moved_on.weights, revision=None))
+    with pytest.raises(InputError, match=r"has the sha256[\s\S]*weights='owner/net@COMMIT'"):
+        resolve_weights(floating, None)
+
+
+def test_offline_a_cached_revision_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, Hub(tmp_path, response_error("LocalEntryNotFoundError")))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(MissingFileError, match="weights='owner/net@REVISION'"):
+        resolve_weights(CARD, None)
+
+
+def test_the_published_cards_are_of_a_revision_with_checksums() -> None:
+    places = [card.weights for card in BUILT_IN if card.runnable and card.weights and card.weights.kind == "hub"]
+    assert len(places) > 5
+    for place in places:
+        assert place.revision is not None
+        assert re.fullmatch("[0-9a-f]{40}", place.revision)
+        assert all(file.sha256 and re.fullmatch("[0-9a-f]{64}", file.sha256) for file in place.files)
+
+
 def linked(digest: str | None) -> ModelCard:
     file = WeightFile("net.bin", digest, "http://example.org/net.bin")
     return replace(CARD, weights=Weights(kind="url", place="example.org", files=(file,)))
@@ -152,6 +223,21 @@ def test_links_that_are_dead_or_forbidden(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("STFMKIT_OFFLINE", "1")
     with pytest.raises(MissingFileError, match="asks for no network"):
         resolve_weights(linked(None), None)
+
+
+def test_a_link_that_leads_to_another_file_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = tmp_path / "served.bin"
+    served.write_bytes(b"other weights")
+
+    def retrieve(url: str, *, known_hash: str, **_: Any) -> str:
+        pooch.hashes.hash_matches(served, known_hash, strict=True, source=url)  # as pooch does after a download
+        return str(served)
+
+    monkeypatch.setattr(pooch, "retrieve", retrieve)
+    monkeypatch.setenv("STFMKIT_CACHE", str(tmp_path))
+    with pytest.raises(InputError, match=r"does not have the published sha256[\s\S]*weights='FOLDER'"):
+        resolve_weights(linked(sha256(b"weights").hexdigest()), None)
+    assert resolve_weights(linked(sha256(b"weights").hexdigest()), served)[0] == served
 
 
 def test_no_published_weights_at_all() -> None:

@@ -1,5 +1,7 @@
 """One verb for every model: what it writes, and what it leaves alone."""
 
+from dataclasses import replace
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -39,6 +41,14 @@ def test_writes_the_embedding_and_its_provenance(toy, name):
     assert {"stfmkit", "numpy", "scipy", "anndata"} <= set(facts["versions"])
     assert ("gene_coverage" in facts) == card.reads_expression
     assert ("patients_fitted" in facts) == card.fits
+
+
+def test_a_licence_that_is_not_known_is_recorded_and_saved(toy, tmp_path):
+    model = sk.models.load_model("library_size")
+    model.card = replace(model.card, commercial=None)
+    sk.tl.embed(toy, model, **KEYS, key_added="X_made")
+    toy.write_h5ad(tmp_path / "made.h5ad")
+    assert ad.read_h5ad(tmp_path / "made.h5ad").uns["stfmkit"]["embeddings"]["X_made"]["commercial"] == "not known"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -39,9 +39,10 @@ class ModelCard:
     dimension
         Width of the embedding; None where it depends on options or data.
     licence
-        SPDX name of the licence of code or weights.
+        SPDX name of the licence; where code and weights differ, which is of which. Weights without a licence of their
+        own are taken to be under that of the repository that publishes them.
     commercial
-        Whether the licence allows commercial use.
+        Whether the licences of code and weights allow commercial use; None where one of them is not known.
     source
         Paper or place of the definition.
     extra
@@ -95,7 +96,7 @@ class ModelCard:
     needs_rng: bool = False
     dimension: int | None = None
     licence: str = "BSD-3-Clause"
-    commercial: bool = True
+    commercial: bool | None = True
     source: str = ""
     extra: str | None = None
     modality: str = ""
@@ -129,7 +130,7 @@ class ModelCard:
             "species": ", ".join(self.species),
             "gene ids": self.gene_ids or "",
             "context": "" if self.context_length is None else f"{self.context_length} tokens",
-            "licence": f"{self.licence} (commercial use: {'yes' if self.commercial else 'no'})",
+            "licence": f"{self.licence} (commercial use: {_ALLOWED[self.commercial]})",
             "weights": "" if self.weights is None else _place(self.weights),
             "trained on": self.corpus,
             "source": self.source,
@@ -153,6 +154,7 @@ class ModelCard:
         return f"<table><caption style='text-align:left'>{title}</caption><tbody>{rows}</tbody></table>"
 
 
+_ALLOWED = {True: "yes", False: "no", None: "not known"}
 _ALWAYS = ("summary", "reads", "fits", "neighbours", "random", "dimension", "licence", "source", "install")
 
 
@@ -163,13 +165,17 @@ def _random(card: ModelCard) -> str:
 
 
 def _place(weights: Weights) -> str:
-    parts = [weights.place if weights.folder is None else f"{weights.place} ({weights.folder})"]
+    place = f"huggingface.co/{weights.place}" if weights.kind == "hub" else weights.place
+    parts = [place if weights.folder is None else f"{place} ({weights.folder})"]
     if weights.revision is not None:
         parts.append(f"revision {weights.revision}")
     if weights.kind == "manual":
-        parts.append("to be downloaded by hand")
+        names = ", ".join(file.path for file in weights.files)
+        parts.append("to be downloaded by hand" + (f": {names}" if names else ""))
+    elif weights.files and all(file.sha256 for file in weights.files):
+        parts.append("every file is checked by its sha256")
     if weights.gated:
         parts.append("gated")
     if weights.licence:
-        parts.append(f"licence {weights.licence}")
+        parts.append(f"licence: {weights.licence}")
     return "; ".join([*parts, *([weights.note] if weights.note else [])])

@@ -17,7 +17,10 @@ def offline() -> bool:
 
 
 def from_hub(card: ModelCard, *, place: str, revision: str | None) -> tuple[Path, str]:
-    """Return the folder of a model of the hub and its commit; files that are in the cache are not fetched again."""
+    """Return the folder of a model of the hub and its commit; files that are in the cache are not fetched again.
+
+    The checksums of a card are of its revision: another one that a caller names is not held against them.
+    """
     hub = require("huggingface_hub", extra="torch")
     published = card.weights if card.weights is not None and card.weights.place == place else None
     inside = "" if published is None or published.folder is None else f"{published.folder}/"
@@ -27,11 +30,12 @@ def from_hub(card: ModelCard, *, place: str, revision: str | None) -> tuple[Path
     except (hub.errors.GatedRepoError, hub.errors.RepositoryNotFoundError, hub.errors.RevisionNotFoundError) as error:
         raise _refused(card, place, error) from None
     except (hub.errors.HfHubHTTPError, hub.errors.LocalEntryNotFoundError, OSError) as error:
-        raise _unreachable(card, place, error) from None
+        cached = f", or the revision that is in the cache: weights='{place}@REVISION'" if offline() else ""
+        raise _unreachable(card, place, error, cached=cached) from None
     folder = Path(root) / inside
     if published is not None:
         for file in published.files:
-            _check(card, folder / file.path, file.sha256)
+            _check(card, folder / file.path, file.sha256 if revision == published.revision else None)
     return folder, Path(root).name
 
 
@@ -56,8 +60,10 @@ def from_urls(card: ModelCard) -> tuple[Path, str]:
                     path=target.parent,
                     progressbar=True,
                 )
-            except (OSError, ValueError) as error:
+            except OSError as error:
                 raise _unreachable(card, place.place, error) from None
+            except ValueError:  # what pooch raises where the checksum is another
+                raise _replaced(card, file.path, file.sha256) from None
         _check(card, target, file.sha256)
     return folder, place.revision or ""
 
@@ -73,27 +79,44 @@ def _check(card: ModelCard, path: Path, sha256: str | None) -> None:
         raise InputError(
             f"{path.name} of {card.name!r} has the sha256 {found}.",
             allowed=f"the published {sha256}",
-            remedy="delete the file and download it again; if it stays, do not use it.",
+            remedy=f"delete {path.resolve()} and download it again; if it stays, do not use it." + _newer(card),
         )
 
 
+def _newer(card: ModelCard) -> str:
+    """Return how to take a file that its authors have replaced, where no revision was named."""
+    place = card.weights
+    if place is None or place.kind != "hub" or place.revision is not None:
+        return ""
+    return f" Where its authors have replaced it, name the version that you trust: weights='{place.place}@COMMIT'."
+
+
+def _replaced(card: ModelCard, name: str, sha256: str | None) -> InputError:
+    return InputError(
+        f"{name} of {card.name!r} does not have the published sha256 where its link leads now.",
+        allowed=f"the published {sha256}",
+        remedy="its authors may have replaced it: get the files that you trust and pass weights='FOLDER'.",
+    )
+
+
 def _refused(card: ModelCard, place: str, error: Exception) -> MissingFileError:
-    gated = "Gated" in type(error).__name__ or (card.weights is not None and card.weights.gated)
-    remedy = (
-        "accept its terms on its page, then `huggingface-cli login`."
-        if gated
-        else "check the name and revision, or pass weights='FOLDER'."
-    )
+    kind = type(error).__name__
+    if "Gated" in kind or (card.weights is not None and card.weights.gated):
+        remedy = "accept its terms on its page, then `huggingface-cli login`."
+    elif "Revision" in kind:
+        remedy = f"name one that it has, weights='{place}@main' for the newest, or pass weights='FOLDER'."
+    else:
+        remedy = "check the name and revision, or pass weights='FOLDER'."
     return MissingFileError(
-        f"the hub refuses {place!r} ({type(error).__name__}).", allowed="a repository that you may read", remedy=remedy
+        f"the hub refuses {place!r} ({kind}).", allowed="a repository and revision that you may read", remedy=remedy
     )
 
 
-def _unreachable(card: ModelCard, place: str, error: Exception) -> MissingFileError:
+def _unreachable(card: ModelCard, place: str, error: Exception, *, cached: str = "") -> MissingFileError:
     lines = str(error).strip().splitlines() or [""]
     return MissingFileError(
         f"the weights of {card.name!r} cannot be fetched from {place} ({type(error).__name__}: {lines[0][:160]}).",
         allowed="a network, files in the cache, or a local folder",
-        remedy="download them where there is a network and pass weights='FOLDER', or weights='random' for an untrained "
-        "network.",
+        remedy=f"download them where there is a network and pass weights='FOLDER'{cached}, or weights='random' for an "
+        "untrained network.",
     )

@@ -22,7 +22,7 @@ def list_models(*, family: Family | None = None, runnable: bool | None = None) -
     Returns
     -------
     Columns name, family, needs, fits, uses_neighbors, species, gene_ids, dimension (missing where options or data set
-    it), licence, commercial, summary, reason (why a model cannot be run here).
+    it), licence, commercial (missing where a licence is not known), summary, reason (why a model cannot be run here).
 
     Examples
     --------
@@ -59,9 +59,10 @@ def list_models(*, family: Family | None = None, runnable: bool | None = None) -
         for reason in [_why_not(card)]
         if runnable in {None, not reason}
     ]
-    return pd.DataFrame(rows, columns=_COLUMNS).astype({"dimension": "Int64", "fits": bool, "uses_neighbors": bool})
+    return pd.DataFrame(rows, columns=_COLUMNS).astype(_TYPES)
 
 
+_TYPES = {"dimension": "Int64", "fits": bool, "uses_neighbors": bool, "commercial": "boolean"}
 _COLUMNS = [
     "name",
     "family",

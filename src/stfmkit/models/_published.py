@@ -7,6 +7,9 @@ Kind: TypeAlias = Literal["hub", "url", "manual"]
 
 KINDS: tuple[str, ...] = get_args(Kind)
 
+AS_CODE = "none of their own, taken as that of the repository"
+"""What ``Weights.licence`` says of weights that a repository links to without a word on their licence."""
+
 
 @dataclass(frozen=True)
 class WeightFile:
@@ -17,7 +20,7 @@ class WeightFile:
     path
         Name in the published folder.
     sha256
-        Checksum, where its authors or we have one.
+        Checksum, where its authors or we have one; of a place of the hub, that of its `revision`.
     url
         Direct link, for ``kind="url"``.
     """
@@ -39,13 +42,14 @@ class Weights:
     place
         ``owner/repository`` of the hub, or the landing page.
     revision
-        Commit or tag of the hub; the commit that was loaded is recorded.
+        Commit or tag of the hub that is fetched, so that a later change there changes nothing here; None for the
+        newest. The commit that was loaded is recorded.
     folder
         Folder of this model inside the place, where it holds several.
     files
         The files that are needed.
     licence
-        Licence of the weights, where it differs from the card's.
+        Licence of the weights, where it is not simply the card's, or that it was not verified.
     gated
         Whether the place asks for an account and an agreement.
     note

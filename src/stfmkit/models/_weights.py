@@ -25,7 +25,8 @@ def resolve_weights(card: ModelCard, weights: str | os.PathLike[str] | None) -> 
     card
         Card of the model.
     weights
-        None for the published place, a local folder or file, or ``owner/repository`` (``@revision``) of the hub.
+        None for the published place in the revision of the card, a local folder or file, or ``owner/repository`` of
+        the hub, ``@revision`` or the newest.
 
     Raises
     ------

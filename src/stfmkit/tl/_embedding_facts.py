@@ -18,7 +18,7 @@ def embedding_facts(model: EmbeddingModel, block: Block | StreamedBlock, dimensi
         "target": card.target,
         "family": card.family,
         "licence": card.licence,
-        "commercial": card.commercial,
+        "commercial": "not known" if card.commercial is None else card.commercial,
         "source": card.source,
         "options": options_of(model),
         "dimension": dimension,

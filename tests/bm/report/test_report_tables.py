@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stfmkit.bm._reporting._appendix import controls_grid, metrics_legend, seconds_grid
+from stfmkit.bm._reporting._appendix import cards_grid, controls_grid, metrics_legend, seconds_grid
 from stfmkit.bm._reporting._facts import task_facts
 from stfmkit.bm._reporting._tables import gene_grid, limits_text, metrics_grids, niche_grids, ranking_grid
 from stfmkit.bm._reporting._words import cohort_text
@@ -144,3 +144,11 @@ def test_metrics_of_one_family_share_a_line(results):
     names = [row[2].text for row in grid.rows]
     assert len(names) == len(set(names))
     assert set(", ".join(names).split(", ")) == set(results.table["metric"])
+
+
+def test_cards_say_where_commercial_use_is_not_known():
+    cards = {"one": {"licence": "MIT", "commercial": True, "dimension": 2}, "two": {"licence": "MIT (code)"}}
+    grid = cards_grid(cards)
+    assert [column.text for column in grid.columns] == ["Model", "Dimension", "Licence", "Commercial use"]
+    assert [cell.text for cell in grid.rows[0][1:]] == ["2", "MIT", "yes"]
+    assert [cell.text for cell in grid.rows[1][1:]] == ["depends", "MIT (code)", "not known"]

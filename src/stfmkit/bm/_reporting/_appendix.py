@@ -153,7 +153,7 @@ def cards_grid(models: Mapping[str, Mapping[str, Any]]) -> Grid:
 
 def _card_text(key: str, value: object) -> str:
     if value is None or value in ("", [], {}):
-        return "depends" if key == "dimension" else "–"
+        return {"dimension": "depends", "commercial": "not known"}.get(key, "–")
     if isinstance(value, Mapping):
         return ", ".join(f"{k}={v}" for k, v in value.items())
     return flatten({key: value})[0][1]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from stfmkit.models._card import ModelCard
 from stfmkit.models._published import WeightFile, Weights
+from stfmkit.models.cards import _checksums as checksums
 
 _ZOO = "stfmkit.models.zoo"
 _KINDS = ("token_dictionary", "gene_median_dictionary", "ensembl_mapping_dict", "gene_name_id_dict")
@@ -15,12 +16,13 @@ _LAYERS = (
 )
 
 
-def _geneformer(folder: str, dictionaries: str, suffix: str) -> Weights:
+def _geneformer(folder: str, dictionaries: str, suffix: str, revision: str = checksums.GENEFORMER_REVISION) -> Weights:
     names = (
         *(f"{folder}/{name}" for name in ("config.json", "model.safetensors")),
         *(f"{dictionaries}/{kind}_{suffix}.pkl" for kind in _KINDS),
     )
-    return Weights(kind="hub", place="ctheodoris/Geneformer", files=tuple(WeightFile(name) for name in names))
+    files = tuple(WeightFile(name, checksums.GENEFORMER.get(name)) for name in names)
+    return Weights(kind="hub", place="ctheodoris/Geneformer", revision=revision, files=files)
 
 
 def _v2(folder: str) -> Weights:
@@ -42,9 +44,9 @@ GENEFORMER_V1 = ModelCard(
     gene_ids="ensembl",
     context_length=2048,
     weights=_geneformer("Geneformer-V1-10M", "geneformer/gene_dictionaries_30m", "gc30M"),
-    paper="10.1038/s41586-023-06139-9",
+    paper="https://doi.org/10.1038/s41586-023-06139-9",
     bib_key="theodoris2023geneformer",
-    corpus="Genecorpus-30M: 29.9 million human single-cell transcriptomes",
+    corpus="Genecorpus-30M: about 30 million human cells, without malignant cells and immortalised lines",
     notes=(_LAYERS, _TIES, _SUMMED, "There is no class token: emb_mode is 'cell'."),
 )
 
@@ -63,9 +65,9 @@ GENEFORMER_V2 = ModelCard(
     gene_ids="ensembl",
     context_length=4096,
     weights=_v2("Geneformer-V2-316M"),
-    paper="10.1101/2024.08.16.608180",
-    bib_key="chen2024geneformer",
-    corpus="Genecorpus-104M: 104 million human single-cell transcriptomes, none of them malignant",
+    paper="https://doi.org/10.1038/s43588-026-00972-4",
+    bib_key="chen2026geneformer",
+    corpus="About 104 million human cells, none of cancer",
     notes=(_LAYERS, _TIES, _SUMMED),
 )
 
@@ -75,7 +77,7 @@ _TAGS = {
     "104m-clcancer": (
         "Geneformer-V2-104M_CLcancer",
         768,
-        "104 million weights, trained on with cancer",
+        "104 million weights, trained further on cancer",
         f"{GENEFORMER_V2.corpus}; then about 14 million cells of cancer",
     ),
 }
@@ -113,7 +115,8 @@ SCCELLO = ModelCard(
     summary="scCello: ranked genes through a BERT trained with the ontology of cell types; class token.",
     needs=("counts",),
     dimension=None,
-    licence="MIT",
+    licence="MIT (a badge in the README; the repository has no licence file)",
+    commercial=None,
     source="github.com/DeepGraphLearning/scCello",
     extra="torch",
     modality="dissociated single cells",
@@ -127,15 +130,16 @@ SCCELLO = ModelCard(
             *(WeightFile(name, url=f"{_SCCELLO_HUB}/{name}") for name in ("config.json", "pytorch_model.bin")),
             *(WeightFile(name, sha, f"{_SCCELLO_CODE}/{name}") for name, sha in _SCCELLO_TABLES.items()),
         ),
-        note="The dictionaries lie in data/token_vocabulary of github.com/DeepGraphLearning/scCello.",
+        licence="not verified",
+        note="The dictionaries lie in data/token_vocabulary of github.com/DeepGraphLearning/scCello. The checkpoint is "
+        "the newest of the hub: no checksum of it is known to us.",
     ),
-    paper="arXiv:2408.12373",
+    paper="https://arxiv.org/abs/2408.12373",
     bib_key="yuan2024sccello",
-    corpus="22 million human cells of CELLxGENE",
+    corpus="22 million human cells of CELLxGENE, with their cell types",
     notes=(
         _TIES,
         _SUMMED,
-        "The licence is that of a badge in the README; the repository has no licence file.",
         "pass_cell_cls=True adds the head that the original puts on the class token for new cell types and drugs.",
     ),
 )
@@ -148,7 +152,8 @@ def _sentences(name: str) -> Weights:
     return Weights(
         kind="hub",
         place=f"sentence-transformers/{name}",
-        files=tuple(WeightFile(path) for path in _SENTENCES),
+        revision=checksums.MINILM_REVISIONS[name],
+        files=tuple(WeightFile(path, checksums.MINILM[name][path]) for path in _SENTENCES),
     )
 
 
@@ -166,9 +171,9 @@ CELLAMA = ModelCard(
     gene_ids="symbol",
     context_length=256,
     weights=_sentences("all-MiniLM-L6-v2"),
-    paper="10.1101/2024.05.08.593094",
+    paper="https://doi.org/10.1101/2024.05.08.593094",
     bib_key="choi2024cellama",
-    corpus="about a billion pairs of English sentences; no transcriptomes, unless a fine-tuned folder is given",
+    corpus="1.17 billion pairs of English sentences; no transcriptomes, unless a fine-tuned folder is given",
     notes=(
         "Equal values are ordered by symbol; the order of the original is not defined there.",
         "As in the original, observations with few expressed genes list others as well, here in alphabetical order.",

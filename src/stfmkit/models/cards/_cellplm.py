@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from stfmkit.models._card import ModelCard
-from stfmkit.models._published import WeightFile, Weights
+from stfmkit.models._published import AS_CODE, WeightFile, Weights
 
 _DROPBOX = "https://www.dropbox.com/scl/fo/i5rmxgtqzg7iykt2e9uqm/h?rlkey=o8hi0xads9ol07o48jdityzv1&dl=0"
 
@@ -13,6 +13,7 @@ def _weights(prefix: str) -> Weights:
         kind="manual",
         place=_DROPBOX,
         files=(WeightFile(f"{prefix}.best.ckpt"), WeightFile(f"{prefix}.config.json")),
+        licence=AS_CODE,
         note="The folder is linked from ckpt/README.md of the repository.",
     )
 
@@ -34,7 +35,7 @@ CELLPLM = ModelCard(
     weights=_weights("20231027_85M"),
     paper="https://openreview.net/forum?id=BKXvPDekud",
     bib_key="wen2024cellplm",
-    corpus="About 11 million human cells, dissociated and spatial (the number and the list were not verified)",
+    corpus="More than 9 million dissociated and 2 million spatial human cells",
     notes=(
         "The vector of a cell depends on all cells of its batch: pass whole batches, named by batch_key=.",
         "batch_size= cuts every batch into consecutive chunks that do not see each other, as in the original.",
@@ -42,7 +43,7 @@ CELLPLM = ModelCard(
         "The number of heads is not in the published config; it is 8, the default of the original.",
         "Cells without a known gene take no part, also not as context (on_empty='zero').",
         "The original asks an online service for Ensembl ids; here gene_table= translates symbols.",
-        "Memory grows with the largest batch, about 60 kB for a cell.",
+        "Memory grows with the largest batch, about 30 kB for a cell.",
     ),
 )
 

@@ -22,13 +22,16 @@ GENECOMPASS = ModelCard(
     species=("human", "mouse"),
     gene_ids="ensembl",
     context_length=2048,
-    weights=Weights(kind="manual", place="scidb.cn (GeneCompass_Small, GeneCompass_Base)"),
+    weights=Weights(
+        kind="manual", place="https://www.scidb.cn/en/anonymous/SUZOdk1y (GeneCompass_Small, GeneCompass_Base)"
+    ),
     paper="https://doi.org/10.1038/s41422-024-01034-y",
     bib_key="yang2024genecompass",
-    corpus="Over 120 million cells of human and mouse (as the paper says)",
+    corpus="101.8 million cells of human and mouse, out of over 120 million",
     notes=("Values are counts over gene medians, then log1p to base 2; there is no library-size step.",),
     runnable=False,
-    reason="the repository has no licence file, and the tables of prior knowledge are not in it",
+    reason="the repository has no licence file, and its tables of prior knowledge were not available to check a port "
+    "against",
 )
 
 SCBERT = ModelCard(
@@ -43,10 +46,14 @@ SCBERT = ModelCard(
     species=("human",),
     gene_ids="symbol",
     context_length=16_907,
-    weights=Weights(kind="manual", place="a share link in the README (panglao_pretrained.pth)"),
+    weights=Weights(
+        kind="manual",
+        place="a share link in the README of the repository (panglao_pretrained.pth)",
+        licence="GPL-3.0-only (the licence file names them)",
+    ),
     paper="https://doi.org/10.1038/s42256-022-00534-z",
     bib_key="yang2022scbert",
-    corpus="PanglaoDB",
+    corpus="PanglaoDB: 1.1 million human cells of 74 tissues",
     notes=("About 9 s for two cells and one layer on a CPU.",),
     runnable=False,
     reason="it defines no embedding of a cell (states of 16,907 genes and a head that has to be trained), so there is "
@@ -93,7 +100,7 @@ CELLFM = ModelCard(
     weights=Weights(kind="hub", place="ShangguanNingyuan/CellFM"),
     paper="https://doi.org/10.1038/s41467-025-59926-5",
     bib_key="zeng2025cellfm",
-    corpus="100 million human cells (as the paper says)",
+    corpus="About 100 million human cells",
     runnable=False,
     reason="the weights are MindSpore checkpoints, which need MindSpore to be read, and the licence (CC BY-NC-ND) "
     "forbids derivatives",
@@ -106,20 +113,22 @@ GENEMAMBA = ModelCard(
     summary="Ranked genes through a state-space model in both directions.",
     needs=("counts",),
     licence="not verified",
-    commercial=False,
-    source="arXiv 2504.16956",
+    commercial=None,
+    source="huggingface.co/mineself2016/GeneMamba; arXiv 2504.16956",
     modality="scRNA-seq",
     species=("human",),
     gene_ids="ensembl",
-    context_length=2048,
-    weights=Weights(kind="hub", place="mineself2016/GeneMamba", note="Loads remote code; not read by us."),
+    weights=Weights(kind="hub", place="mineself2016/GeneMamba", note="Loads code from the hub."),
     paper="https://arxiv.org/abs/2504.16956",
     bib_key="qi2025genemamba",
-    corpus="Nearly 30 million or over 50 million cells: the versions of the abstract differ",
-    notes=("Sizes, tokens and licence are from the paper and third parties; the original source was not readable.",),
+    corpus="Nearly 30 million cells, or over 50 million: the versions of the abstract differ",
+    notes=(
+        "The page of the weights names no licence; the list of its files has one of Apache-2.0, which was not read.",
+        "The species and the kind of gene ids are second-hand.",
+    ),
     runnable=False,
-    reason="the weights load through remote code, which stfmkit never runs, the layers need CUDA kernels (mamba-ssm), "
-    "and the source could not be read to check a port",
+    reason="it runs through code from the hub, which stfmkit never executes, and its layers need the CUDA kernels of "
+    "mamba-ssm, so a port cannot be checked on a CPU",
 )
 
 C2S_SCALE = ModelCard(
@@ -129,7 +138,7 @@ C2S_SCALE = ModelCard(
     summary="Cell2Sentence: the names of the highest genes as a sentence for a large language model.",
     needs=("counts",),
     needs_rng=True,
-    licence="CC-BY-NC-ND-4.0",
+    licence="CC-BY-NC-ND-4.0 (code), CC-BY-4.0 (weights)",
     commercial=False,
     source="github.com/vandijklab/cell2sentence, commit b2bea70; PyPI cell2sentence 1.2.0",
     modality="scRNA-seq",
@@ -138,10 +147,13 @@ C2S_SCALE = ModelCard(
     weights=Weights(
         kind="hub",
         place="vandijklab/C2S-Scale-Gemma-2-27B",
-        note="Also C2S-Scale-Gemma-2-2B and C2S-Pythia-410m; the licences of the weights were not verified.",
+        licence="CC-BY-4.0",
+        note="Also C2S-Scale-Gemma-2-2B, CC-BY-4.0. The Pythia models have licences of their own, some of them "
+        "CC-BY-NC-ND-4.0. Gemma 2, which it was made from, has terms of use.",
     ),
     paper="https://doi.org/10.1101/2025.04.14.648850",
     bib_key="rizvi2025c2s",
+    corpus="Over 57 million human and mouse cells of CELLxGENE and the Human Cell Atlas, with texts",
     notes=("The original averages over padding and draws a prompt for every cell: its vectors depend on the batch.",),
     runnable=False,
     reason="2 to 27 billion parameters need a GPU and transformers, and the code is under CC BY-NC-ND",
@@ -161,8 +173,8 @@ HEIST = ModelCard(
     modality="spatial transcriptomics and proteomics",
     gene_ids="symbol",
     paper="https://arxiv.org/abs/2506.11152",
-    bib_key="madhu2025heist",
-    corpus="22.3 million cells of 124 tissues and 15 organs (as the paper says)",
+    bib_key="madhu2026heist",
+    corpus="22.3 million cells of 124 tissues and 15 organs",
     runnable=False,
     reason="no weights are published, the repository has no licence file, and its script for embeddings does not run "
     "as published",
@@ -195,28 +207,33 @@ SCHYENA = ModelCard(
     summary="All genes of a cell of the brain through Hyena operators in both directions.",
     needs=("counts",),
     licence="not verified",
-    commercial=False,
+    commercial=None,
     source="arXiv 2310.02713",
     modality="scRNA-seq of the brain",
     paper="https://arxiv.org/abs/2310.02713",
     bib_key="oh2023schyena",
     notes=("Known from the abstract of the paper only; the species and the data of the training were not verified.",),
     runnable=False,
-    reason="neither code nor weights were found (searched, not verified with the authors)",
+    reason="neither code nor weights were found",
 )
 
 BIO_DTA = ModelCard(
     name="bio-dta",
     target="",
     family="rna",
-    summary="A transformer for single-cell expression of which no primary source was found.",
+    summary="DNA sequences of genes, through an adapter, as tokens of a single-cell model.",
     needs=("counts",),
     licence="not verified",
-    commercial=False,
-    source="named in lists of models; no primary source found",
-    notes=("Nothing on this card beyond the name could be verified: inputs, sizes, data and licence are unknown.",),
+    commercial=None,
+    source="arXiv 2504.13049",
+    modality="scRNA-seq and DNA sequence",
+    paper="https://arxiv.org/abs/2504.13049",
+    bib_key="zhao2025biodta",
+    notes=(
+        "Known from the abstract of the paper only; species, sizes and the data of the training were not verified.",
+    ),
     runnable=False,
-    reason="neither paper, code nor weights were found, so no fact about it could be verified",
+    reason="neither code nor weights were found, and it reads the DNA sequence of every gene besides the counts",
 )
 
 TEDDY = ModelCard(
@@ -229,6 +246,7 @@ TEDDY = ModelCard(
     source="huggingface.co/Merck/TEDDY",
     modality="scRNA-seq",
     species=("human", "mouse"),
+    gene_ids="ensembl",
     weights=Weights(
         kind="hub",
         place="Merck/TEDDY",
@@ -237,10 +255,9 @@ TEDDY = ModelCard(
     paper="https://arxiv.org/abs/2503.03485",
     bib_key="chevalier2025teddy",
     corpus="116 million cells of human and mouse",
-    notes=("Facts are from the README and the abstract; the kind of gene ids and the width were not verified.",),
+    notes=("Facts are from the README and the abstract; the width and the context length were not verified.",),
     runnable=False,
-    reason="licence and weights allow it, but it is not implemented yet: its code was not available to check a port "
-    "against",
+    reason="its licence allows it and its weights are public, but it is not implemented yet",
 )
 
 SCINTERPRETER = ModelCard(
@@ -250,7 +267,7 @@ SCINTERPRETER = ModelCard(
     summary="Embeddings of gene descriptions, of the 2,048 highest genes, through a frozen language model.",
     needs=("counts",),
     licence="not verified",
-    commercial=False,
+    commercial=None,
     source="arXiv 2402.12405",
     modality="scRNA-seq",
     species=("human", "mouse"),

@@ -3,7 +3,7 @@
 from stfmkit.models._card import ModelCard
 from stfmkit.models._published import WeightFile, Weights
 
-_LICENCE = "Apache-2.0 (code), LicenseRef-scFoundation (weights: research only, not to be passed on)"
+_LICENCE = "Apache-2.0 (code); scFoundation licence (weights), non-commercial research only"
 
 SCFOUNDATION = ModelCard(
     name="scfoundation",
@@ -23,18 +23,18 @@ SCFOUNDATION = ModelCard(
         kind="manual",
         place="https://github.com/biomap-research/scFoundation (model/models/download.txt)",
         files=(WeightFile("models/models.ckpt"), WeightFile("OS_scRNA_gene_index.19264.tsv")),
-        licence="scFoundation licence, non-commercial",
+        licence="scFoundation (MODEL_LICENSE of the repository)",
         note="A folder of SharePoint; put the list of genes of the repository beside it.",
     ),
-    paper="10.1038/s41592-024-02305-7",
+    paper="https://doi.org/10.1038/s41592-024-02305-7",
     bib_key="hao2024scfoundation",
-    corpus="50 million human cells of public collections",
+    corpus="Over 50 million human cells",
     notes=(
         (
             "Totals and counts per ten thousand are over the 19,264 genes of the published list only; genes that "
             "share a symbol are added up."
         ),
-        "The original reads one cell at a time; here batches are padded, and T and S are found by the length of each.",
+        "T and S are tokens of the wanted and of the measured depth, the last two of every observation.",
         "T or S of zero or less are not read, as in the original: with a total of one count there is no S.",
         "Up to 19,266 tokens in an observation: whole transcriptomes need memory, targeted panels little.",
     ),
@@ -48,7 +48,7 @@ STFORMER = ModelCard(
     needs=("counts", "coordinates"),
     dimension=768,
     uses_neighbors=True,
-    licence="MIT (code; the weights hold those of scFoundation, research only)",
+    licence="MIT (code); the weights hold those of scFoundation, non-commercial research only",
     commercial=False,
     source="github.com/csh3/stFormer",
     extra="torch",
@@ -64,12 +64,12 @@ STFORMER = ModelCard(
             WeightFile("stformer/tokenizer/OS_scRNA_gene_index.19264.tsv"),
             WeightFile("stformer/tokenizer/ligand_database.csv"),
         ),
-        licence="of scFoundation for the parts that are its own",
+        licence="that of scFoundation for its parts; that of the Zenodo record not verified",
         note="The dictionaries are in the repository, folder stformer/tokenizer.",
     ),
-    paper="10.1101/2024.09.27.615337",
+    paper="https://doi.org/10.1101/2024.09.27.615337",
     bib_key="cao2024stformer",
-    corpus="4.1 million spots of public human Visium data",
+    corpus="About 4.1 million spots of public human Visium data",
     notes=(
         "The published file is a pickle of a whole module: only its tensors are read, nothing in it is executed.",
         (

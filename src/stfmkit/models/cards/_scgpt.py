@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from stfmkit.models._card import ModelCard
-from stfmkit.models._published import WeightFile, Weights
+from stfmkit.models._published import AS_CODE, WeightFile, Weights
 
 _FILES = (WeightFile("args.json"), WeightFile("vocab.json"), WeightFile("best_model.pt"))
 _DRIVE = "https://drive.google.com/drive/folders"
@@ -22,14 +22,15 @@ _TIES = (
 
 
 def _place(folder: str) -> Weights:
-    return Weights(kind="manual", place=f"{_DRIVE}/{folder}", files=_FILES, note="A folder of Google Drive.")
+    place = f"{_DRIVE}/{folder}"
+    return Weights(kind="manual", place=place, files=_FILES, licence=AS_CODE, note="A folder of Google Drive.")
 
 
 SCGPT = ModelCard(
     name="scgpt",
     target="stfmkit.models.zoo._scgpt:ScGPT",
     family="rna",
-    summary="scGPT, whole-human: a class token over genes with binned counts, of length one.",
+    summary="scGPT, whole-human: the class token over genes with binned counts, scaled to unit length.",
     needs=("counts",),
     dimension=512,
     needs_rng=True,
@@ -41,27 +42,27 @@ SCGPT = ModelCard(
     gene_ids="symbol",
     context_length=1200,
     weights=_place("1oWh_-ZRdhtoGQ2Fw24HP41FgLoomVo-y"),
-    paper="10.1038/s41592-024-02201-0",
+    paper="https://doi.org/10.1038/s41592-024-02201-0",
     bib_key="cui2024scgpt",
     corpus="33 million normal human cells of CELLxGENE",
     notes=(*_TIES, "Genes that share a symbol stay tokens of their own, as in the original."),
 )
 
 _TAGS = {
-    "continual": ("1_GROJTzXiAV8HB4imruOTk6PEGuNOcgB", "whole-human, further trained for zero-shot cell embeddings"),
-    "brain": ("1vf1ijfQSk7rGdDGpBntR5bi5g6gNt-Gx", "13.2 million brain cells of CELLxGENE"),
-    "blood": ("1kkug5C7NjvXIwQGGaGoqXTk_Lb_pDrBU", "10.3 million blood and bone marrow cells of CELLxGENE"),
-    "heart": ("1GcgXrd7apn6y4Ze_iSCncskX3UsWPY2r", "1.8 million heart cells of CELLxGENE"),
-    "lung": ("16A1DJ30PT6bodt4bWLa4hpS7gbWZQFBG", "2.1 million lung cells of CELLxGENE"),
-    "kidney": ("1S-1AR65DF120kNFpEbWCvRHPhpkGK3kK", "814 thousand kidney cells of CELLxGENE"),
-    "pan-cancer": ("13QzLHilYUd0v3HTwa_9n4G4yEF-hdkqa", "5.7 million cells of several cancers of CELLxGENE"),
+    "continual": ("1_GROJTzXiAV8HB4imruOTk6PEGuNOcgB", "As whole-human; what it was trained on further is not stated"),
+    "brain": ("1vf1ijfQSk7rGdDGpBntR5bi5g6gNt-Gx", "13.2 million human brain cells"),
+    "blood": ("1kkug5C7NjvXIwQGGaGoqXTk_Lb_pDrBU", "10.3 million human blood and bone marrow cells"),
+    "heart": ("1GcgXrd7apn6y4Ze_iSCncskX3UsWPY2r", "1.8 million human heart cells"),
+    "lung": ("16A1DJ30PT6bodt4bWLa4hpS7gbWZQFBG", "2.1 million human lung cells"),
+    "kidney": ("1S-1AR65DF120kNFpEbWCvRHPhpkGK3kK", "814 thousand human kidney cells"),
+    "pan-cancer": ("13QzLHilYUd0v3HTwa_9n4G4yEF-hdkqa", "5.7 million human cells of various cancers"),
 }
 
 SCGPT_TAGS = tuple(
     replace(
         SCGPT,
         name=f"scgpt.{tag}",
-        summary=f"scGPT, the checkpoint {tag!r}: a class token over genes with binned counts, of length one.",
+        summary=f"scGPT, the checkpoint {tag!r}: the class token over genes with binned counts, scaled to unit length.",
         weights=_place(folder),
         corpus=corpus,
     )
@@ -72,12 +73,13 @@ SCGPT_SPATIAL = ModelCard(
     name="scgpt-spatial",
     target="stfmkit.models.zoo._scgpt_spatial:ScGPTSpatial",
     family="spatial",
-    summary="scGPT trained on with spatial data: counts over slide and gene means, then as scGPT.",
+    summary="scGPT trained further on spatial data: counts over slide and gene means, then as scGPT.",
     needs=("counts",),
     dimension=512,
     uses_neighbors=True,
     needs_rng=True,
-    licence="MIT",
+    licence="MIT (code)",
+    commercial=None,
     source="github.com/bowang-lab/scGPT-spatial",
     extra="torch",
     modality="spatial transcriptomics",
@@ -89,9 +91,9 @@ SCGPT_SPATIAL = ModelCard(
         place="https://doi.org/10.6084/m9.figshare.28356068",
         files=(*_FILES, WeightFile("all_dict_mean_std.csv")),
         folder="scGPT_spatial_v1",
-        licence="see the record",
+        licence="not verified (that of the figshare record)",
     ),
-    paper="10.1101/2025.02.05.636714",
+    paper="https://doi.org/10.1101/2025.02.05.636714",
     bib_key="wang2025scgptspatial",
     corpus="SpatialHuman30M: 30 million cells and spots of Visium, Visium HD, Xenium and MERFISH",
     notes=(

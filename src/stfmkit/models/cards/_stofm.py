@@ -1,7 +1,7 @@
 """Card of SToFM; data only."""
 
 from stfmkit.models._card import ModelCard
-from stfmkit.models._published import WeightFile, Weights
+from stfmkit.models._published import AS_CODE, WeightFile, Weights
 
 STOFM = ModelCard(
     name="stofm",
@@ -31,12 +31,13 @@ STOFM = ModelCard(
             WeightFile("gene_median_dictionary.pkl"),
             WeightFile("mouseid2humanid.pkl"),
         ),
+        licence=AS_CODE,
         note="Put the folder ckpt into a clone of the repository, or the dictionaries of the repository "
         "(geneformer_001/geneformer/*.pkl, preprocessing/mouseid2humanid.pkl) beside the checkpoint.",
     ),
     paper="https://arxiv.org/abs/2507.11588",
     bib_key="zhao2025stofm",
-    corpus="SToCorpus-88M: 88 million cells of about 2,000 slices from six spatial technologies (as the paper says)",
+    corpus="SToCorpus-88M: 88 million cells of about 2,000 slices from six spatial technologies",
     notes=(
         "Pass whole samples: tiles, clusters and scale all depend on which cells are there.",
         "Equal values keep the order of the tokens; the original's sort is not stable.",

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from stfmkit.models._card import ModelCard
-from stfmkit.models._published import WeightFile, Weights
+from stfmkit.models._published import AS_CODE, WeightFile, Weights
 
 _FILES = ("config.json", "model_weights.pt", "vocabs/assay_vocab.json", "vocabs/<species>_gene.h5")
 
@@ -13,6 +13,7 @@ def _weights(tag: str) -> Weights:
         kind="manual",
         place=f"https://czi-transcriptformer.s3.amazonaws.com/weights/{tag}.tar.gz",
         files=tuple(WeightFile(name) for name in _FILES),
+        licence=AS_CODE,
         note="Unpack the archive.",
     )
 
@@ -36,9 +37,9 @@ TRANSCRIPTFORMER = ModelCard(
     gene_ids="ensembl",
     context_length=2047,
     weights=_weights("tf_sapiens"),
-    paper="https://doi.org/10.1101/2025.04.25.650731",
-    bib_key="pearce2025transcriptformer",
-    corpus="CELLxGENE and others: 57 million human cells",
+    paper="https://doi.org/10.1126/science.aec8514",
+    bib_key="pearce2026transcriptformer",
+    corpus="57 million human cells",
     notes=(
         "The assay has no default: pass assay= or assay_key=. Labels it does not know are 'unknown'.",
         "Attention looks back only, so the order of genes matters: gene_order='var' is the original's.",

@@ -11,7 +11,8 @@ _TABLES = (
     WeightFile("protein_embeddings/", url="https://figshare.com/ndownloader/files/42715213"),
 )
 _NOTE = "Unpack protein_embeddings.tar.gz; only the gene names in it are read, the vectors are in the checkpoint."
-_LICENCE = "of the figshare record; read it there"
+_FIGSHARE = "https://doi.org/10.6084/m9.figshare.24320806"
+_LICENCE = "CC-BY-4.0 (the figshare record, at second hand)"
 
 UCE = ModelCard(
     name="uce",
@@ -21,7 +22,7 @@ UCE = ModelCard(
     needs=("counts",),
     needs_rng=True,
     dimension=1280,
-    licence="MIT",
+    licence="MIT (code), CC-BY-4.0 (weights)",
     source="github.com/snap-stanford/UCE",
     extra="torch",
     modality="scRNA-seq",
@@ -30,13 +31,13 @@ UCE = ModelCard(
     context_length=1536,
     weights=Weights(
         kind="manual",
-        place="https://github.com/snap-stanford/UCE",
+        place=_FIGSHARE,
         files=(WeightFile("4layer_model.torch", url="https://figshare.com/ndownloader/files/42706576"), *_TABLES),
         licence=_LICENCE,
         note=_NOTE,
     ),
-    paper="https://doi.org/10.1101/2023.11.28.568918",
-    bib_key="rosen2023uce",
+    paper="https://doi.org/10.1038/s41586-026-10689-z",
+    bib_key="rosen2026uce",
     corpus="Integrated Mega-scale Atlas: 36 million cells of eight species (CELLxGENE Census and others)",
     notes=(
         "Genes are drawn at random, 1,024 with replacement; here by the seed and the observation's name.",
@@ -55,8 +56,8 @@ UCE_33 = replace(
     summary="Genes drawn by expression, as protein vectors by chromosome and position (the 33-layer checkpoint).",
     weights=Weights(
         kind="manual",
-        place="https://github.com/snap-stanford/UCE",
-        files=(WeightFile("33l_8ep_1024t_1280.torch"), *_TABLES),
+        place=_FIGSHARE,
+        files=(WeightFile("33l_8ep_1024t_1280.torch", url="https://figshare.com/ndownloader/files/43423236"), *_TABLES),
         licence=_LICENCE,
         note=_NOTE,
     ),

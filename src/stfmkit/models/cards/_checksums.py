@@ -1,0 +1,62 @@
+"""sha256 of published files, each of the named revision of its place; data only.
+
+Those of Geneformer are in the git-lfs pointers of a copy of the hub's repository, whose commits are the hub's own.
+"""
+
+GENEFORMER_REVISION = "05fcbeb8a27d49e0a7a4349152202ee2c1cbfd28"
+GENEFORMER = {
+    "Geneformer-V1-10M/config.json": "9cf69ca3bdb0215c4188b54c451b6f02adfe68b8f66011a57d0f32845133fd4b",
+    "Geneformer-V1-10M/model.safetensors": "a5e33a757431643b3697de7ef6127950cdc49e06e58d4266b3a3ab191b683f14",
+    "Geneformer-V2-104M/config.json": "467d4492f0dd53b4d60afffe20812db484ca1cf9fdbeb6a6e060e93564f70859",
+    "Geneformer-V2-104M/model.safetensors": "fff5cba29ddd8792991fa77b4872246fbe548a178cebda3775cdc72b67780e7f",
+    "Geneformer-V2-104M_CLcancer/config.json": "b3e1f3e71b1df7238f0f1d6dda258d560ea84e5e9698351a1588cfad06321e18",
+    "Geneformer-V2-104M_CLcancer/model.safetensors": "827738139bfed4bafa9d1f3df7c6146da2e3b85f7225076adc32c6eda0ba4357",
+    "Geneformer-V2-316M/config.json": "2cc4af3442644e84af71814a607b61c958d7b4e5ebde6791ab77b5f534ac6f6e",
+    "Geneformer-V2-316M/model.safetensors": "965ceccea81953d362081ef3843560a0e4fef88d396c28017881f1e94b1246f3",
+}
+"""By the path in the place; the dictionaries follow below."""
+
+GENEFORMER |= {
+    f"geneformer/gene_dictionaries_30m/{kind}_gc30M.pkl": sha256
+    for kind, sha256 in {
+        "ensembl_mapping_dict": "eac0fb0b3007267871b6305ac0003ceba19d4f28d85686cb9067ecf142787869",
+        "gene_median_dictionary": "b3b589bb5ec75040d05fc44dd6bf0184cf87f3c362cf158d196a6ed3b7fe5f39",
+        "gene_name_id_dict": "55e67962e79c0039a6c32d43c5c99f38e51964bbcfa32f736150ee1e285c438c",
+        "token_dictionary": "ab9dc40973fa5224d77b793e2fd114cacf3d08423ed9c4c49caf0ba9c7f218f1",
+    }.items()
+}
+GENEFORMER |= {
+    f"geneformer/{kind}_gc104M.pkl": sha256
+    for kind, sha256 in {
+        "ensembl_mapping_dict": "0819bcbd869cfa14279449b037eb9ed1d09a91310e77bd1a19d927465030e95c",
+        "gene_median_dictionary": "a51c53f6a771d64508dfaf61529df70e394c53bd20856926117ae5d641a24bf5",
+        "gene_name_id_dict": "fabfa0c2f49c598c59ae432a32c3499a5908c033756c663b5e0cddf58deea8e1",
+        "token_dictionary": "67c445f4385127adfc48dcc072320cd65d6822829bf27dd38070e6e787bc597f",
+    }.items()
+}
+
+_MINILM = {
+    "modules.json": "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf",
+    "1_Pooling/config.json": "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+}
+"""The files that all-MiniLM-L6-v2 and all-MiniLM-L12-v2 share."""
+
+MINILM_REVISIONS = {
+    "all-MiniLM-L6-v2": "1110a243fdf4706b3f48f1d95db1a4f5529b4d41",
+    "all-MiniLM-L12-v2": "a50ef00143b4d5391434df20ae11632588ac25be",
+}
+MINILM = {
+    "all-MiniLM-L6-v2": _MINILM
+    | {
+        "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+        "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        "sentence_bert_config.json": "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7",
+    },
+    "all-MiniLM-L12-v2": _MINILM
+    | {
+        "config.json": "bc451f333af67312ba0de5018ef1c9ba663cb18549443e568f0bd35262dc1c48",
+        "model.safetensors": "d2d541e5f101695ae495eacd867a8d025ecfe8f9674fb23aa6cf93cdb60a5542",
+        "sentence_bert_config.json": "70f4448f31320443fe3557cacea5abf2dcc4915dda8c80646bec9f3bb0aa5a1f",
+    },
+}
