@@ -35,6 +35,28 @@ def test_half_precision_is_widened() -> None:
     assert module.weight.dtype == torch.float32
 
 
+def test_the_module_takes_the_tensors_themselves() -> None:
+    with torch.device("meta"):
+        module = nn.Linear(2, 1)
+    weight = torch.ones(1, 2)
+    load_state(module, {"weight": weight, "bias": torch.zeros(1, 2)[:, 0]}, what="m")
+    assert module.weight.data_ptr() == weight.data_ptr()
+    assert module.bias.is_contiguous()
+    torch.testing.assert_close(module(torch.ones(1, 2)), torch.full((1, 1), 2.0))
+
+
+@pytest.mark.parametrize("values", [[1.0, float("nan")], [float("inf"), float("-inf")], [1.0, float("inf")]])
+def test_weights_that_are_not_finite_are_refused(values: list[float]) -> None:
+    with pytest.raises(InputError, match="NaN or infinite weights in the checkpoint of 'm': 'weight'"):
+        load_state(nn.Linear(2, 1), {"weight": torch.tensor([values]), "bias": torch.zeros(1)}, what="m")
+
+
+def test_large_weights_whose_sum_overflows_are_finite() -> None:
+    module = nn.Linear(2, 1)
+    load_state(module, {"weight": torch.full((1, 2), 3e38), "bias": torch.zeros(1)}, what="m")
+    assert module.weight.max() > 2e38
+
+
 def test_what_does_not_fit_is_named() -> None:
     with pytest.raises(InputError, match=r"1 missing \('bias'\); 1 not known \('more'\); 1 of another shape") as found:
         load_state(nn.Linear(2, 1), {"weight": torch.ones(2, 2), "more": torch.ones(1)}, what="m")

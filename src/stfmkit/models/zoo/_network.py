@@ -343,11 +343,13 @@ class Network(ABC):
         self.assets = replace(self.assets, genes=vocabulary, config=config)
 
     def _filled(self, assets: Assets) -> nn.Module:
-        with torch.random.fork_rng(devices=[]):
-            module = self.build(assets)
         if assets.state is not None:
+            with torch.device("meta"):
+                module = self.build(assets)
             load_state(module, assets.state, what=self.card.name, rename=self.rename, ignore=self.ignore)
         else:
+            with torch.random.fork_rng(devices=[]):
+                module = self.build(assets)
             draw_state(module, seed=self.rng)
             if self.gene_rows is not None and assets.genes is not None:
                 rows = named_normals(assets.genes.names, seed=self.rng, dimension=self._row_width(module)) * 0.02

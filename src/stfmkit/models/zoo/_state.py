@@ -59,6 +59,8 @@ def load_state(
 ) -> None:
     """Load published tensors into a module; a missing, further or misshapen tensor is an error that names it.
 
+    The module takes the tensors themselves, so that weights are in memory once; it may be on the meta device.
+
     Parameters
     ----------
     module
@@ -104,9 +106,8 @@ def load_state(
             allowed="finite numbers",
             remedy="download the checkpoint again.",
         )
-    with torch.no_grad():
-        for name, tensor in wanted.items():
-            tensor.copy_(found[name].to(tensor.dtype))
+    held = {name: found[name].to(tensor.dtype).contiguous() for name, tensor in wanted.items()}
+    module.load_state_dict(held, strict=True, assign=True)
 
 
 def _finite(tensor: Tensor) -> bool:

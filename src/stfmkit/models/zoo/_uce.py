@@ -58,8 +58,8 @@ class UCENet(nn.Module):
         self.width, self._table = width, table
         if table is None:  # a random twin draws its own
             self.pe_embedding = nn.Embedding(config["n_tokens"], config["token_dim"])
-        self._place = torch.full((config["n_tokens"],), -1)
-        self._projected = torch.empty(0, width)
+        self._place = torch.full((config["n_tokens"],), -1, device="cpu")
+        self._projected = torch.empty(0, width, device="cpu")
 
     def project(self, ids: Tensor) -> Tensor:
         """Return the input of tokens (b, t, d); every row of the table is read and projected once."""
