@@ -21,12 +21,12 @@ def sorted_by_bits(values: np.ndarray) -> np.ndarray:
         np.float64,
         st.integers(0, 60),
         elements=st.one_of(
-            st.sampled_from([0.0, 1.0, 2.0, 1e-300, 1e300]), st.floats(0, allow_nan=False, allow_infinity=False)
+            st.sampled_from([0.0, -0.0, 1.0, 2.0, -2.0, 1e-300, 1e300, -1e300]),
+            st.floats(allow_nan=False, allow_infinity=False),
         ),
     )
 )
 def test_it_equals_a_stable_sort(values: np.ndarray) -> None:
-    values = values + 0.0  # no negative zero
     np.testing.assert_array_equal(sorted_by_bits(values), np.argsort(-values, kind="stable"))
 
 

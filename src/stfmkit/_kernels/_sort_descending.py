@@ -1,33 +1,34 @@
-"""Stable sort of positive numbers by their bits, for rows that are sorted inside other kernels."""
+"""Stable sort of numbers by their bits, for rows that are sorted inside other kernels."""
 
 import numpy as np
 from numba import njit
 
 _N_DIGITS = 8
 _BASE = 256
+_SIGN = np.uint64(1) << np.uint64(63)
 
 
 @njit(cache=True, nogil=True)
 def sort_descending(values: np.ndarray, keys: np.ndarray, order: np.ndarray, tally: np.ndarray) -> np.ndarray:
     """Return the positions of `values`, largest first, equal ones in their order.
 
-    The bits of a float64 without its sign are in the order of the numbers, so a sort by bytes needs no comparison;
-    bytes that all keys share are skipped.
+    The bits of a float64 are in the order of the numbers once those of negative ones are turned, so a sort by bytes
+    needs no comparison; bytes that all keys share are skipped.
 
     Parameters
     ----------
     values
-        Finite numbers ≥ 0 (n,).
+        Finite numbers (n,).
     keys, order
         Work space (2, ≥ n) of uint64 and of int64; the result is a part of `order`.
     tally
         Work space (8, 256) of int64.
     """
     n = len(values)
-    bits = values.astype(np.float64).view(np.uint64)
+    bits = (values.astype(np.float64) + 0.0).view(np.uint64)  # a negative zero equals zero
     tally[:] = 0
     for i in range(n):
-        key = ~bits[i]
+        key = bits[i] if bits[i] & _SIGN else ~(bits[i] | _SIGN)
         keys[0, i] = key
         order[0, i] = i
         for digit in range(_N_DIGITS):

@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from stfmkit._kernels._sort_descending import sort_descending
 from stfmkit._kernels._threads import over_spans
 
 
@@ -18,21 +19,26 @@ def _rank_shares(
     """Write the tokens of every row, largest value first; columns without a mean only count towards the total."""
     indptr, indices, counts = csr
     tokens, means = columns
+    longest = 0
+    for row in range(span[0], span[1]):
+        longest = max(longest, indptr[row + 1] - indptr[row])
+    values, held = np.empty(longest), np.empty(longest, dtype=np.int64)
+    keys, places = np.empty((2, longest), dtype=np.uint64), np.empty((2, longest), dtype=np.int64)
+    tally = np.empty((8, 256), dtype=np.int64)
     for row in range(span[0], span[1]):
         begin, end = indptr[row], indptr[row + 1]
         total = 0.0
         for place in range(begin, end):
             total += counts[place]
         scale = 10_000.0 / total if total > 0 else 0.0
-        values, held = np.empty(end - begin), np.empty(end - begin, dtype=np.int64)
         n_known = 0
         for place in range(begin, end):
             mean = means[indices[place]]
             if not np.isnan(mean):
-                values[n_known] = -(counts[place] * scale / mean)
+                values[n_known] = counts[place] * scale / mean
                 held[n_known] = tokens[indices[place]]
                 n_known += 1
-        order = np.argsort(values[:n_known], kind="mergesort")
+        order = sort_descending(values[:n_known], keys, places, tally)
         length = starts[row + 1] - starts[row]
         n_ranked = min(n_known, length)
         for m in range(n_ranked):

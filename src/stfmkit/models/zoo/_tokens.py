@@ -9,6 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
+
 @dataclass(frozen=True, eq=False)
 class Tokens:
     """Ragged tokens.
