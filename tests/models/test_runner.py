@@ -100,6 +100,38 @@ def test_a_block_must_hold_what_the_card_names(card, need, slot, remedy):
     assert not spy.seen
 
 
+class _Gaps(_Spy):
+    """Knows nothing of a part whose counts are all zero."""
+
+    def knows_nothing(self, batch):
+        return batch.counts.sum() == 0
+
+    def encode(self, batch):
+        assert batch.counts.sum() > 0
+        return super().encode(batch)
+
+
+@pytest.mark.parametrize("rows", [[0], [1], [2], [0, 1], [0, 2], [1, 2]])
+def test_parts_of_which_nothing_is_known_are_zero(card, block, monkeypatch, tmp_path, rows):
+    monkeypatch.setattr(_runner, "ROWS", 30)
+    gone = np.isin(np.arange(90) // 30, rows)
+    holed = replace(block, counts=sparse.csr_array(block.counts * ~gone[:, None]))
+    spy = _Gaps(card(), lambda part: 1 + part.coords)
+    for _ in range(2):  # the second time with the finished parts of the first
+        out = run_model(spy, holed, resume=tmp_path)
+        assert np.array_equal(out, np.where(gone[:, None], 0, 1 + block.coords).astype(np.float32))
+    assert len(spy.seen) == 3 + len(rows)
+
+
+def test_a_table_of_which_nothing_is_known(card, block, monkeypatch):
+    monkeypatch.setattr(_runner, "ROWS", 40)
+    empty = replace(block, counts=sparse.csr_array(block.counts.shape))
+    with pytest.raises(InputError, match="none of the 90 observations has a count of a gene that 'mine' knows"):
+        run_model(_Gaps(card()), empty)
+    with pytest.raises(InputError, match=r"shape \(40, 0\)"):
+        run_model(_Spy(card(), lambda part: np.zeros((part.n_obs, 0))), empty)
+
+
 def test_no_observation(block):
     with pytest.raises(InputError, match="no observation"):
         run_model(load_model("library_size"), block.take(np.arange(0)))

@@ -24,6 +24,16 @@ from tests.models.zoo.test_network import Tiny
 adata = synthetic_counts(gene_ids(30), n_obs=23)
 sk.tl.embed(adata, Tiny(weights="random", rng=1), key_added="X_t", show_progress=False)
 np.save(f"{sys.argv[1]}/rank{os.environ['RANK']}.npy", adata.obsm["X_t"])
+model = Tiny(weights="random", rng=1, on_empty="zero")
+adata.X = adata.X.multiply((np.arange(23) // 5 % 2)[:, None]).tocsr()  # all parts of the first process
+sk.tl.embed(adata, model, key_added="X_h", show_progress=False)
+np.save(f"{sys.argv[1]}/holed{os.environ['RANK']}.npy", adata.obsm["X_h"])
+try:
+    sk.tl.embed(adata[:5].copy(), model, show_progress=False)
+except sk.errors.InputError as error:
+    assert "none of the 5 observations" in str(error)
+else:
+    raise SystemExit("a table without a known gene was embedded")
 from accelerate import PartialState
 assert PartialState().num_processes == 2
 """
@@ -79,3 +89,5 @@ def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
     sk.tl.embed(adata, Tiny(weights="random", rng=1), key_added="X_t")
     for rank in range(2):
         np.testing.assert_allclose(np.load(tmp_path / f"rank{rank}.npy"), adata.obsm["X_t"], atol=1e-6)
+        holed = np.where((np.arange(23) // 5 % 2)[:, None], adata.obsm["X_t"], 0)
+        np.testing.assert_allclose(np.load(tmp_path / f"holed{rank}.npy"), holed, atol=1e-6)

@@ -100,6 +100,15 @@ class FittedModel(EmbeddingModel, Protocol):
 
 
 @runtime_checkable
+class ModelWithGaps(EmbeddingModel, Protocol):
+    """A model that gives zeros to observations of which it knows nothing."""
+
+    def knows_nothing(self, batch: Any) -> bool:
+        """Return whether that is so for all observations of a prepared block; `encode` is then not called."""
+        ...
+
+
+@runtime_checkable
 class GeneModel(EmbeddingModel, Protocol):
     """A model that also defines a vector of a gene."""
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from stfmkit._errors import InputError, InputTypeError
 from stfmkit._progress import counter
-from stfmkit.models._base import Block, EmbeddingModel, FittedModel, GeneModel
+from stfmkit.models._base import Block, EmbeddingModel, FittedModel, GeneModel, ModelWithGaps
 from stfmkit.models._card import ModelCard
 from stfmkit.models._contract import check_needs
 from stfmkit.models._parts import Parts
@@ -69,7 +69,8 @@ def run_model(
     MissingKeyError
         The block lacks what the card says that the model reads.
     InputError
-        The model returned something else than finite numbers of one width, one row per observation.
+        The model returned something else than finite numbers of one width, one row per observation, or knows no gene
+        of any observation.
     """
     card = model.card
     check_needs(card, block)
@@ -83,6 +84,9 @@ def run_model(
         for rows in share.mine(parts):
             part = block if isinstance(block, Block) and len(parts) == 1 else block.take(rows)
             values = _values(model, part, store)
+            advance(len(rows))
+            if values is None:
+                continue
             if out is None:
                 out = np.zeros((block.n_obs, values.shape[1]), dtype=np.float32)
             if values.shape[1] != out.shape[1]:
@@ -92,8 +96,14 @@ def run_model(
                     remedy="report this to the author of the model.",
                 )
             out[rows] = values
-            advance(len(rows))
-    return share.together(out, n_obs=block.n_obs)
+    joined = share.together(out, n_obs=block.n_obs)
+    if joined.shape[1] == 0:
+        raise InputError(
+            f"none of the {block.n_obs} observations has a count of a gene that {card.name!r} knows.",
+            allowed="at least one observation with a known gene",
+            remedy="check the gene names and the filters; a whole table of zeros would say nothing.",
+        )
+    return joined
 
 
 def encode_genes(model: GeneModel, block: Block) -> np.ndarray:
@@ -118,13 +128,17 @@ def encode_genes(model: GeneModel, block: Block) -> np.ndarray:
     return found
 
 
-def _values(model: EmbeddingModel, part: Block, store: Parts | None) -> np.ndarray:
+def _values(model: EmbeddingModel, part: Block, store: Parts | None) -> np.ndarray | None:
+    """Return the embedding of a part, or None where nothing in it is known: its width is that of the other parts."""
     held = None if store is None else store.get(part)
     if held is not None:
         return held
     card = model.card
     width = getattr(model, "dimension", card.dimension)
-    values = _checked(model.encode(model.prepare(part)), n_obs=part.n_obs, card=card, dimension=width)
+    batch = model.prepare(part)
+    if isinstance(model, ModelWithGaps) and model.knows_nothing(batch):
+        return None
+    values = _checked(model.encode(batch), n_obs=part.n_obs, card=card, dimension=width)
     if store is not None:
         store.put(part, values)
     return values

@@ -28,7 +28,10 @@ class Share:
         return parts[self.rank :: self.n]
 
     def together(self, out: np.ndarray | None, *, n_obs: int) -> np.ndarray:
-        """Return the whole embedding (n_obs, d) in every process; the others' rows are zero before."""
+        """Return the whole embedding (n_obs, d) in every process, d = 0 where none has a row.
+
+        The rows of others are zero before, and those that nobody has stay zero.
+        """
         if self.n == 1:
             return np.empty((n_obs, 0), dtype=np.float32) if out is None else out
         import accelerate
@@ -37,6 +40,8 @@ class Share:
         state = _state()
         widths = accelerate.utils.gather_object([0 if out is None else out.shape[1]])
         width = max(widths)
+        if width == 0:
+            return np.empty((n_obs, 0), dtype=np.float32)
         held = np.zeros((n_obs, width), dtype=np.float32) if out is None else out
         summed = accelerate.utils.reduce(torch.from_numpy(held).to(state.device), reduction="sum")
         return np.asarray(summed.cpu().numpy(), dtype=np.float32)

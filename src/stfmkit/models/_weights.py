@@ -104,6 +104,28 @@ def read_checkpoint(path: Path, *, mapped: bool = False) -> Mapping[str, Any]:
     """Return what a checkpoint file holds, a mapping; nothing in the file is executed."""
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
+    loaded = _load(path, mapped=mapped)
+    if not isinstance(loaded, Mapping):
+        raise InputError(
+            f"{path.name} holds a {type(loaded).__name__}.",
+            allowed="tensors by name",
+            remedy="pass the checkpoint of the model.",
+        )
+    return loaded
+
+
+def read_tensor(path: Path, *, mapped: bool = False) -> "Tensor":
+    """Return the one tensor that a file holds; nothing in the file is executed."""
+    loaded = _load(path, mapped=mapped)
+    if not _is_tensor(loaded):
+        raise InputError(
+            f"{path.name} holds a {type(loaded).__name__}.", allowed="one tensor", remedy="pass the published file."
+        )
+    tensor: Tensor = loaded
+    return tensor
+
+
+def _load(path: Path, *, mapped: bool) -> Any:
     import pickle
     import zipfile
 
@@ -119,12 +141,6 @@ def read_checkpoint(path: Path, *, mapped: bool = False) -> Mapping[str, Any]:
         ) from None
     except (EOFError, OSError, RuntimeError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
         raise _broken(path, error) from None
-    if not isinstance(loaded, Mapping):
-        raise InputError(
-            f"{path.name} holds a {type(loaded).__name__}.",
-            allowed="tensors by name",
-            remedy="pass the checkpoint of the model.",
-        )
     return loaded
 
 

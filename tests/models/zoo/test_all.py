@@ -2,9 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy import sparse
+from tests.models.zoo._cases import gene_ids, synthetic_counts
 
 import stfmkit as sk
+from stfmkit.errors import InputError
 
 BERT = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 12}
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -65,6 +69,26 @@ def test_no_network_is_forgotten() -> None:
 @pytest.mark.parametrize("name", OPTIONS)
 def test_the_untrained_twin_keeps_the_contract(name: str) -> None:
     sk.testing.check_model(name, weights="random", **OPTIONS[name])
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_part_without_a_known_gene_is_zero_and_moves_no_other(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = sk.models.load_model(name, weights="random", on_empty="zero", rng=0, **OPTIONS[name])
+    monkeypatch.setattr(type(model), "block_size", 4)
+    symbols = model.card.gene_ids != "ensembl"
+    cells = synthetic_counts([f"GN{i}" for i in range(40)] if symbols else gene_ids(40), n_obs=12)
+    cells.obs["sample"] = np.repeat(["a", "b", "c"], 4)
+    gone = np.repeat([True, False, True], 4)
+    holed = cells.copy()
+    holed.X = sparse.csr_matrix(cells.X.multiply(~gone[:, None]))
+    sk.tl.embed(holed, model, sample_key="sample", key_added="X_holed")
+    rest = cells[~gone].copy()
+    sk.tl.embed(rest, model, sample_key="sample", key_added="X_rest")
+    assert not holed.obsm["X_holed"][gone].any()
+    np.testing.assert_allclose(holed.obsm["X_holed"][~gone], rest.obsm["X_rest"], atol=1e-6)
+    assert np.abs(rest.obsm["X_rest"]).max(axis=1).all()
+    with pytest.raises(InputError, match=rf"none of the 8 observations has a count of a gene that {name!r} knows"):
+        sk.tl.embed(holed[gone].copy(), model, sample_key="sample")
 
 
 @pytest.mark.parametrize("name", OPTIONS)

@@ -21,6 +21,7 @@ import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError, StfmkitWarning
 from stfmkit.models._block import build_block
 from stfmkit.models.zoo._geneformer import Geneformer, GeneformerV1
+from stfmkit.models.zoo._geneformer_files import KINDS
 from stfmkit.models.zoo._rank_genes import ranked
 
 HOME = DATA / "geneformer"
@@ -112,6 +113,129 @@ def test_dictionaries_beside_the_checkpoint_and_older_names(tmp_path: Path) -> N
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
     np.testing.assert_allclose(embedded(synthetic(), "v1", weights=folder), wanted, atol=1e-5)
+
+
+OLDER = "gf-12L-95M-i4096"
+
+
+def repository(tmp_path: Path, folder: str = OLDER, *, other: str = "gc104M", right: str = "gc95M") -> Path:
+    """Return a repository whose checkpoint goes with the dictionaries `right`; the medians of `other` are different."""
+    home = copy_of("geneformer", tmp_path)
+    (home / "Geneformer-V2-104M").rename(home / folder)
+    for path in list((home / "geneformer").glob("*_gc104M.pkl")):
+        held, kind = pickle.loads(path.read_bytes()), path.name.removesuffix("_gc104M.pkl")
+        for release in (right, other):
+            changed = kind == "gene_median_dictionary" and release == other
+            values = dict(zip(held, reversed(held.values()), strict=True)) if changed else held
+            (home / f"geneformer/{kind}_{release}.pkl").write_bytes(pickle.dumps(values))
+    return home
+
+
+@pytest.mark.parametrize(
+    ("folder", "right", "other"),
+    [
+        (OLDER, "gc95M", "gc104M"),
+        ("gf-20L-95M-i4096", "gc95M", "gc104M"),
+        ("Geneformer-V2-104M_CLcancer", "gc104M", "gc95M"),
+        ("Geneformer-V2-316M", "gc104M", "gc95M"),
+    ],
+)
+def test_the_dictionaries_are_those_of_the_name_of_the_folder(
+    tmp_path: Path, folder: str, right: str, other: str
+) -> None:
+    home = repository(tmp_path, folder, right=right, other=other)
+    wanted = np.load(HOME / "v2_synthetic.npz")["cls-1"]
+    cells = synthetic()
+    np.testing.assert_allclose(embedded(cells, weights=home / folder), wanted, atol=1e-5)
+    used = cells.uns["stfmkit"]["embeddings"]["X_test"]["provenance"]["sha256"]
+    assert sorted(name for name in used if name.endswith(".pkl")) == sorted(f"{kind}_{right}.pkl" for kind in KINDS)
+    away = embedded(cells, weights=home / folder, dictionaries=other)
+    assert np.abs(away - wanted).max() > 1e-3
+
+
+def test_the_name_of_the_tag_tells_where_that_of_the_folder_does_not(tmp_path: Path) -> None:
+    home = repository(tmp_path, "mine")
+    wanted = np.load(HOME / "v2_synthetic.npz")["cls-1"]
+    cells = synthetic()
+    sk.tl.embed(cells, "geneformer-v2.12l-95m", weights=home / "mine", key_added="X_test")
+    np.testing.assert_allclose(cells.obsm["X_test"], wanted, atol=1e-5)
+    with pytest.raises(InputError, match=r"(?s)'gc104M', 'gc95M' in 'geneformer'.*'mine'.*pass dictionaries="):
+        embedded(cells, weights=home / "mine")
+    np.testing.assert_allclose(embedded(cells, weights=home / "mine", dictionaries="gc95M"), wanted, atol=1e-5)
+    with pytest.raises(MissingFileError, match=r"no token_dictionary_gc1M\.pkl"):
+        embedded(cells, weights=home / "mine", dictionaries="gc1M")
+
+
+def test_equal_dictionaries_of_two_releases_need_no_choice(tmp_path: Path) -> None:
+    home = repository(tmp_path, "mine")
+    path = home / "geneformer/gene_median_dictionary_gc95M.pkl"
+    path.with_name("gene_median_dictionary_gc104M.pkl").write_bytes(path.read_bytes())
+    wanted = np.load(HOME / "v2_synthetic.npz")["cls-1"]
+    np.testing.assert_allclose(embedded(synthetic(), weights=home / "mine"), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["geneformer-v2.12l-95m", "geneformer-v2"])
+def test_the_root_of_the_repository_before_june_2025(tmp_path: Path, name: str) -> None:
+    home = repository(tmp_path)
+    for path in (home / "geneformer").glob("*_gc104M.pkl"):
+        path.unlink()
+    if name == "geneformer-v2":  # the default checkpoint lies in the root itself
+        for path in (home / OLDER).iterdir():
+            path.rename(home / path.name)
+        (home / OLDER).rmdir()
+    cells = synthetic()
+    sk.tl.embed(cells, name, weights=home, key_added="X_test")
+    np.testing.assert_allclose(cells.obsm["X_test"], np.load(HOME / "v2_synthetic.npz")["cls-1"], atol=1e-5)
+
+
+def test_the_root_without_the_folder_of_a_tag_is_not_that_checkpoint(tmp_path: Path) -> None:
+    home = repository(tmp_path)
+    for path in (home / OLDER).iterdir():
+        (home / path.name).write_bytes(path.read_bytes())  # the default checkpoint of that release
+    with pytest.raises(InputError, match=r"(?s)without the folder 'gf-20L-95M-i4096' .*here are .*'gf-12L-95M-i4096'"):
+        sk.models.load_model("geneformer-v2.20l-95m", weights=home)
+    sk.models.load_model("geneformer-v2.20l-95m", weights=home / "model.safetensors", dictionaries="gc95M")
+    sk.models.load_model("geneformer-v2.20l-95m", weights=home / OLDER)  # what the caller names counts
+
+
+def test_the_repository_of_2023(tmp_path: Path) -> None:
+    home = copy_of("geneformer", tmp_path)
+    (home / "Geneformer-V1-10M").rename(home / "geneformer-12L-30M")
+    torch.save(load_file(home / "geneformer-12L-30M/model.safetensors"), home / "geneformer-12L-30M/pytorch_model.bin")
+    (home / "geneformer-12L-30M/model.safetensors").unlink()
+    for path in (home / "geneformer").glob("*_gc104M.pkl"):
+        path.unlink()
+    for path in list((home / "geneformer/gene_dictionaries_30m").iterdir()):
+        if not path.name.startswith("ensembl"):  # there was no table of retired ids
+            (home / "geneformer" / path.name.replace("_gc30M", "")).write_bytes(path.read_bytes())
+        path.unlink()
+    cells = synthetic()[:, synthetic().var_names.isin(gene_ids(100))].copy()
+    wanted = embedded(cells.copy(), "v1")
+    sk.tl.embed(cells, "geneformer-v1.12l-30m", weights=home / "geneformer-12L-30M", key_added="X_test")
+    np.testing.assert_allclose(cells.obsm["X_test"], wanted, atol=1e-6)
+
+
+def test_dictionaries_beside_the_checkpoint_are_nearer_than_those_of_the_repository(tmp_path: Path) -> None:
+    home = repository(tmp_path, "Geneformer-V2-104M")  # the name asks for gc104M, whose medians are not right
+    for path in list((home / "geneformer").glob("*_gc95M.pkl")):
+        path.rename(home / "Geneformer-V2-104M" / path.name)
+    wanted = np.load(HOME / "v2_synthetic.npz")["cls-1"]
+    np.testing.assert_allclose(embedded(synthetic(), weights=home / "Geneformer-V2-104M"), wanted, atol=1e-5)
+
+
+def test_the_checkpoints_of_2021_and_2024_have_tags() -> None:
+    widths = {
+        "geneformer-v1.12l-30m": 512,
+        "geneformer-v2.12l-95m": 512,
+        "geneformer-v2.12l-95m-clcancer": 512,
+        "geneformer-v2.20l-95m": 896,
+    }
+    for name, width in widths.items():
+        card = sk.models.model_card(name)
+        assert card.dimension == width
+        assert card.weights.revision
+        assert card.weights.files[1].sha256
+        assert all(Path(file.path).name.endswith(("gc30M.pkl", "gc95M.pkl")) for file in card.weights.files[2:])
 
 
 @VERSIONS

@@ -337,6 +337,36 @@ def test_cells_without_a_known_gene(folder: Path, cells: AnnData) -> None:
     assert np.abs(values[[0, 1, 3]]).min(axis=0).any()
 
 
+def test_whole_parts_without_a_known_gene(folder: Path, cells: AnnData, tmp_path: Path) -> None:
+    whole = embedded(cells, weights=folder)
+    gone = np.isin(np.arange(cells.n_obs) // Tiny.block_size, [0, 2])
+    cells.X = sparse.csr_matrix(cells.X.multiply(~gone[:, None]))
+    wanted = np.where(gone[:, None], 0, whole)
+    with pytest.raises(InputError, match=r"5 of 5 observations have no count of a gene that 'tiny' knows: 'cell0'"):
+        embedded(cells, weights=folder)
+    np.testing.assert_allclose(embedded(cells, weights=folder, on_empty="zero"), wanted, atol=1e-6)
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    for _ in range(2):
+        sk.tl.embed(backed, Tiny(weights=folder, on_empty="zero"), resume=tmp_path / "parts", key_added="X_b")
+        np.testing.assert_allclose(backed.obsm.pop("X_b"), wanted, atol=1e-6)
+    none = cells[gone].copy()
+    with pytest.raises(InputError, match=r"none of the 7 observations has a count of a gene that 'tiny' knows"):
+        embedded(none, weights=folder, on_empty="zero")
+    model = Tiny(weights=folder, on_empty="zero")
+    with pytest.raises(InputError, match="no observation with a known gene"):
+        model.encode(model.prepare(block_of(none)))
+
+
+def test_coverage_is_told_at_the_first_part_with_a_known_gene(folder: Path) -> None:
+    cells = synthetic_counts(GENES[:10] + gene_ids(40, start=100))
+    cells.X = sparse.csr_matrix(cells.X.multiply(np.arange(cells.n_obs)[:, None] >= Tiny.block_size))
+    with pytest.warns(StfmkitWarning, match=r"'tiny' sees 10 of 50 genes") as told:
+        embedded(cells, weights=folder, on_empty="zero")
+    assert len(told) == 1
+    assert "0% of the counts" not in str(told[0].message).replace("10%", "").replace("20%", "")
+
+
 def test_another_kind_of_names_and_a_table(folder: Path, cells: AnnData) -> None:
     table = pd.DataFrame({"symbol": [f"G{i}" for i in range(30)], "ensembl": [f"{g}.3" for g in GENES]})
     whole = embedded(cells.copy(), weights=folder)

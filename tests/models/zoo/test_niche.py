@@ -2,11 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import sparse
 from scipy.spatial.distance import cdist
 
 from stfmkit.errors import UnitsError
 from stfmkit.models.zoo._niche import niche_members, niche_radius, niche_tokens
+from stfmkit.models.zoo._spots import spot_members, spot_shares
+from stfmkit.models.zoo._stformer_module import _shares
 
 
 def radius_by_loop(coords: np.ndarray, most: int) -> float:
@@ -73,3 +78,35 @@ def test_without_pairs_there_are_only_genes() -> None:
     found = niche_tokens(values, np.array([4, 5]), np.array([True, True]), None)
     assert found.ids.tolist() == [4, 5, 5]
     assert found.rows["n_center"].tolist() == found.lengths.tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000))
+def test_spots_are_those_of_the_definition(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    spot = draw.integers(0, 5, size=draw.integers(1, 25))
+    abundance = draw.gamma(0.3, size=len(spot)) * draw.binomial(1, 0.8, size=len(spot))
+    shares = spot_shares(spot, abundance)
+    center, member = spot_members(spot, shares)
+    for row in range(len(spot)):
+        mine = np.flatnonzero(spot == row)
+        part = abundance[mine] / abundance[mine].sum() if abundance[mine].any() else np.zeros(len(mine))
+        part[part < 0.05] = 0
+        np.testing.assert_allclose(shares[mine], part / part.sum() if part.any() else part)
+        others = np.flatnonzero((spot == spot[row]) & (shares > 0)) if shares[row] > 0 else np.array([])
+        np.testing.assert_array_equal(member[center == row], others)
+
+
+def test_every_ligand_has_the_share_of_its_member() -> None:
+    values = sparse.csr_array(np.array([[1.0, 0, 2, 3], [0, 0, 5, 0], [4, 5, 0, 0], [7, 0, 7, 0]]))
+    shares = np.array([0.5, 0.3, 0.2, 0.0])
+    pairs = spot_members(np.zeros(4, dtype=int), shares)
+    ligands = np.array([True, True, False, False])
+    found = niche_tokens(values, np.array([10, 20, 30, 40]), ligands, pairs, shares=shares)
+    assert found.ids.tolist()[:6] == [10, 30, 40, 10, 10, 20]
+    assert found.rows["until"].tolist() == [[1, 1, 3]] * 3 + [[0, 0, 0]]  # the second has no ligand
+    np.testing.assert_allclose(np.exp(found.rows["log_share"][:3]), [[0.5, 0.3, 0.2]] * 3, rtol=1e-6)
+    assert found.rows["empty"].tolist() == [False, False, False, True]
+    step = torch.arange(4)[None, :]
+    batch = {name: torch.from_numpy(rows) for name, rows in found.rows.items()}
+    np.testing.assert_allclose(_shares(batch, step)[0, :3].exp(), [0.5, 0.2, 0.2], rtol=1e-6)

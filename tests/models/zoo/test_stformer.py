@@ -96,6 +96,100 @@ def test_real_cells_as_in_the_original(real_data: Path, case: str) -> None:
     np.testing.assert_allclose(embedded(cells, **RUNS[case]), wanted[f"{case}_embedding"], atol=1e-5)
 
 
+def spots() -> tuple[AnnData, Any, np.ndarray]:
+    """Return the spots of the fixture, what the original makes of them, and the rows that it embeds, in its order."""
+    wanted = np.load(FOLDER / "spots.npz")
+    n_genes = wanted["expression"].shape[1]
+    var = pd.DataFrame({"symbol": wanted["symbols"]}, index=[f"ENSG{i:011d}" for i in range(1, n_genes + 1)])
+    obs = pd.DataFrame({"spot": wanted["spot"], "abundance": wanted["abundance"], "fov": "0"})
+    cells = AnnData(wanted["expression"], obs=obs.set_index(obs.index.map("row{}".format)), var=var)
+    names = pd.Series(wanted["barcodes"]).str.extract(r"slide_(.*)_")[0]
+    rows = [np.flatnonzero(wanted["spot"] == name)[kind] for name, kind in zip(names, wanted["kind"], strict=True)]
+    return cells, wanted, np.array(rows)
+
+
+SPOTS = {"spot_key": "spot", "abundance_key": "abundance", "gene_key": "symbol"}
+
+
+def test_spots_taken_apart_are_those_of_the_original() -> None:
+    cells, wanted, rows = spots()
+    found = embedded(cells, on_empty="zero", **SPOTS)
+    np.testing.assert_allclose(found[rows], wanted["embedding"], atol=1e-5)
+    gone = np.setdiff1d(np.arange(cells.n_obs), rows)
+    assert len(gone) == 8
+    assert not found[gone].any()
+    kept = cells[rows].copy()
+    np.testing.assert_allclose(embedded(kept, **SPOTS), wanted["embedding"], atol=1e-5)
+    model = StFormer(weights=FOLDER, **SPOTS)
+    keys = {"obs_keys": model.obs_keys, "var_keys": model.var_keys, "reads_counts": model.reads_counts}
+    tokens = model.prepare(build_block(kept, model.card, **keys))
+    row = np.repeat(np.arange(tokens.n_obs), tokens.lengths)
+    nth = np.arange(len(row)) - tokens.indptr[row]
+    own, values = nth < tokens.rows["n_center"][row], np.asarray(tokens.values)
+    for name, part in (("center", own), ("niche", ~own)):
+        order = np.lexsort((values[part], tokens.ids[part], row[part]))
+        np.testing.assert_array_equal(np.cumsum(np.bincount(row[part])), wanted[f"{name}_indptr"][1:])
+        np.testing.assert_array_equal(tokens.ids[part][order], wanted[f"{name}_ids"])
+        np.testing.assert_allclose(values[part][order], wanted[f"{name}_values"], rtol=1e-6)
+    states, _ = model.module.states(model.collate(tokens))
+    np.testing.assert_allclose(states[1][:, 0].numpy(), wanted["first_state"], atol=1e-5)
+
+
+def test_rows_and_batches_of_spots_do_not_matter_and_samples_do() -> None:
+    cells, wanted, rows = spots()
+    kept = cells[rows].copy()
+    turn = np.random.default_rng(1).permutation(kept.n_obs)
+    for size in (1, 3, None):
+        turned = embedded(kept[turn].copy(), batch_size=size, **SPOTS)
+        np.testing.assert_allclose(turned, wanted["embedding"][turn], atol=1e-5)
+    twice = ad.concat([kept, kept], keys=["a", "b"], index_unique="-", merge="same")
+    twice.obs["fov"] = np.repeat(["a", "b"], kept.n_obs)  # the same names of spots in two samples
+    np.testing.assert_allclose(embedded(twice, **SPOTS), np.tile(wanted["embedding"], (2, 1)), atol=1e-5)
+
+
+def test_the_share_of_a_cell_type_matters() -> None:
+    cells, wanted, rows = spots()
+    kept = cells[rows].copy()
+    kept.obs["abundance"] *= 7.5
+    np.testing.assert_allclose(embedded(kept, **SPOTS), wanted["embedding"], atol=1e-5)  # only shares count
+    kept.obs["abundance"] = 1.0
+    assert np.abs(embedded(kept, **SPOTS) - wanted["embedding"]).max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (
+            {},
+            {},
+            r"8 of 28 observations are less than 0\.05 of their spot by obs\['abundance'\]: 'row1', 'row2', 'row3'",
+        ),
+        (
+            {"abundance": -1.0},
+            {},
+            r"28 of 28 abundances in obs\['abundance'\] are no numbers of at least zero: '-1\.0'",
+        ),
+        ({"abundance": "much"}, {}, "are no numbers of at least zero: 'much'"),
+        ({}, {"abundance_key": None}, "spot_key='spot', abundance_key=None and mode='sp'"),
+        ({}, {"spot_key": None}, "spot_key=None, abundance_key='abundance'"),
+        ({}, {"mode": "sc"}, "abundance_key='abundance' and mode='sc'"),
+        ({}, {"spot_key": "place"}, "place"),
+    ],
+)
+def test_spots_that_are_not_right(change: dict[str, Any], options: dict[str, Any], message: str) -> None:
+    cells = spots()[0]
+    cells.obs = cells.obs.assign(**change)
+    with pytest.raises((InputError, MissingKeyError), match=message):
+        embedded(cells, **(SPOTS | options))
+
+
+def test_fractions_without_spots_are_no_counts() -> None:
+    cells = spots()[0]
+    cells.obsm["spatial"] = np.random.default_rng(0).uniform(0, 50, size=(cells.n_obs, 2))
+    with pytest.raises(InputError, match="not integers"):
+        embedded(cells, gene_key="symbol")
+
+
 @pytest.mark.parametrize("inside", ["pretraining/models", "pretraining/models/model_4.1M.ckpt"])
 def test_the_layout_of_the_repository(inside: str) -> None:
     np.testing.assert_array_equal(embedded(synthetic(), weights=FOLDER / inside), embedded(synthetic()))

@@ -1,6 +1,7 @@
 """TranscriptFormer against its original: tokens, layers and embeddings, and what it refuses."""
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,15 @@ def embedded(cells: AnnData, *, weights: Path | str = PUBLISHED, **options: Any)
     return cells.obsm["X_transcriptformer"]
 
 
+FISH = PUBLISHED / "all_embeddings/danio_rerio_gene.h5"
+
+
+def fish() -> AnnData:
+    """The cells of the fixture of a species that the checkpoint lacks, with five genes that the checkpoint has."""
+    genes = [*gene_ids(50, prefix="ENSDARG"), *gene_ids(5)]
+    return with_assays(synthetic_counts(genes, n_obs=8, seed=8))
+
+
 def padded(values: np.ndarray, lengths: np.ndarray, *, pad: float) -> np.ndarray:
     """Return ragged values as (n_obs, 63)."""
     out = np.full((len(lengths), 63), pad)
@@ -87,6 +97,85 @@ def test_tokens_layers_and_embeddings_are_those_of_the_original() -> None:
 @pytest.mark.real_data
 def test_real_cells_as_in_the_original(real_data: Path) -> None:
     check_parity("real", real(real_data), gene_key="ensembl_id")
+
+
+@strange_assay
+def test_the_vectors_of_another_species_as_in_the_original() -> None:
+    check_parity("fish", fish(), pretrained_embedding=FISH)
+    check_parity("fish", fish(), pretrained_embedding="danio_rerio_gene.h5")
+    cells = fish()[:4].copy()
+    options = {"assay_key": "assay", "pretrained_embedding": str(FISH)}
+    sk.tl.embed(cells, "transcriptformer", weights=PUBLISHED, output="genes", **options)
+    found = pd.DataFrame(cells.varm["X_transcriptformer"], index=cells.var_names)
+    wanted = contextual("fish")
+    np.testing.assert_allclose(found.loc[wanted.index], wanted, atol=1e-5)
+    assert found.drop(index=wanted.index).isna().all(axis=None)
+    embedded(cells, **options)
+    facts = cells.uns["stfmkit"]["embeddings"]["X_transcriptformer"]
+    assert "danio_rerio_gene.h5" in facts["provenance"]["sha256"]
+    assert facts["gene_coverage"]["n_genes"] == 40
+
+
+def write_vectors(path: Path, vectors: dict[str, np.ndarray], *, keys: list[str] | None = None) -> Path:
+    """Write a file of protein vectors."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("keys", data=np.array(list(vectors) if keys is None else keys, dtype="S"))
+        for name, row in vectors.items():
+            file[f"arrays/{name}"] = row
+    return path
+
+
+def read_fish() -> dict[str, np.ndarray]:
+    """Return the vectors of the fixture."""
+    with h5py.File(FISH) as file:
+        return {key.decode(): file["arrays"][key.decode()][:] for key in file["keys"][:]}
+
+
+@strange_assay
+def test_vectors_in_several_files_and_in_a_pickle(tmp_path: Path) -> None:
+    wanted, vectors = embedded(fish(), pretrained_embedding=FISH), list(read_fish().items())
+    first = write_vectors(tmp_path / "a.h5", dict(vectors[:25]))
+    second = tmp_path / "b.pkl"
+    again = {name: row + 1 for name, row in vectors[10:25]}  # in both files: the first counts
+    second.write_bytes(pickle.dumps({**again, **dict(vectors[25:])}))
+    np.testing.assert_array_equal(embedded(fish(), pretrained_embedding=[first, second]), wanted)
+    other = embedded(fish(), pretrained_embedding=[second, first])
+    assert np.abs(other - wanted).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (cut, "a file of protein vectors"),
+        (
+            lambda path: write_vectors(path, {"ENSDARG1": np.ones(7)}),
+            r"vectors of shape \(7,\), for a model of width 8",
+        ),
+        (lambda path: write_vectors(path, {"ENSDARG1": np.full(8, np.nan)}), "not finite"),
+        (lambda path: write_vectors(path, {"ENSDARG1": np.ones(8)}, keys=["ENSDARG2"]), "a vector of every name"),
+        (lambda path: write_vectors(path, {"x": np.ones(8)}, keys=[]), "with no vector"),
+    ],
+)
+def test_vectors_that_are_not_right(tmp_path: Path, change: Callable[[Path], Any], match: str) -> None:
+    path = tmp_path / "fish.h5"
+    path.write_bytes(FISH.read_bytes())
+    change(path)
+    with pytest.raises(InputError, match=match):
+        embedded(fish(), pretrained_embedding=path)
+
+
+def test_vectors_that_are_not_there_or_without_use(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match=r"no nowhere\.h5 for 'transcriptformer'"):
+        embedded(fish(), pretrained_embedding=tmp_path / "nowhere.h5")
+    with pytest.raises(InputError, match="none of the 50 genes"):
+        embedded(fish()[:, fish().var_names.str.startswith("ENSD")].copy())
+    with pytest.raises(InputError, match="pretrained_embedding= for random weights"):
+        embedded(fish(), weights="random", pretrained_embedding=FISH, config=TINY)
+    bomb = tmp_path / "bomb.pkl"
+    bomb.write_bytes(pickle.dumps({"a": Bomb(tmp_path / "mark")}))
+    with pytest.raises(InputError, match="is not loaded: it names"):
+        embedded(fish(), pretrained_embedding=bomb)
+    assert not (tmp_path / "mark").exists()
 
 
 def contextual(case: str) -> pd.DataFrame:

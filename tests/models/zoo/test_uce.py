@@ -23,7 +23,12 @@ from stfmkit.models.zoo._uce import UCE
 
 MADE = {"species": "human", "n_genes": 48, "chrom_token_offset": 274}
 TINY = {"token_dim": 8, "d_model": 8, "nhead": 2, "d_hid": 8, "nlayers": 2, "output_dim": 8, "hidden": 8}
-BATCHES = {"synthetic": 5, "real": 5, "single": 1}
+BATCHES = {"synthetic": 5, "real": 5, "single": 1, "chicken": 4}
+CHICKEN = {"species": "chicken", "chrom_token_offset": None}
+CHICKEN_GENES = [*(f"Cgene{i}" for i in range(1, 50)), "si:ckey-1.2"]
+CHICKEN_PROTEINS = (
+    "protein_embeddings/Gallus_gallus.bGalGal1.mat.broiler.GRCg7b.pep.all.gene_symbol_to_embedding_ESM2.pt"
+)
 
 partly_known = pytest.mark.filterwarnings("ignore:.* of the counts. most of the data are outside its vocabulary")
 
@@ -31,6 +36,11 @@ partly_known = pytest.mark.filterwarnings("ignore:.* of the counts. most of the 
 def synthetic() -> AnnData:
     """The cells of the fixture."""
     return synthetic_counts([*(f"Gene{i}" for i in range(1, 101)), "UNKNOWN1", "UNKNOWN2"], n_obs=12, seed=3)
+
+
+def chicken() -> AnnData:
+    """The cells of the fixture of a species that the publication lacks."""
+    return synthetic_counts([*CHICKEN_GENES, "UNKNOWN1"], n_obs=10, seed=6)
 
 
 def real(folder: Path) -> AnnData:
@@ -50,11 +60,11 @@ def sentences_of(cells: AnnData, **options: Any) -> tuple[UCE, Tokens]:
     return model, model.prepare(build_block(cells, model.card))
 
 
-def check_parity(case: str, cells: AnnData) -> None:
+def check_parity(case: str, cells: AnnData, **options: Any) -> None:
     """Compare sentences, the first layer and the embedding with those of the original."""
     wanted = np.load(DATA / f"uce/{case}.npz")
     size = BATCHES[case]
-    model, tokens = sentences_of(cells, exact=True, batch_size=size)
+    model, tokens = sentences_of(cells, exact=True, batch_size=size, **options)
     np.testing.assert_array_equal(tokens.indptr, wanted["indptr"])
     np.testing.assert_array_equal(tokens.ids, wanted["ids"])
     for start in range(0, cells.n_obs, size):
@@ -63,7 +73,8 @@ def check_parity(case: str, cells: AnnData) -> None:
         raised = (~batch["keep"])[:, None, None].float()
         first = model.module(batch["ids"], keep=None, bias=raised, layers=1)
         np.testing.assert_allclose(first, wanted["cls_layer1"][rows], atol=1e-5)
-    np.testing.assert_allclose(embedded(cells, exact=True, batch_size=size), wanted["embedding"], atol=1e-5)
+    found = embedded(cells, exact=True, batch_size=size, **options)
+    np.testing.assert_allclose(found, wanted["embedding"], atol=1e-5)
 
 
 def test_sentences_layers_and_embeddings_are_those_of_the_original() -> None:
@@ -83,6 +94,109 @@ def test_the_corrected_mask_is_the_original_in_batches_of_one() -> None:
     model = UCE(weights=DATA / "uce", rng=0, **MADE)
     _, tokens = sentences_of(cells, exact=True)
     np.testing.assert_allclose(model.encode(tokens), wanted, atol=1e-5)
+
+
+def test_a_further_species_by_the_files_of_the_notebook() -> None:
+    check_parity("chicken", chicken(), **CHICKEN)
+    check_parity("chicken", chicken(), species="chicken", chrom_token_offset=54)  # what the notebook prints
+    cells = chicken()
+    whole = embedded(cells, **CHICKEN)
+    draw = np.random.default_rng(0)
+    rows, genes = draw.permutation(cells.n_obs), draw.permutation(cells.n_vars)
+    np.testing.assert_allclose(embedded(cells[rows][:, genes].copy(), **CHICKEN), whole[rows], atol=1e-6)
+    facts = cells.uns["stfmkit"]["embeddings"]["X_uce"]
+    assert facts["options"]["chrom_token_offset"] == 54
+    names = {path.rpartition("/")[2] for path in facts["provenance"]["sha256"]}
+    assert {"chicken_pe_tokens.torch", "chicken_offsets.pkl", "chicken_to_chrom_pos.csv"} <= names
+
+
+@pytest.mark.parametrize(
+    "listed", [f"model_files/{CHICKEN_PROTEINS}", CHICKEN_PROTEINS, "/elsewhere/" + CHICKEN_PROTEINS]
+)
+def test_a_further_species_in_the_folders_of_the_repository(tmp_path: Path, listed: str) -> None:
+    folder, wanted = copy_of("uce", tmp_path), embedded(chicken(), **CHICKEN)
+    for home in ("model_files", "data_proc"):
+        (folder / home).mkdir()
+    for path in list(folder.iterdir()):
+        if path.name.startswith("chicken_"):
+            path.rename(folder / "data_proc" / path.name)
+        elif path.name not in ("data_proc", "model_files"):
+            path.rename(folder / "model_files" / path.name)
+    (folder / "model_files/new_species_protein_embeddings.csv").write_text(f"species,path\nchicken,{listed}\n")
+    np.testing.assert_array_equal(embedded(chicken(), weights=folder, **CHICKEN), wanted)
+
+
+def test_a_further_species_under_the_names_of_the_publication_and_after_the_published_ones(tmp_path: Path) -> None:
+    folder, wanted = copy_of("uce", tmp_path), embedded(chicken(), **CHICKEN)
+    places, published = (pd.read_csv(folder / f"{name}.csv") for name in ("chicken_to_chrom_pos", "species_chrom"))
+    both = pd.concat([published, places])
+    codes = pd.Categorical(both["species"] + "_" + both["chromosome"].astype(str))
+    before = torch.load(folder / "4layer_model.torch", weights_only=True)["pe_embedding.weight"][:274]
+    table = torch.load(folder / "chicken_pe_tokens.torch", weights_only=True)
+    chromosomes = torch.zeros(len(codes.categories), table.shape[1])
+    where = codes.categories.str.startswith("chicken")
+    chromosomes[torch.from_numpy(np.array(where))] = table[54:]
+    both.to_csv(folder / "species_chrom.csv")
+    torch.save(torch.cat([before, table[4:54], chromosomes]), folder / "all_tokens.torch")
+    (folder / "species_offsets.pkl").write_bytes(pickle.dumps({"mouse": 4, "human": 44, "chicken": 274}))
+    for path in folder.glob("chicken_*"):
+        path.unlink()
+    np.testing.assert_allclose(embedded(chicken(), weights=folder, **CHICKEN), wanted, atol=1e-6)
+
+
+def test_genes_after_two_names_alike_keep_their_own_rows(tmp_path: Path) -> None:
+    folder, whole = copy_of("uce", tmp_path), embedded(chicken(), **CHICKEN)
+    change_state(folder / CHICKEN_PROTEINS, lambda held: _insert(held, "CGENE1", at=1))
+    table = torch.load(folder / "chicken_pe_tokens.torch", weights_only=True)
+    torch.save(torch.cat([table[:5], torch.ones(1, table.shape[1]), table[5:]]), folder / "chicken_pe_tokens.torch")
+    np.testing.assert_allclose(embedded(chicken(), weights=folder, **CHICKEN), whole, atol=1e-6)
+    wanted = np.load(DATA / "uce/chicken.npz")["embedding"]
+    shifted = embedded(chicken(), weights=folder, exact=True, batch_size=4, **CHICKEN)  # as the original counts
+    assert np.abs(shifted - wanted).max() > 1e-3
+
+
+def _insert(held: dict[str, Any], name: str, *, at: int) -> None:
+    pairs = list(held.items())
+    held.clear()
+    held.update([*pairs[:at], (name, pairs[0][1]), *pairs[at:]])
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda table: table[:-1], r"a table of shape \(5[0-9], 12\) for 4 tokens, 50 genes and [0-9] chromosomes"),
+        (lambda table: table[:, :-1], "of width 12"),
+        (lambda table: table[:, 0], "of width 12"),
+        (lambda table: {"table": table}, r"chicken_pe_tokens\.torch holds a dict"),
+        (lambda table: Bomb(Path("never")), "more than tensors"),
+    ],
+)
+def test_a_table_of_a_further_species_that_is_not_right(
+    tmp_path: Path, change: Callable[[torch.Tensor], Any], match: str
+) -> None:
+    folder = copy_of("uce", tmp_path)
+    path = folder / "chicken_pe_tokens.torch"
+    torch.save(change(torch.load(path, weights_only=True)), path)
+    with pytest.raises(InputError, match=match):
+        embedded(chicken(), weights=folder, **CHICKEN)
+    cut(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        embedded(chicken(), weights=folder, **CHICKEN)
+    path.unlink()
+    with pytest.raises(MissingFileError, match=r"no chicken_pe_tokens\.torch or all_tokens\.torch"):
+        embedded(chicken(), weights=folder, **CHICKEN)
+
+
+def test_a_species_that_nobody_added(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"(?s)'chickn', .* or of new_species_prot.*'human'.*'chicken'.*Did you mean"):
+        embedded(chicken(), species="chickn")
+    folder = copy_of("uce", tmp_path)
+    (folder / "new_species_protein_embeddings.csv").write_text("name\nchicken\n")
+    with pytest.raises(InputError, match=r"new_species_protein_embeddings\.csv: "):
+        embedded(chicken(), weights=folder, **CHICKEN)
+    (folder / "new_species_protein_embeddings.csv").unlink()
+    with pytest.raises(InputError, match=r"(?s)'chicken', which is not one of the publication\..*chicken_offsets"):
+        embedded(chicken(), weights=folder, **CHICKEN)
 
 
 def test_the_mask_of_the_original_depends_on_the_batch() -> None:
@@ -148,6 +262,16 @@ def test_cells_without_a_known_gene(exact: bool) -> None:
     found = embedded(cells, exact=exact, on_empty="zero")
     assert not found[0].any()
     np.testing.assert_allclose(found[1:], whole, atol=1e-6)
+
+
+def test_a_sample_without_a_known_gene_draws_nothing() -> None:
+    cells = synthetic()
+    cells.obs["sample"] = np.repeat(["a", "b", "c"], 4)
+    holed = cells.copy()
+    holed.X = sparse.csr_matrix(cells.X.multiply((cells.obs["sample"] != "b").to_numpy()[:, None]))
+    found = embedded(holed, exact=True, on_empty="zero", sample_key="sample")
+    whole = embedded(cells, exact=True, sample_key="sample")
+    np.testing.assert_array_equal(found, np.where((cells.obs["sample"] == "b").to_numpy()[:, None], 0, whole))
 
 
 def test_the_33_layers_have_a_file_of_their_own(tmp_path: Path) -> None:

@@ -16,12 +16,16 @@ _LAYERS = (
 )
 
 
-def _geneformer(folder: str, dictionaries: str, suffix: str, revision: str = checksums.GENEFORMER_REVISION) -> Weights:
-    names = (
-        *(f"{folder}/{name}" for name in ("config.json", "model.safetensors")),
-        *(f"{dictionaries}/{kind}_{suffix}.pkl" for kind in _KINDS),
-    )
-    files = tuple(WeightFile(name, checksums.GENEFORMER.get(name)) for name in names)
+def _geneformer(
+    folder: str,
+    dictionaries: str,
+    suffix: str,
+    *,
+    model: str = "model.safetensors",
+    revision: str = checksums.GENEFORMER_REVISION,
+) -> Weights:
+    names = [f"{folder}/config.json", f"{folder}/{model}", *(f"{dictionaries}/{kind}_{suffix}.pkl" for kind in _KINDS)]
+    files = tuple(WeightFile(name, checksums.GENEFORMER[name]) for name in names)
     return Weights(kind="hub", place="ctheodoris/Geneformer", revision=revision, files=files)
 
 
@@ -82,8 +86,44 @@ _TAGS = {
     ),
 }
 
+_95M = "About 95 million human cells, none of cancer"
+_OLDER = {
+    "12l-95m": ("gf-12L-95M-i4096", 512, "12 layers, April 2024", _95M),
+    "12l-95m-clcancer": (
+        "gf-12L-95M-i4096_CLcancer",
+        512,
+        "12 layers, April 2024, trained further on cancer",
+        f"{_95M}; then about 14 million cells of cancer",
+    ),
+    "20l-95m": ("gf-20L-95M-i4096", 896, "20 layers, April 2024", _95M),
+}
+
 GENEFORMER_TAGS = (
     replace(GENEFORMER_V1, name="geneformer-v1.10m"),
+    replace(
+        GENEFORMER_V1,
+        name="geneformer-v1.12l-30m",
+        summary="Geneformer V1 with 12 layers: genes ranked by count over median, mean over the genes.",
+        dimension=512,
+        weights=_geneformer(
+            "gf-12L-30M-i2048",
+            "geneformer/gene_dictionaries_30m",
+            "gc30M",
+            model="pytorch_model.bin",
+            revision=checksums.GENEFORMER_2024,
+        ),
+    ),
+    *(
+        replace(
+            GENEFORMER_V2,
+            name=f"geneformer-v2.{tag}",
+            summary=f"Geneformer ({size}): ranked genes, class token or mean over the genes.",
+            dimension=width,
+            weights=_geneformer(folder, "geneformer", "gc95M", revision=checksums.GENEFORMER_2024),
+            corpus=corpus,
+        )
+        for tag, (folder, width, size, corpus) in _OLDER.items()
+    ),
     *(
         replace(
             GENEFORMER_V2,

@@ -16,6 +16,18 @@ GENEFORMER = {
 }
 """By the path in the place; the dictionaries follow below."""
 
+GENEFORMER_2024 = "31bf641d0f173a18a5e06d9a6574bb0d3fe5edc1"
+"""The last commit with the checkpoints of 2021 and of April 2024 under their first names."""
+GENEFORMER |= {
+    "gf-12L-30M-i2048/config.json": "a82b9cf2cb830be227bfbbe5a4c5d62723f49fac892ca37c541d0ef40a0e1de9",
+    "gf-12L-30M-i2048/pytorch_model.bin": "812f8d85e5ecf9d64c268f052f6ece2c1906bc4f1aecf70d5144b2598386b615",
+    "gf-12L-95M-i4096/config.json": "f56780389d8c89c1b6c4084e2e6ee1f736558e4b3bb8ce7473159e83465de401",
+    "gf-12L-95M-i4096/model.safetensors": "4365ba23e393fcfa0e65a94ac64a0983cd788bd23a8d4914f4ab66f85cfe043c",
+    "gf-12L-95M-i4096_CLcancer/config.json": "7d3720eb553238849f7b3b3fd874e2bafb59c97b0e70afd7ca90132c43b8d5b1",
+    "gf-12L-95M-i4096_CLcancer/model.safetensors": "2451adeed240c165634fea60ccba17063da8a2843ea9fcdcc0ce185720bf0dc2",
+    "gf-20L-95M-i4096/config.json": "915948b8161a15747647c9dd04d4bd3a950ca5fb145a14d9bc1157948a4cb9e7",
+    "gf-20L-95M-i4096/model.safetensors": "db85c081a6d392448955c7d0185e26aba74507518df991ca8c69ee9108ce8bbf",
+}
 GENEFORMER |= {
     f"geneformer/gene_dictionaries_30m/{kind}_gc30M.pkl": sha256
     for kind, sha256 in {
@@ -26,7 +38,8 @@ GENEFORMER |= {
     }.items()
 }
 GENEFORMER |= {
-    f"geneformer/{kind}_gc104M.pkl": sha256
+    f"geneformer/{kind}_{release}.pkl": sha256
+    for release in ("gc95M", "gc104M")  # the same files
     for kind, sha256 in {
         "ensembl_mapping_dict": "0819bcbd869cfa14279449b037eb9ed1d09a91310e77bd1a19d927465030e95c",
         "gene_median_dictionary": "a51c53f6a771d64508dfaf61529df70e394c53bd20856926117ae5d641a24bf5",

@@ -77,7 +77,7 @@ STFORMER = ModelCard(
             "gives no cell more than max_niche_cell_num, itself among them, or that many nearest; each has the same "
             "weight."
         ),
-        "Spots that were taken apart into cell types, as in the pretraining, are not read: an observation is a cell.",
+        "spot_key= and abundance_key= read spots taken apart into cell types, as the pretraining did, a row for each.",
         "Equal to the original in float32; the original computes in half precision on CUDA.",
     ),
 )

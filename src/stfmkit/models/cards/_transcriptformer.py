@@ -46,6 +46,7 @@ TRANSCRIPTFORMER = ModelCard(
         "gene_order='vocabulary' does not depend on the table. Genes beyond the 2,047th are cut off in either order.",
         "Counts are cut at 30. Sums of states are divided by 2,047, so that the norm grows with the number of genes.",
         "A vector of a gene is the mean of its contextual vectors (emb_type='cge') over the observations that have it.",
+        "pretrained_embedding= takes the protein vectors of another species, whose genes replace the vocabulary.",
         "The original computes in half precision by default; numbers here agree with its precision=32.",
     ),
 )

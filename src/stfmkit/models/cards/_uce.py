@@ -47,6 +47,8 @@ UCE = ModelCard(
         "The original drops cells with fewer than 25 genes and genes in fewer than 10 cells: filter before.",
         "Genes without a protein vector or a position in the genome are left out; equal starts go by token.",
         "The rows of a gene are projected once; the token table of the checkpoint stays on disk.",
+        "Other species work by the files that the original's notebook makes for them; species= says which.",
+        "There, after names that differ only in case, exact=True takes rows one too early, as the original does.",
     ),
 )
 

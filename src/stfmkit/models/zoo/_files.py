@@ -16,6 +16,11 @@ class Files:
         self._sums: dict[Path, str] = {}
         self._given: Path | None = None
 
+    @property
+    def named(self) -> bool:
+        """Whether the caller named a file, not a folder."""
+        return self._given is not None
+
     def enter(self, place: Path) -> Path:
         """Return the folder to look in; of a single file, its folder, and the file is preferred to its siblings."""
         if place.is_file():
@@ -40,15 +45,20 @@ class Files:
 
     def look(self, folder: Path, *names: str, beside: Sequence[str] = ()) -> Path | None:
         """Return the first of `names`, or None."""
+        path = self.peek(folder, *names, beside=beside)
+        return None if path is None else self._remember(path)
+
+    def peek(self, folder: Path, *names: str, beside: Sequence[str] = ()) -> Path | None:
+        """Return what `look` would, and do not remember it."""
         if self._given is not None and any(self._given.match(name) for name in names):
-            return self._remember(self._given)
+            return self._given
         roots = [folder, *list(folder.parents)[:2]]
         places = [folder, *(root / name for root in roots for name in beside), *(roots[1:] if beside else [])]
         for place in places:
             for name in names:
                 fits = sorted(path for path in place.glob(name) if path.is_file()) if place.is_dir() else []
                 if fits:
-                    return self._remember(fits[0])
+                    return fits[0]
         return None
 
     def checksums(self) -> dict[str, str]:

@@ -13,11 +13,11 @@ from stfmkit._validate import check_choice
 from stfmkit.models._base import Block
 from stfmkit.models._contract import expression
 from stfmkit.models._gene_table import GeneTable
-from stfmkit.models._mappings import read_mapping
 from stfmkit.models._weights import read_state
 from stfmkit.models.cards._bert import GENEFORMER_V1, GENEFORMER_V2
 from stfmkit.models.zoo._bert import HEADS, RENAME, Bert, fused, masked_mean, read_config
 from stfmkit.models.zoo._device import computing
+from stfmkit.models.zoo._geneformer_files import check_no_root, choose_release, read_dictionaries
 from stfmkit.models.zoo._network import Assets, Common, Network
 from stfmkit.models.zoo._rank_genes import rank_genes, ranked
 from stfmkit.models.zoo._tokens import Tokens
@@ -38,6 +38,10 @@ class Geneformer(Network):
         "cls" for the class token, "cell" for the mean over the genes; None for "cls" where there is one.
     emb_layer
         Layer as the original counts: 0 for the last one, -1 for the one before.
+    dictionaries
+        End of the names of the dictionaries, such as "gc95M" for ``token_dictionary_gc95M.pkl``. None for those that
+        are there; of several, those of the release that the name of the checkpoint's folder tells (95M, or 104M and
+        316M).
     common
         Options of every network; see `stfmkit.models.zoo._network.Network`.
     """
@@ -62,9 +66,17 @@ class Geneformer(Network):
     framed: ClassVar[Mapping[str, int]] = {"<cls>": 2, "<eos>": 3}
     """Special tokens of a random twin."""
 
-    def __init__(self, *, emb_mode: EmbMode | None = None, emb_layer: int = -1, **common: Unpack[Common]) -> None:
+    def __init__(
+        self,
+        *,
+        emb_mode: EmbMode | None = None,
+        emb_layer: int = -1,
+        dictionaries: str | None = None,
+        **common: Unpack[Common],
+    ) -> None:
         if emb_mode is not None:
             check_choice(emb_mode, ("cls", "cell"), name="emb_mode")
+        self.dictionaries = dictionaries
         super().__init__(**common)
         self.emb_mode = emb_mode or ("cell" if self._special("<cls>") is None else "cls")
         self.emb_layer = emb_layer
@@ -87,30 +99,32 @@ class Geneformer(Network):
 
     def read(self, folder: Path) -> Assets:
         """Return the checkpoint, and the dictionaries beside it or in the folders of the published repository."""
-        inside = folder / Path(self.card.weights.files[0].path).parent if self.card.weights else folder
+        inside = folder / self._folder()
         home = inside if inside.is_dir() else folder
+        if home == folder and "." in self.card.name and not self._files.named:
+            check_no_root(folder, wanted=inside.name, what=self.card.name)
         config = read_config(self.find(home, "config.json"), what=self.card.name)
-        tokens = read_mapping(self._dictionary(home, "token_dictionary"))
-        medians = read_mapping(self._dictionary(home, "gene_median_dictionary"))
-        mapping = self._optional(home, "ensembl_mapping_dict")
-        genes = rank_genes(tokens, medians, n_tokens=config["n_tokens"], what=self.card.name, mapping=mapping)
-        symbols = self._optional(home, "gene_name_id_dict")
-        table = (
-            None if symbols is None else GeneTable.of_mapping(symbols, source="gene_name_id_dict of the publication")
+        tokens, medians, mapping, symbols = read_dictionaries(
+            self._files, home, release=self._release(home), beside=self.folders, what=self.card.name
         )
+        genes = rank_genes(tokens, medians, n_tokens=config["n_tokens"], what=self.card.name, mapping=mapping)
+        source = "gene_name_id_dict of the publication"
+        table = None if symbols is None else GeneTable.of_mapping(symbols, source=source)
         state = fused(read_state(self.find(home, "model.safetensors", "pytorch_model.bin")))
         more = {"special": genes.special, "medians": genes.medians}
         return Assets(config=config, genes=genes.vocabulary, state=state, gene_table=table, more=more)
 
-    def _names(self, kind: str) -> tuple[str, ...]:
-        return tuple(f"{kind}{release}.pkl" for release in self.releases)
+    def _release(self, home: Path) -> str:
+        if self.dictionaries is not None:
+            return self.dictionaries and f"_{self.dictionaries}"
+        names = (home.name, self._folder() if "." in self.card.name else "")
+        return choose_release(
+            self._files, home, releases=self.releases, beside=self.folders, names=names, what=self.card.name
+        )
 
-    def _dictionary(self, folder: Path, kind: str) -> Path:
-        return self.find(folder, *self._names(kind), beside=self.folders)
-
-    def _optional(self, folder: Path, kind: str) -> dict[str, str] | None:
-        path = self._files.look(folder, *self._names(kind), beside=self.folders)
-        return None if path is None else read_mapping(path)
+    def _folder(self) -> str:
+        """Return the published folder of the checkpoint that the card names."""
+        return str(Path(self.card.weights.files[0].path).parent) if self.card.weights else ""
 
     def invent(self, config: Mapping[str, Any]) -> Assets:
         """Return a twin without medians."""
@@ -178,6 +192,8 @@ class GeneformerV1(Geneformer):
         "cell", the mean over the genes; the vocabulary has no class token.
     emb_layer
         Layer as the original counts: 0 for the last one, -1 for the one before.
+    dictionaries
+        End of the names of the dictionaries; None for those that are there.
     common
         Options of every network; see `stfmkit.models.zoo._network.Network`.
     """

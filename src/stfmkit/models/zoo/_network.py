@@ -231,6 +231,10 @@ class Network(ABC):
         self._check_empty(tokens, block)
         return tokens
 
+    def knows_nothing(self, batch: Tokens) -> bool:
+        """Return whether no observation has a known gene; the runner then needs no `encode`."""
+        return bool(self._empty(batch).all())
+
     def encode(self, batch: Tokens) -> np.ndarray:
         """Return the embedding (n_obs, d); the result does not depend on how observations share batches."""
         module = self.module
@@ -281,10 +285,10 @@ class Network(ABC):
             self._adopt(self.names(block))
         match = self._match_once(block)
         self._genes_used = genes[np.unique(match.columns)]
+        before = self._seen[0]
         self._seen += counts_seen(counts, match)
-        first = not self.coverage
         self.coverage = coverage(self._seen, match, n_genes=len(genes))
-        if first:
+        if before == 0 and self._seen[0] > 0:  # parts of which nothing is known say nothing of the others
             warn_of_low_coverage(self.coverage, n_genes=len(genes), what=self.card.name)
         return match
 

@@ -76,7 +76,12 @@ def _within(coords: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def niche_tokens(
-    values: sparse.csr_array, ids: np.ndarray, ligands: np.ndarray, pairs: tuple[np.ndarray, np.ndarray] | None
+    values: sparse.csr_array,
+    ids: np.ndarray,
+    ligands: np.ndarray,
+    pairs: tuple[np.ndarray, np.ndarray] | None,
+    *,
+    shares: np.ndarray | None = None,
 ) -> Tokens:
     """Return the genes of every observation, then the ligands of the members of its niche.
 
@@ -90,11 +95,14 @@ def niche_tokens(
         Which columns are ligands (m,).
     pairs
         Observations and members of their niches; None for no niche.
+    shares
+        Weight of every observation as a member (n_obs,); None for the same weight of all members of a niche.
 
     Returns
     -------
-    Tokens with the rows ``n_center`` (number of genes before the ligands), ``log_share`` (log of one over the size of
-    the niche) and ``empty``.
+    Tokens with the rows ``n_center`` (number of genes before the ligands), ``empty``, and ``log_share``: the log of
+    one over the size of the niche (n_obs,), or with `shares` the log of that of every member (n_obs, m), and
+    ``until``, the number of ligands up to and with each (n_obs, m).
     """
     n_obs = values.shape[0]
     own = np.diff(values.indptr).astype(np.int64)
@@ -113,6 +121,14 @@ def niche_tokens(
     place = np.repeat((indptr[:-1] + own - np.concatenate([[0], np.cumsum(around)])[:-1])[center], each)
     place += np.arange(each.sum())
     out[place], amounts[place] = part_tokens[source], part.data[source]
-    size = np.maximum(np.bincount(center, minlength=n_obs), 1)
-    rows = {"n_center": own, "log_share": np.log((1 / size).astype(np.float32)), "empty": own == 0}
+    size = np.bincount(center, minlength=n_obs)
+    rows = {"n_center": own, "empty": own == 0}
+    if shares is None:
+        rows["log_share"] = np.log((1 / np.maximum(size, 1)).astype(np.float32))
+    else:
+        nth = np.arange(len(center)) - (np.cumsum(size) - size)[center]
+        log_share, number = (np.zeros((n_obs, max(int(size.max(initial=0)), 1))) for _ in range(2))
+        log_share[center, nth], number[center, nth] = np.log(shares[member]), each
+        rows["log_share"], rows["until"] = log_share.astype(np.float32), number.cumsum(axis=1).astype(np.int64)
+        rows["empty"] = (own == 0) | (shares == 0)
     return Tokens(indptr, out, amounts, rows)

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Literal, Unpack
 
 import numpy as np
+import pandas as pd
 from torch import Tensor, nn
 
 from stfmkit._errors import InputError
-from stfmkit._validate import check_choice, check_integer
+from stfmkit._validate import check_choice, check_integer, listed
 from stfmkit.models._base import Block
 from stfmkit.models.cards._scfoundation import STFORMER
 from stfmkit.models.zoo._autobin import GENE_LIST, read_gene_list
@@ -16,6 +17,7 @@ from stfmkit.models.zoo._bins import row_keys
 from stfmkit.models.zoo._module_pickle import read_module
 from stfmkit.models.zoo._network import Assets, Common, Network
 from stfmkit.models.zoo._niche import niche_members, niche_tokens
+from stfmkit.models.zoo._spots import LEAST, parse_abundances, spot_members, spot_shares
 from stfmkit.models.zoo._stformer_files import read_ligands, read_sizes
 from stfmkit.models.zoo._stformer_module import StFormerModule
 from stfmkit.models.zoo._tokens import Tokens
@@ -41,6 +43,13 @@ class StFormer(Network):
         `max_niche_cell_num`, or "nearest" for that many nearest; the cell itself is one of them.
     max_niche_cell_num
         Most cells of a niche, at most 50; the original shows 5 to 35.
+    spot_key
+        Column of obs with the spot, where every observation is a cell type in a spot, as in the pretraining: its
+        expected expression, for instance from ``compute_expected_per_cell_type`` of cell2location. The niche is then
+        the spot, and every cell type weighs its share. Fractions are taken, coordinates are not read. Cell types of a
+        share below 0.05 are no part of their spot.
+    abundance_key
+        Column of obs with the abundance of the cell type in its spot; the original takes the 5 % quantile.
     common
         Options of every network; see `stfmkit.models.zoo._network.Network`.
     """
@@ -65,6 +74,8 @@ class StFormer(Network):
         mode: Literal["sp", "sc"] = "sp",
         niche: Literal["radius", "nearest"] = "radius",
         max_niche_cell_num: int = 20,
+        spot_key: str | None = None,
+        abundance_key: str | None = None,
         **common: Unpack[Common],
     ) -> None:
         check_choice(mode, ("sp", "sc"), name="mode")
@@ -76,10 +87,30 @@ class StFormer(Network):
                 allowed=f"1 to {_LARGEST}, as in the original",
                 remedy="take a smaller niche.",
             )
+        if (spot_key is None) != (abundance_key is None) or (spot_key is not None and mode == "sc"):
+            raise InputError(
+                f"spot_key={spot_key!r}, abundance_key={abundance_key!r} and mode={mode!r}.",
+                allowed="both columns with mode='sp', or none of them",
+                remedy="pass the columns of the spot and of the abundance in it.",
+            )
         self.mode, self.niche, self.max_niche_cell_num = mode, niche, max_niche_cell_num
+        self.spot_key, self.abundance_key = spot_key, abundance_key
+        self.duplicates = "sum" if spot_key is None else "first"  # type: ignore[misc]  # each as in the original
         super().__init__(**common)
         if mode == "sc":
             self.card = replace(self.card, needs=("counts",), uses_neighbors=False)
+        elif spot_key is not None:
+            self.card = replace(self.card, needs=("expression",))
+
+    @property
+    def obs_keys(self) -> tuple[str, ...]:
+        """The columns of the spots and the abundances."""
+        return tuple(key for key in (self.spot_key, self.abundance_key) if key is not None)
+
+    @property
+    def reads_counts(self) -> bool:
+        """The expected expression of a cell type is no count."""
+        return self.spot_key is None
 
     def read(self, folder: Path) -> Assets:
         """Return the tensors of the saved module, the list of genes and the ligands."""
@@ -105,11 +136,30 @@ class StFormer(Network):
         held.eliminate_zeros()
         scale = np.repeat(np.asarray(held.sum(axis=1)).ravel() / _TARGET, np.diff(held.indptr))
         held.data = np.log1p(held.data / scale)
-        pairs = None
-        if self.mode == "sp":
+        pairs = shares = None
+        if self.spot_key is not None:
+            spot, shares = self._spots(block)
+            pairs = spot_members(spot, shares)
+        elif self.mode == "sp":
             nearest, most = self.niche == "nearest", self.max_niche_cell_num
             pairs = niche_members(np.asarray(block.coords), block.samples, most=most, nearest=nearest)
-        return niche_tokens(held, ids, np.isin(ids, self._ligands()), pairs)
+        return niche_tokens(held, ids, np.isin(ids, self._ligands()), pairs, shares=shares)
+
+    def _spots(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
+        """Return the spot of every observation within its sample, and its share of it (n_obs,)."""
+        names = pd.factorize(block.obs[str(self.spot_key)])[0]
+        spot = np.unique(np.column_stack([block.samples, names]), axis=0, return_inverse=True)[1].ravel()
+        key = str(self.abundance_key)
+        shares = spot_shares(spot, parse_abundances(block.obs[key], key=key))
+        small = shares == 0
+        if small.any() and self.on_empty == "error":
+            raise InputError(
+                f"{int(small.sum())} of {block.n_obs} observations are less than {LEAST} of their spot by "
+                f"obs[{key!r}]: {listed(block.obs_names[small], most=3)}.",
+                allowed="cell types that are part of their spot",
+                remedy="drop these observations, which changes no other, or pass on_empty='zero'.",
+            )
+        return spot, shares
 
     def forward(self, module: StFormerModule, batch: dict[str, Tensor]) -> Tensor:
         """Return the largest state over the genes of the cell (b, d)."""

@@ -68,9 +68,18 @@ class StFormerModule(nn.Module):
         memory = self.niche_gene(ids.gather(1, where)) + self.niche_value(values.gather(1, where))
         states = [self.gene(ids[:, :t]) + self.value(values[:, :t])]
         heard = there.any(dim=1)
-        bias = batch["log_share"][:, None].expand(-1, s).masked_fill(~there & heard[:, None], float("-inf"))
+        bias = _shares(batch, step[:, :s]).masked_fill(~there & heard[:, None], float("-inf"))
         bias = bias[:, None, None, :].to(memory.dtype)
         mask = attention_mask(states[0], keep=keep, bias=None)
         for layer in self.layers:
             states.append(layer(states[-1], mask, memory=memory, bias=bias, heard=heard[:, None, None]))
         return states, keep
+
+
+def _shares(batch: Mapping[str, Tensor], step: Tensor) -> Tensor:
+    """Return the log of the share of the member to which every ligand belongs (b, s)."""
+    held, s = batch["log_share"], step.shape[1]
+    if held.ndim == 1:
+        return held[:, None].expand(-1, s)
+    which = torch.searchsorted(batch["until"], step.expand(len(held), -1).contiguous(), right=True)
+    return held.gather(1, which.clamp(max=held.shape[1] - 1))

@@ -24,7 +24,7 @@ from stfmkit.models._weights import read_state
 from stfmkit.models.cards._transcriptformer import TRANSCRIPTFORMER
 from stfmkit.models.zoo._network import Assets, Common, Network
 from stfmkit.models.zoo._tokens import Tokens
-from stfmkit.models.zoo._transcriptformer_files import SPECIAL, TABLE, read_vocabulary
+from stfmkit.models.zoo._transcriptformer_files import SPECIAL, TABLE, Paths, as_texts, read_vectors, read_vocabulary
 from stfmkit.models.zoo._transcriptformer_net import TranscriptFormerNet
 
 UNKNOWN = "unknown"
@@ -44,6 +44,9 @@ class TranscriptFormer(Network):
         "var" (the original: genes in the order of the table) or "vocabulary".
     remove_duplicate_genes
         Take the first of several genes of one id, instead of an error.
+    pretrained_embedding
+        File of protein vectors of another species, such as ``all_embeddings/mus_musculus_gene.h5`` of the publication,
+        or several. Its genes are then the vocabulary, instead of those of the checkpoint; the rest stays.
     common
         Options of every network; see `Network`.
     """
@@ -74,11 +77,13 @@ class TranscriptFormer(Network):
         assay_key: str | None = None,
         gene_order: Literal["var", "vocabulary"] = "var",
         remove_duplicate_genes: bool = False,
+        pretrained_embedding: Paths | None = None,
         **common: Unpack[Common],
     ) -> None:
         check_choice(gene_order, ("var", "vocabulary"), name="gene_order")
         self.assay, self.assay_key, self.gene_order = assay, assay_key, gene_order
         self.remove_duplicate_genes = remove_duplicate_genes
+        self.pretrained_embedding = as_texts(pretrained_embedding)
         self.duplicates = "first" if remove_duplicate_genes else "error"  # type: ignore[misc]
         super().__init__(**common)
         known = self.assets.more["assays"]
@@ -103,12 +108,25 @@ class TranscriptFormer(Network):
         assays = read_mapping(self.find(folder, "assay_vocab.json", beside=("vocabs",)))
         state = read_state(weights, mapped=True)
         genes, shape = read_vocabulary(wanted, state, special=stated.get("data_config", {}).get("special_tokens"))
+        if self.pretrained_embedding:
+            given = [Path(path).expanduser() for path in self.pretrained_embedding]
+            places = [path.parent if path.is_file() else folder for path in given]
+            beside = ("vocabs", "all_embeddings")
+            found = [self.find(place, path.name, beside=beside) for place, path in zip(places, given, strict=True)]
+            genes, table = read_vectors(found, state)
+            state, shape = {**state, TABLE: table}, (table.shape[0], table.shape[1])
         sizes = {name: value for name, value in stated.get("model_config", {}).items() if name in self.defaults}
         config = {**self.defaults, **sizes, "n_tokens": shape[0], "gene_dim": shape[1], "n_assays": len(assays)}
         return Assets(config=config, genes=genes, state=state, more={"assays": assays})
 
     def invent(self, config: Mapping[str, Any]) -> Assets:
         """Return a random twin, to which every assay is unknown."""
+        if self.pretrained_embedding:
+            raise InputError(
+                "pretrained_embedding= for random weights, whose vectors of genes follow from their names.",
+                allowed="pretrained_embedding= with a checkpoint",
+                remedy="leave it out: a random twin knows the genes of any species.",
+            )
         return Assets(config={**config, "n_assays": 1}, more={"assays": {UNKNOWN: 0}})
 
     def build(self, assets: Assets) -> TranscriptFormerNet:

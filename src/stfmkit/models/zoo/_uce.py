@@ -13,17 +13,17 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from stfmkit._errors import InputError
 from stfmkit._validate import check_choice, check_integer
 from stfmkit.models._base import Block
 from stfmkit.models._contract import expression
-from stfmkit.models._weights import read_state
+from stfmkit.models._weights import read_state, read_tensor
 from stfmkit.models.cards._uce import UCE as CARD
 from stfmkit.models.zoo._encoder import Encoder
 from stfmkit.models.zoo._network import Assets, Common, Network
 from stfmkit.models.zoo._tokens import Tokens
-from stfmkit.models.zoo._uce_files import FOLDERS, SPECIES, TABLES, Genome, read_genome, sizes_of
+from stfmkit.models.zoo._uce_files import SPECIES, TABLES, Genome, check_table, read_genome, sizes_of
 from stfmkit.models.zoo._uce_sentences import check_lengths, exact_sentences, keyed_sentences
+from stfmkit.models.zoo._uce_species import find_species
 
 TABLE = "pe_embedding.weight"
 N_MARKS, N_CHROMOSOMES = 4, 24
@@ -86,7 +86,10 @@ class UCE(Network):
     ----------
     species
         Species of the data: "human", "mouse", "frog", "zebrafish", "mouse_lemur", "pig", "macaca_fascicularis" or
-        "macaca_mulatta".
+        "macaca_mulatta"; or a further one by the files of the notebook of the publication, beside the checkpoint or
+        in its folders model_files and data_proc: a row (species, path of the protein vectors) in
+        ``new_species_protein_embeddings.csv``, and ``<species>_to_chrom_pos.csv``, ``<species>_offsets.pkl`` and
+        ``<species>_pe_tokens.torch``.
     exact
         Whether to draw and mask as the original does: one random stream in the order of the table, batches in that
         order (25 by default), and padding that gains 1 in every score. Vectors of a sample then depend on each other;
@@ -94,7 +97,7 @@ class UCE(Network):
     n_genes
         Genes to draw for an observation, with replacement.
     chrom_token_offset
-        Token of the first chromosome, where species have been added to the published tables.
+        Token of the first chromosome; None for 143,574, and for a further species for what its files say.
     common
         Options of every network; see `Network`.
     """
@@ -121,10 +124,11 @@ class UCE(Network):
         species: str | None = None,
         exact: bool = False,
         n_genes: int = 1024,
-        chrom_token_offset: int = 143_574,
+        chrom_token_offset: int | None = None,
         **common: Unpack[Common],
     ) -> None:
-        check_choice(species, SPECIES, name="species")
+        if species is None:
+            check_choice(species, SPECIES, name="species")
         check_integer(n_genes, name="n_genes", least=1)
         self.species, self.exact, self.n_genes = str(species), exact, int(n_genes)
         self.chrom_token_offset = chrom_token_offset
@@ -137,21 +141,16 @@ class UCE(Network):
         names = ("33l*.torch", "*33*.torch") if self.card.name.endswith("33layer") else ("4layer_model.torch",)
         state = read_state(self.find(folder, *names, beside=TABLES), mapped=True)
         sizes = sizes_of(state, what=self.card.name)
-        vocabulary, genome = read_genome(
-            self.find(folder, f"{SPECIES[self.species]}.*.pt", beside=FOLDERS),
-            self.find(folder, "species_offsets.pkl", beside=TABLES),
-            self.find(folder, "species_chrom.csv", beside=TABLES),
-            species=self.species,
+        held = find_species(self._files, folder, self.species, what=self.card.name)
+        vocabulary, genome = read_genome(held, species=self.species, rows_of_file=held.own and not self.exact)
+        table = state[TABLE] if held.tokens is None else read_tensor(held.tokens, mapped=True)
+        self.chrom_token_offset = check_table(
+            table, genome, offset=self.chrom_token_offset, width=sizes["token_dim"], own=held.own
         )
-        last = self.chrom_token_offset + int(genome.chromosomes.max())
-        if last >= sizes["n_tokens"]:
-            raise InputError(
-                f"a chromosome of token {last}, and a table of {sizes['n_tokens']} tokens.",
-                allowed="tables and checkpoint of the same release",
-                remedy="pass chrom_token_offset= where species have been added to the tables.",
-            )
-        more = {"genome": genome, "table": state[TABLE]}
-        return Assets(config={**self.defaults, **sizes}, genes=vocabulary, state=state, more=more)
+        more = {"genome": genome, "table": table, "offset": self.chrom_token_offset}
+        return Assets(
+            config={**self.defaults, **sizes, "n_tokens": len(table)}, genes=vocabulary, state=state, more=more
+        )
 
     def build(self, assets: Assets) -> UCENet:
         """Return the module."""
@@ -161,7 +160,7 @@ class UCE(Network):
         """Return a sentence for every observation."""
         counts, tokens = self.align(block, add_up=False)
         genome = self.assets.more.get("genome") or self._made_up()
-        offset = self.chrom_token_offset if "genome" in self.assets.more else N_MARKS
+        offset = self.assets.more.get("offset", N_MARKS)
         if self.exact:
             match = self.match(block)
             order = np.argsort(match.columns)

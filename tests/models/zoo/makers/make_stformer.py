@@ -6,6 +6,7 @@ ORIGINAL is a checkout of csh3/stFormer, XENIUM the Xenium table of the real dat
 import copy
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import anndata as ad
@@ -53,6 +54,7 @@ def notebook(path: str, *starts: str, scope: dict, n_ligands: int) -> dict:
     for cell in cells:
         text = "".join(cell["source"])
         if cell["cell_type"] == "code" and text.startswith(starts):
+            text = text.replace("adata_pp.obs.index = ", "adata_pp.obs_names = ")  # AnnData checks the frames in obsm
             exec(text.replace("986", str(n_ligands)), scope)
     return scope
 
@@ -142,6 +144,49 @@ def embed(model, tokenizer_class, data: ad.AnnData, vocab, *, mode: str) -> dict
     return found | {f"niche_{k}": v for k, v in niche.items()}
 
 
+def taken_apart(names: list[str]) -> ad.AnnData:
+    """Return made-up spots as `datasets/deconvolution.py` writes them: a layer and an abundance for every cell type."""
+    draw = np.random.default_rng(12)
+    n, symbols = 7, [*draw.permutation(names)[:60], "UNKNOWN1"]
+    symbols.append(symbols[5])  # two ids of one symbol
+    mean = draw.gamma(0.6, 2.0, size=(4, n, len(symbols))) * draw.binomial(1, 0.7, size=(4, n, len(symbols)))
+    layers = {f"type {i}": sparse.csr_matrix(part.astype(np.float32)) for i, part in enumerate(mean)}
+    spots = pd.Index([f"spot{i}" for i in range(n)])
+    var = pd.DataFrame({"symbol": symbols}, index=[f"ENSG{i:011d}" for i in range(1, len(symbols) + 1)])
+    adata = ad.AnnData(sum(layers.values()).tocsr(), obs=pd.DataFrame(index=spots), var=var, layers=layers)
+    amount = draw.gamma(0.7, 3.0, size=(n, 4))
+    amount[0, 1:], amount[1, 2] = 0, amount[1].sum() / 40  # a single cell type, and one of too small a share
+    columns = [f"q05cell_abundance_w_sf_{name}" for name in layers]
+    adata.obsm["q05_cell_abundance_w_sf"] = pd.DataFrame(amount, index=spots, columns=columns)
+    return adata
+
+
+def spots(model, tokenizer_class, vocab, names: list[str], n_ligands: int) -> dict[str, np.ndarray]:
+    """Return what the original makes of spots taken apart, and the spots as one observation for every cell type."""
+    adata = taken_apart(names)
+    kinds, n = list(adata.layers), adata.n_obs
+    amount = adata.obsm["q05_cell_abundance_w_sf"].to_numpy()
+    given = {
+        "expression": np.stack([adata.layers[kind].toarray() for kind in kinds], axis=1).reshape(n * len(kinds), -1),
+        "symbols": adata.var["symbol"].to_numpy(dtype=str), "abundance": amount.ravel(),
+        "spot": np.repeat(adata.obs_names.to_numpy(dtype=str), len(kinds)),
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as where:
+        for path in TOKENIZER.iterdir():
+            (Path(where) / path.name).write_bytes(path.read_bytes())
+        known = adata.var[adata.var["symbol"] != "UNKNOWN1"]
+        pd.DataFrame({"gene_symbols": known["symbol"], "gene_ids": known.index}).to_csv(
+            Path(where) / "scfoundation_gene_df.csv", index=False
+        )
+        database = pd.read_csv(TOKENIZER / "ligand_database.csv", index_col=0)
+        heard = database.index[(database.sum(axis=1) > 1) & database.index.isin(names)].to_numpy()
+        scope = {"tokenizer_dir": where, "ligand_symbol": heard, "max_cell_type_num": 25, "batch_label": "slide"}
+        notebook("datasets/format_visium.ipynb", "import os", "def ", scope=scope, n_ligands=n_ligands)
+        samples = scope["get_niche_samples"](scope["preprocess_data"](adata.copy()))
+    found = embed(model, tokenizer_class, samples, vocab, mode="sp")
+    return given | {"barcodes": samples.obs_names.to_numpy(dtype=str), "kind": samples.obs["cell_type"]} | found
+
+
 def main() -> None:
     """Run the original end to end."""
     load_original()
@@ -178,6 +223,7 @@ def main() -> None:
             kept = found if how == "radius" else {"embedding": found["embedding"]}
             results |= {f"{how}_{k}": v for k, v in kept.items()}
         np.savez_compressed(out / f"{case}.npz", **results)
+    np.savez_compressed(out / "spots.npz", **spots(model, reader["Tokenizer"], vocab, names, n_ligands))
 
 
 main()

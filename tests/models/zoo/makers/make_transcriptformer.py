@@ -37,6 +37,7 @@ DATA = {
     "esm2_mappings": ["homo_sapiens_gene.h5", "mus_musculus_gene.h5"], "special_tokens": SPECIAL_TOKENS,
 }  # fmt: skip
 FORWARD = Transcriptformer.forward
+OTHER = "all_embeddings/danio_rerio_gene.h5"
 
 
 def write_vocabularies() -> None:
@@ -46,12 +47,19 @@ def write_vocabularies() -> None:
     draw = np.random.default_rng(5)
     human, mouse = gene_ids(200), [*gene_ids(20, prefix="ENSMUSG"), gene_ids(1)[0]]
     for name, genes in zip(DATA["esm2_mappings"], (human, mouse), strict=True):
-        shuffled = [genes[i] for i in draw.permutation(len(genes))]
-        with h5py.File(out / "vocabs" / name, "w", libver="latest") as file:
-            file.create_dataset("keys", data=np.array(shuffled, dtype="S"))
-            arrays = file.create_group("arrays")
-            for gene in shuffled:
-                arrays.create_dataset(gene, data=draw.normal(size=8).astype(np.float32))
+        write_vectors(out / "vocabs" / name, genes, draw)
+    (out / OTHER).parent.mkdir(exist_ok=True)
+    write_vectors(out / OTHER, gene_ids(40, prefix="ENSDARG"), np.random.default_rng(6))
+
+
+def write_vectors(path: Path, genes: list[str], draw: np.random.Generator) -> None:
+    """Write made-up protein vectors of some genes."""
+    shuffled = [genes[i] for i in draw.permutation(len(genes))]
+    with h5py.File(path, "w", libver="latest") as file:
+        file.create_dataset("keys", data=np.array(shuffled, dtype="S"))
+        arrays = file.create_group("arrays")
+        for gene in shuffled:
+            arrays.create_dataset(gene, data=draw.normal(size=8).astype(np.float32))
 
 
 def settings(kind: str = "cell") -> OmegaConf:
@@ -101,30 +109,42 @@ def watched(batches: list, layers: list):
     return keeping
 
 
+def keep(case: str, data: ad.AnnData, **changed: str) -> None:
+    """Run the original end to end and keep what it returns."""
+    data.obs = pd.DataFrame(index=data.obs_names)
+    data.obs["assay"] = np.array([*ASSAYS, "not in the vocabulary"])[np.arange(data.n_obs) % 5]
+    batches, layers = [], []
+    Transcriptformer.forward = watched(batches, layers)
+    run = settings()
+    run.model.inference_config.update(changed)
+    result = inference.run_inference(run, [data])
+    run = settings("cge")
+    run.model.inference_config.update(changed)
+    genes = inference.run_inference(run, [data[:4].copy()])
+    tokens, counts, aux = (
+        np.concatenate(part)[: data.n_obs] for part in zip(*batches[: -(-data.n_obs // 5)], strict=True)
+    )
+    np.savez_compressed(
+        out / f"{case}.npz", tokens=tokens.astype(np.int16), counts=counts.astype(np.float32),
+        aux=aux.astype(np.int8), layer1=layers[0][:3, :40], embedding=result.obsm["embeddings"],
+        genes_of=genes.uns["cge_gene_names"].astype("U"),
+        genes_cell=genes.uns["cge_cell_indices"], genes_embedding=genes.uns["cge_embeddings"],
+    )  # fmt: skip
+
+
 def main() -> None:
-    """Run the original end to end."""
+    """Run the original on genes of its vocabulary, and of a species that it has not."""
     write_vocabularies()
     write_model()
     cells = ad.read_h5ad(xenium)[::420][:40].copy()
     cells.var["ensembl_id"] = [f"{gene}.{i % 3}" for i, gene in enumerate(gene_ids(cells.n_vars, start=41))]
     made = synthetic_counts(gene_ids(215), n_obs=12, seed=4, density=0.5)
-    made.var["ensembl_id"] = made.var_names
-    for case, data in {"synthetic": made, "real": cells}.items():
-        data.obs = pd.DataFrame(index=data.obs_names)
-        data.obs["assay"] = np.array([*ASSAYS, "not in the vocabulary"])[np.arange(data.n_obs) % 5]
-        batches, layers = [], []
-        Transcriptformer.forward = watched(batches, layers)
-        result = inference.run_inference(settings(), [data])
-        genes = inference.run_inference(settings("cge"), [data[:4].copy()])
-        tokens, counts, aux = (
-            np.concatenate(part)[: data.n_obs] for part in zip(*batches[: -(-data.n_obs // 5)], strict=True)
-        )
-        np.savez_compressed(
-            out / f"{case}.npz", tokens=tokens.astype(np.int16), counts=counts.astype(np.float32),
-            aux=aux.astype(np.int8), layer1=layers[0][:3, :40], embedding=result.obsm["embeddings"],
-            genes_of=genes.uns["cge_gene_names"].astype("U"),
-            genes_cell=genes.uns["cge_cell_indices"], genes_embedding=genes.uns["cge_embeddings"],
-        )  # fmt: skip
+    fish = synthetic_counts([*gene_ids(50, prefix="ENSDARG"), *gene_ids(5)], n_obs=8, seed=8)
+    for data in (made, fish):
+        data.var["ensembl_id"] = data.var_names
+    keep("synthetic", made)
+    keep("real", cells)
+    keep("fish", fish, pretrained_embedding=str(out / OTHER))
 
 
 main()

@@ -5,6 +5,7 @@ WORK an empty folder for what the original writes itself.
 """
 
 import argparse
+import json
 import os
 import pickle
 import sys
@@ -32,6 +33,8 @@ SPECIES = {
     "zebrafish": "Danio_rerio.GRCz11", "mouse_lemur": "Microcebus_murinus.Mmur_3.0", "pig": "Sus_scrofa.Sscrofa11.1",
     "macaca_fascicularis": "Macaca_fascicularis.Macaca_fascicularis_6.0", "macaca_mulatta": "Macaca_mulatta.Mmul_10",
 }  # fmt: skip
+ASSEMBLY = "bGalGal1.mat.broiler.GRCg7b"
+CHICKEN = f"protein_embeddings/Gallus_gallus.{ASSEMBLY}.pep.all.gene_symbol_to_embedding_ESM2.pt"
 
 
 def copy_original() -> None:
@@ -51,7 +54,9 @@ def copy_original() -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
     (work / "model_files").mkdir(exist_ok=True)
-    (work / "model_files/new_species_protein_embeddings.csv").write_text("species,path\n")
+    (work / "model_files/new_species_protein_embeddings.csv").write_text(
+        f"species,path\nchicken,model_files/{CHICKEN}\n"
+    )
     os.chdir(work)
     sys.path.insert(0, str(work))
 
@@ -99,7 +104,52 @@ def accelerator() -> types.SimpleNamespace:
     )  # fmt: skip
 
 
-def run(evaluate, case: str, cells: ad.AnnData, *, filtered: bool, batch_size: int) -> dict[str, np.ndarray]:
+def chicken() -> list[str]:
+    """Write the files of a species that the publication lacks, by its notebook, and return the names of its genes."""
+    draw = np.random.default_rng(11)
+    genes = [*(f"Cgene{i}" for i in range(1, 50)), "si:ckey-1.2"]  # a name with a colon, as those of zebrafish
+    lines = []
+    for gene in [genes[i] for i in draw.permutation(len(genes))] + [
+        "OTHER1",
+        "Cgene7",
+    ]:  # of two places the last counts
+        chromosome = "W" if gene == "OTHER1" else str(draw.choice(["1", "2", "10", "Z", "JAENSK010000484.1"]))
+        start = int(draw.integers(1, 10**6))
+        place = f"primary_assembly:{ASSEMBLY}:{chromosome}:{start}:{start + 900}:1"
+        lines += [f">ENSGALP.1 pep {place} gene:ENSGALG.1 transcript:ENSGALT.1 gene_symbol:{gene} description:x", "MTL"]
+    (work / "chicken.fa").write_text("\n".join(lines))
+    vectors = torch.randn(len(genes), TOKEN, generator=torch.Generator().manual_seed(33))
+    torch.save({gene: row.clone() for gene, row in zip(genes, vectors, strict=True)}, work / "model_files" / CHICKEN)
+    torch.save(dict(zip(genes, torch.zeros(len(genes), 1), strict=True)), out / CHICKEN)
+    (work / "model_files/all_tokens.torch").write_bytes((work / "all_tokens.torch").read_bytes())
+    notebook = json.loads((original / "data_proc/Create New Species Files.ipynb").read_text())
+    space = {"display": lambda *_: None}
+    os.chdir(work / "data_proc")
+    for cell in notebook["cells"]:
+        text = "".join(cell["source"]).replace("5120", str(TOKEN))
+        if cell["cell_type"] == "code" and not text.startswith("!"):
+            exec(text, space)
+            if "SPECIES_PROTEIN_FASTA_PATH" in text:
+                space["SPECIES_PROTEIN_FASTA_PATH"] = str(work / "chicken.fa")
+    os.chdir(work)
+    for name in ("chicken_to_chrom_pos.csv", "chicken_offsets.pkl", "chicken_pe_tokens.torch"):
+        (out / name).write_bytes((work / "data_proc" / name).read_bytes())
+    (out / "new_species_protein_embeddings.csv").write_text(f"species,path\nchicken,model_files/{CHICKEN}\n")
+    return genes
+
+
+def new_species(n_genes: int) -> dict[str, object]:
+    """Return the arguments that the notebook names."""
+    return {
+        "species": "chicken", "CHROM_TOKEN_OFFSET": 4 + n_genes,
+        "spec_chrom_csv_path": "data_proc/chicken_to_chrom_pos.csv", "token_file": "data_proc/chicken_pe_tokens.torch",
+        "offset_pkl_path": "data_proc/chicken_offsets.pkl",
+    }  # fmt: skip
+
+
+def run(
+    evaluate, case: str, cells: ad.AnnData, *, filtered: bool, batch_size: int, **changed: object
+) -> dict[str, np.ndarray]:
     """Run the original end to end and return its sentences, states and embedding."""
     folder = work / f"{case}{batch_size}"
     folder.mkdir()
@@ -113,6 +163,7 @@ def run(evaluate, case: str, cells: ad.AnnData, *, filtered: bool, batch_size: i
         protein_embeddings_dir=f"{work}/model_files/protein_embeddings/",
         offset_pkl_path=str(out / "species_offsets.pkl"),
     )  # fmt: skip
+    vars(args).update(changed)
     processor = evaluate.AnndataProcessor(args, accelerator())
     processor.preprocess_anndata()
     processor.generate_idxs()
@@ -166,6 +217,7 @@ def main() -> None:
         )
         vectors = {gene: torch.zeros(TOKEN) for gene in torch.load(held)}
         torch.save(vectors, shown / f"{name}.gene_symbol_to_embedding_ESM2.pt")
+    torch.save({"Cgene1": torch.zeros(TOKEN)}, work / "model_files" / CHICKEN)  # read at the import
     import evaluate
 
     weights(evaluate.TransformerModel)
@@ -176,6 +228,11 @@ def main() -> None:
         np.savez_compressed(out / f"{case}.npz", **saved)
     single = run(evaluate, "single", made[:5].copy(), filtered=False, batch_size=1)
     np.savez_compressed(out / "single.npz", **single)
+    genes = chicken()
+    strange = synthetic_counts([*genes, "UNKNOWN1"], n_obs=10, seed=6)
+    del strange.obsm["spatial"]
+    saved = run(evaluate, "chicken", strange, filtered=False, batch_size=4, **new_species(len(genes)))
+    np.savez_compressed(out / "chicken.npz", **saved)
 
 
 main()
