@@ -137,9 +137,13 @@ class ScGPT(Original):
         flash_attn_compat.flash_attn_available = False
         from scgpt.tasks import cell_emb
 
-        self.task, s = cell_emb, self.sizes
-        if (self.folder / "args.json").exists():
-            return
+        self.task = cell_emb
+        if not (self.folder / "args.json").exists():
+            self.write()
+
+    def write(self) -> None:
+        """Write settings, vocabulary and weights."""
+        s = self.sizes
         args = {"embsize": s.width, "nheads": s.heads, "d_hid": s.width, "nlayers": s.layers, "n_layers_cls": 3}
         args |= {"dropout": 0.2, "pad_token": "<pad>", "pad_value": -2, "n_bins": 51, "input_style": "binned"}
         (self.folder / "args.json").write_text(json.dumps(args))

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 from _models_originals import UCE, Geneformer, Nicheformer, Original, ScGPT, randomise, shell, stub
+from _models_originals_spatial import SPATIAL
 from _models_serve import serve
 
 
@@ -267,6 +268,7 @@ class CellPLM(Original):
 ORIGINALS = {
     "geneformer": Geneformer, "scgpt": ScGPT, "nicheformer": Nicheformer, "uce": UCE, "scfoundation": ScFoundation,
     "transcriptformer": TranscriptFormer, "scimilarity": SCimilarity, "cellplm": CellPLM,
+    **SPATIAL,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@ Usage: python benchmarks/bench_networks.py --originals FOLDER --python PYTHON MO
 
 FOLDER holds a checkout of every original under the name of the model: geneformer (a copy of ctheodoris/Geneformer),
 scgpt (bowang-lab/scGPT), nicheformer (theislab/nicheformer), uce (snap-stanford/UCE), scfoundation
-(biomap-research/scFoundation), transcriptformer (the unpacked wheel), scimilarity (Genentech/scimilarity) and cellplm
-(OmicsML/CellPLM). PYTHON runs the originals and has what they import; stfmkit need not be there.
+(biomap-research/scFoundation), transcriptformer (the unpacked wheel), scimilarity (Genentech/scimilarity), cellplm
+(OmicsML/CellPLM), scgpt-spatial (bowang-lab/scGPT-spatial), stformer (csh3/stFormer) and stofm (PharMolix/SToFM). stofm
+clusters the observations that it embeds and cuts them into tiles: ask for more of them (`--embedded 500`). PYTHON runs
+the originals and has what they import; stfmkit need not be there.
 
 Both sides run in processes of their own on the CPU and take turns, so that a busy machine slows both; the medians are
 compared. `--threads` holds for torch on both sides; our kernels that make tokens, and the data loader of scGPT, use all
@@ -38,14 +40,19 @@ from _cases import gene_ids, synthetic_counts  # noqa: E402 - the folders of the
 from _models_serve import serve  # noqa: E402
 
 TOLERANCE = 1e-5
-ENSEMBL = ("geneformer", "nicheformer", "transcriptformer", "cellplm")
+ENSEMBL = ("geneformer", "nicheformer", "transcriptformer", "cellplm", "stofm")
 DENSE = ("scimilarity", "cellplm")
 """Models whose cost does not grow with the square of the genes: they embed all observations."""
+SPATIAL = ("stformer", "stofm")
+"""Models that read coordinates."""
+EXACT = ("uce", "stofm")
+"""Models that differ from their original on purpose, unless told not to."""
 NAMES = {"geneformer": "geneformer-v1"}
 FOLDERS = {"geneformer": "Geneformer-V1-10M"}
 OPTIONS: dict[str, dict[str, Any]] = {
     "geneformer": {"emb_mode": "cell"},
     "scgpt": {"rng": 0},
+    "scgpt-spatial": {"rng": 0},
     "nicheformer": {"modality": "spatial", "species": "human", "technology": "xenium"},
     "uce": {"species": "human", "rng": 0},
     "transcriptformer": {"assay": "unknown"},
@@ -53,7 +60,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def tables(folder: Path, genes: list[str], *, n_obs: int, n_few: int, n_genes: int) -> None:
+def tables(folder: Path, genes: list[str], *, n_obs: int, n_few: int, n_genes: int, spatial: bool) -> None:
     """Write the table that is tokenised, the one that is embedded, and the one on which vectors are compared."""
     draw = np.random.default_rng(0)
     rate = draw.gamma(0.4, 1.0, n_genes) * 0.75
@@ -62,11 +69,15 @@ def tables(folder: Path, genes: list[str], *, n_obs: int, n_few: int, n_genes: i
     names = draw.choice(genes, size=n_genes, replace=False)
     obs = pd.DataFrame(index=[f"cell{i}" for i in range(n_obs)])
     many = AnnData(sparse.csr_matrix(counts), obs=obs, var=pd.DataFrame(index=names))
+    few = many[:n_few].copy()
+    equal = synthetic_counts(list(names[: min(1000, n_genes)]), n_obs=64 if spatial else 8, seed=1)
+    for cells in (many, few, equal):
+        cells.obsm["spatial"] = draw.uniform(0, 10 * cells.n_obs**0.5, (cells.n_obs, 2))  # µm, as in dense tissue
+        if not spatial:
+            del cells.obsm["spatial"]
     folder.mkdir()
     many.write_h5ad(folder / "many.h5ad")
-    many[:n_few].copy().write_h5ad(folder / "few.h5ad")
-    equal = synthetic_counts(list(names[: min(1000, n_genes)]), n_obs=8, seed=1)
-    del equal.obsm["spatial"]
+    few.write_h5ad(folder / "few.h5ad")
     equal.write_h5ad(folder / "equal.h5ad")
 
 
@@ -106,7 +117,7 @@ class Ours:
 
     def check(self, cells: AnnData) -> np.ndarray:
         """Embed as the original does, where the default differs on purpose."""
-        return self.embed(cells, **({"exact": True} if self.name == "uce" else {}))
+        return self.embed(cells, **({"exact": True} if self.name in EXACT else {}))
 
 
 class Side:
@@ -155,7 +166,9 @@ def compare(name: str, folder: Path, given: argparse.Namespace) -> list[dict[str
     genes = gene_ids(given.vocabulary) if name in ENSEMBL else [f"GENE{i:05d}" for i in range(given.vocabulary)]
     folder.mkdir(parents=True)
     (folder / "genes.txt").write_text("\n".join(genes))
-    tables(folder / "tables", genes, n_obs=given.spots, n_few=given.embedded, n_genes=given.genes)
+    tables(
+        folder / "tables", genes, n_obs=given.spots, n_few=given.embedded, n_genes=given.genes, spatial=name in SPATIAL
+    )
     sizes = {"width": given.width, "layers": given.layers, "heads": given.heads, "batch": given.batch}
     sizes |= {"wide": -(-given.width // 40) * 40, "threads": given.threads}  # of UCE, with its 20 heads
     script = [given.python, str(HERE / "_models_originals_more.py"), name, str(given.originals / name), str(folder)]

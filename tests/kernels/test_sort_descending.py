@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from stfmkit._kernels._sort_descending import sort_descending
+from stfmkit._kernels._sort_descending import N_DIGITS, sort_descending
 
 
 def sorted_by_bits(values: np.ndarray) -> np.ndarray:
     n = len(values)
-    keys, order = np.empty((2, n + 3), dtype=np.uint64), np.empty((2, n + 3), dtype=np.int64)
-    return sort_descending(values, keys, order, np.empty((8, 256), dtype=np.int64))
+    keys, order = np.empty((2, n + 3), dtype=np.uint64), np.empty(n + 3, dtype=np.int64)
+    return sort_descending(values, keys, order, np.empty((N_DIGITS, 256), dtype=np.int64))
 
 
 @settings(deadline=None)  # the first call compiles
@@ -34,3 +34,9 @@ def test_it_equals_a_stable_sort(values: np.ndarray) -> None:
 def test_any_numbers_are_sorted(dtype: type, rng: np.random.Generator) -> None:
     values = rng.poisson(3.0, size=500).astype(dtype)
     np.testing.assert_array_equal(sorted_by_bits(values), np.argsort(-values, kind="stable"))
+
+
+def test_numbers_that_differ_in_their_last_digits_only(rng: np.random.Generator) -> None:
+    values = 1.0 + np.append(rng.integers(0, 2**20, size=500), [7, 7]) * 2.0**-52
+    np.testing.assert_array_equal(sorted_by_bits(values), np.argsort(-values, kind="stable"))
+    np.testing.assert_array_equal(sorted_by_bits(np.sort(values)), np.argsort(-np.sort(values), kind="stable"))

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from stfmkit._kernels._sort_descending import sort_descending
+from stfmkit._kernels._sort_descending import N_DIGITS, sort_descending
 from stfmkit._kernels._threads import over_spans
 
 
@@ -16,8 +16,8 @@ def _rank_rows(
     longest = 0
     for row in range(span[0], span[1]):
         longest = max(longest, indptr[row + 1] - indptr[row])
-    keys, places = np.empty((2, longest), dtype=np.uint64), np.empty((2, longest), dtype=np.int64)
-    tally = np.empty((8, 256), dtype=np.int64)
+    keys, places = np.empty((2, longest), dtype=np.uint64), np.empty(longest, dtype=np.int64)
+    tally = np.empty((N_DIGITS, 256), dtype=np.int64)
     for row in range(span[0], span[1]):
         begin, end = indptr[row], indptr[row + 1]
         order = sort_descending(values[begin:end], keys, places, tally)

@@ -6,6 +6,7 @@ from numba import njit
 from stfmkit._kernels._threads import over_spans
 
 _MOST_COUNTED = 1024
+_PLACE = np.uint64(0xFFFFFFFF)
 _TIES, _CHOICE = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 
 
@@ -23,24 +24,74 @@ def _uniform(key: np.uint64, token: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _sorted(values: np.ndarray, tally: np.ndarray) -> np.ndarray:
-    """Return the values in ascending order; small whole numbers, as counts are, by counting them."""
+def _by_counting(values: np.ndarray, tally: np.ndarray, out: np.ndarray) -> bool:
+    """Write the values in ascending order, if they are small whole numbers, as counts are."""
     top = np.int64(values.max())
-    whole = top < len(tally)
-    if whole:
-        tally[: top + 1] = 0
-        for value in values:
-            held = np.int64(value)
-            whole = whole and held == value
-            tally[held] += 1
-    if not whole:
-        return np.sort(values)
-    out = np.empty_like(values)
+    if top >= len(tally):
+        return False
+    tally[: top + 1] = 0
+    for value in values:
+        held = np.int64(value)
+        if held != value:
+            return False
+        tally[held] += 1
     at = 0
     for number in range(top + 1):
         out[at : at + tally[number]] = number
         at += int(tally[number])
-    return out
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _by_digits(values: np.ndarray, keys: np.ndarray, digits: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Write the values in ascending order, and return their keys: the bits of each above its place in the row."""
+    bits = values.view(np.uint32)
+    digits[:] = 0
+    for i in range(len(values)):
+        key = bits[i]
+        keys[0, i] = (np.uint64(key) << np.uint64(32)) | np.uint64(i)
+        for digit in range(len(digits)):
+            digits[digit, (key >> np.uint32(8 * digit)) & np.uint32(255)] += 1
+    side = 0
+    for digit in range(len(digits)):
+        shift = np.uint64(32 + 8 * digit)
+        tally = digits[digit]
+        if tally[(keys[side, 0] >> shift) & np.uint64(255)] == len(values):
+            continue
+        before = 0
+        for byte in range(256):
+            before, tally[byte] = before + tally[byte], before
+        for i in range(len(values)):
+            key = keys[side, i]
+            byte = (key >> shift) & np.uint64(255)
+            keys[1 - side, tally[byte]] = key
+            tally[byte] += 1
+        side = 1 - side
+    for i in range(len(values)):
+        out[i] = values[np.int64(keys[side, i] & _PLACE)]
+    return keys[side]
+
+
+@njit(cache=True, nogil=True)
+def _find_edges(values: np.ndarray, edges: np.ndarray, keys: np.ndarray, out: np.ndarray) -> None:
+    """Write the number of edges below each value: in one walk along the keys, where values have been sorted by them."""
+    low = 0
+    for key in keys:
+        place = np.int64(key & _PLACE)
+        while low < len(edges) and edges[low] < values[place]:
+            low += 1
+        out[place] = low
+    if len(keys) > 0:
+        return
+    for i in range(len(values)):
+        value, low, high = np.float64(values[i]), 0, len(edges)
+        while low < high:
+            middle = (low + high) >> 1
+            if edges[middle] < value:
+                low = middle + 1
+            else:
+                high = middle
+        out[i] = low
 
 
 @njit(cache=True, nogil=True)
@@ -92,12 +143,22 @@ def _bin_rows(
     keys, draws = random
     tokens_out, bins_out = out
     edges, above = np.empty(len(levels)), np.empty(len(levels), dtype=np.int64)
-    tally = np.empty(_MOST_COUNTED, dtype=np.int64)
+    tally, digits = np.empty(_MOST_COUNTED, dtype=np.int64), np.empty((4, 256), dtype=np.int64)
+    longest = 0
+    for row in range(span[0], span[1]):
+        longest = max(longest, indptr[row + 1] - indptr[row])
+    keys_room, below = np.empty((2, longest), dtype=np.uint64), np.empty(longest, dtype=np.int64)
+    ascending = np.empty(longest, dtype=np.float32)
     for row in range(span[0], span[1]):
         begin, end = indptr[row], indptr[row + 1]
         if begin == end:
             continue
-        _fill_edges(_sorted(values[begin:end], tally), levels, edges, above)
+        held, n = values[begin:end], end - begin
+        order = keys_room[0, :0]
+        if not _by_counting(held, tally, ascending):
+            order = _by_digits(held, keys_room, digits, ascending)[:n]
+        _fill_edges(ascending[:n], levels, edges, above)
+        _find_edges(held, edges, order, below)
         tokens = ids[indices[begin:end]]
         keep = np.ones(end - begin, dtype=np.bool_)
         limit = starts[row + 1] - starts[row]
@@ -107,14 +168,7 @@ def _bin_rows(
         for i in range(end - begin):
             if not keep[i]:
                 continue
-            value = np.float64(values[begin + i])
-            low, high = 0, len(edges)
-            while low < high:  # the first edge that is not below
-                middle = (low + high) >> 1
-                if edges[middle] < value:
-                    low = middle + 1
-                else:
-                    high = middle
+            value, low = np.float64(held[i]), below[i]
             digit = above[low] if low < len(edges) and edges[low] == value else low
             if digit - low > 1:  # several equal edges: any of their bins
                 draw = draws[begin + i] if len(draws) > 0 else _uniform(keys[row], tokens[i])

@@ -76,10 +76,13 @@ def relative_counts(counts: sparse.csr_array, means: np.ndarray, samples: np.nda
     number = np.bincount(sample)
     slide = np.bincount(sample, weights=held.data) / np.maximum(number, 1)
     values = held.data / slide.astype(np.float32)[sample]  # single precision here, double below, as the original
-    group = sample * m + held.indices
-    own = np.bincount(group, weights=values) / np.maximum(np.bincount(group), 1)
     known = means[held.indices]
-    held.data = (values / np.where(np.isnan(known), own[group], known)).astype(np.float32)
+    absent = np.isnan(known)
+    if absent.any():
+        group = sample[absent] * m + held.indices[absent]
+        own = np.bincount(group, weights=values[absent]) / np.maximum(np.bincount(group), 1)
+        known[absent] = own[group]
+    held.data = (values / known).astype(np.float32)
     return held
 
 

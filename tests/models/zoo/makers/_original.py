@@ -91,6 +91,7 @@ class Vocab:
 
     def __init__(self, names=()) -> None:
         self.names = list(names.names if isinstance(names, Vocab) else names)
+        self.places = {name: place for place, name in enumerate(self.names)}
         self.default: int | None = None
 
     @property
@@ -99,13 +100,13 @@ class Vocab:
         return self
 
     def __contains__(self, name: str) -> bool:
-        return name in self.names
+        return name in self.places
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, name: str) -> int:
-        return self.names.index(name) if name in self.names else self.default
+        return self.places.get(name, self.default)
 
     def __call__(self, names: list[str]) -> list[int]:
         return [self[name] for name in names]
@@ -113,10 +114,12 @@ class Vocab:
     def insert_token(self, name: str, index: int) -> None:
         """Put a token at a place."""
         self.names.insert(index, name)
+        moved = enumerate(self.names[index:], start=index)
+        self.places |= {name: place for place, name in moved}
 
     def append_token(self, name: str) -> None:
         """Put a token at the end."""
-        self.names.append(name)
+        self.insert_token(name, len(self))
 
     def set_default_index(self, index: int) -> None:
         """Set the id of unknown tokens."""

@@ -81,4 +81,5 @@ def main() -> None:
         np.savez_compressed(out / f"{case}.npz", **flat, embedding=result.obsm["X_scGPT"], genes=order)
 
 
-main()
+if __name__ == "__main__":
+    main()

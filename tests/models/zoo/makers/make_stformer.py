@@ -59,32 +59,32 @@ def notebook(path: str, *starts: str, scope: dict, n_ligands: int) -> dict:
     return scope
 
 
-def tables(folder: Path, names: list[str]) -> int:
+def tables(folder: Path, names: list[str], *, n_listed: int = 80) -> int:
     """Write the three dictionaries in their published form and return the number of ligands."""
     draw = np.random.default_rng(7)
     pd.DataFrame({"gene_name": names, "index": range(len(names))}).to_csv(
         folder / "OS_scRNA_gene_index.19264.tsv", sep="\t", index=False
     )
     (folder / "scfoundation_gene_vocab.json").write_text(json.dumps({n: i for i, n in enumerate(names)}))
-    ligands = [*draw.permutation(names)[:80], "NOTAGENE1", "NOTAGENE2"]
+    ligands = [*draw.permutation(names)[:n_listed], "NOTAGENE1", "NOTAGENE2"]
     bases = ["cellchatDB", "connectomeDB", "celllinker", "celltalkDB", "icellnet", "spatalk", "cellphoneDB"]
     database = pd.DataFrame(draw.binomial(1, 0.35, size=(len(ligands), 7)), index=ligands, columns=bases)
     database.to_csv(folder / "ligand_database.csv")
     return int(((database.sum(axis=1) > 1) & database.index.isin(names)).sum())
 
 
-def small_model(n_genes: int) -> torch.nn.Module:
-    """Return the original module at small size."""
+def small_model(n_genes: int, *, width: int = 16, heads: int = 2, hidden: int = 24, n_layers: int = 2, scale=0.4):
+    """Return the original module, at small size if not told otherwise."""
     from stformer.model import TransformerModel
     from tasks.scfoundation.pretrainmodels.mae_autobin import MaeAutobin
 
     donor = MaeAutobin(
-        num_tokens=104, max_seq_len=n_genes + 2, embed_dim=16, decoder_embed_dim=8, bin_num=100, pad_token_id=103,
+        num_tokens=104, max_seq_len=n_genes + 2, embed_dim=width, decoder_embed_dim=8, bin_num=100, pad_token_id=103,
         mask_token_id=102,
     )  # fmt: skip
     parts = {f"scfoundation_{p}{i}": copy.deepcopy(getattr(donor, p)) for p in ("token_emb", "pos_emb") for i in (1, 2)}
-    model = TransformerModel(16, 2, 24, 2, dropout=0.1, cell_emb_style="max-pool", **parts)
-    randomise(model, seed=31, scale=0.4)
+    model = TransformerModel(width, heads, hidden, n_layers, dropout=0.1, cell_emb_style="max-pool", **parts)
+    randomise(model, seed=31, scale=scale)
     return model.eval()
 
 
@@ -226,4 +226,5 @@ def main() -> None:
     np.savez_compressed(out / "spots.npz", **spots(model, reader["Tokenizer"], vocab, names, n_ligands))
 
 
-main()
+if __name__ == "__main__":
+    main()

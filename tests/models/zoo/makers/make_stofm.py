@@ -88,17 +88,20 @@ class Pooler(torch.nn.Module):
         return torch.nn.functional.normalize(self.proj(states[:, 0]), dim=-1)
 
 
-def write_weights(se2, n_tokens: int):
+def write_weights(se2, n_tokens: int, *, scale: float = 0.6, norms: float = 0.0):
     """Write random weights in the published layout and return the two networks."""
     bert = BertModel(BertConfig(**BERT, vocab_size=n_tokens + 1), add_pooling_layer=False)
-    randomise(bert, seed=41)
+    randomise(bert, seed=41, scale=scale)
+    with torch.no_grad():
+        for name, value in bert.named_parameters():
+            value.add_(norms if name.endswith("LayerNorm.weight") else 0.0)
     bert.save_pretrained(out / "cell_encoder" / "cell_bert")
     projection = torch.nn.Linear(BERT["hidden_size"], CONFIG["input_dim"])
-    randomise(projection, seed=42)
+    randomise(projection, seed=42, scale=scale)
     torch.save(projection.state_dict(), out / "cell_encoder" / "cell_proj.bin")
     (out / "config.json").write_text(json.dumps(CONFIG))
     model = se2.SToFMModel(se2.SToFMConfig.from_pretrained(out / "config.json")).eval()
-    randomise(model, seed=43)
+    randomise(model, seed=43, scale=scale)
     with torch.no_grad():  # distances lie between 0 and 100
         model.gaussian.means.weight.uniform_(0, 30, generator=torch.Generator().manual_seed(44))
         model.gaussian.stds.weight.uniform_(3, 30, generator=torch.Generator().manual_seed(45))
@@ -187,4 +190,5 @@ def main() -> None:
         np.savez_compressed(out / f"{case}.npz", **run(data, (tokenise, extraction), networks))
 
 
-main()
+if __name__ == "__main__":
+    main()
