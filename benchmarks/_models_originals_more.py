@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 from _models_originals import UCE, Geneformer, Nicheformer, Original, ScGPT, randomise, shell, stub
 from _models_originals_spatial import SPATIAL
+from _models_originals_text import TEXT
 from _models_serve import serve
 
 
@@ -121,7 +122,7 @@ class TranscriptFormer(Original):
                 "log_counts_eps": 1e-6, "num_heads": s.heads, "num_layers": s.layers, "model_dim": s.width,
                 "embed_dim": s.width, "dropout": 0.1, "activation": "gelu", "attn_bias": False, "fw_bias": False,
                 "mu_link_fn": "softmax", "softcap": 10, "seq_len": 2047, "aux_len": 1, "block_len": 128,
-                "gene_head_hidden_dim": 16, "use_aux": True, "compile_block_mask": False,
+                "gene_head_hidden_dim": 16, "use_aux": True, "compile_block_mask": True,
             }  # fmt: skip
             data = {
                 "aux_vocab_path": str(vocabs), "pin_memory": True, "aux_cols": "assay", "gene_col_name": "ensembl_id",
@@ -268,8 +269,7 @@ class CellPLM(Original):
 ORIGINALS = {
     "geneformer": Geneformer, "scgpt": ScGPT, "nicheformer": Nicheformer, "uce": UCE, "scfoundation": ScFoundation,
     "transcriptformer": TranscriptFormer, "scimilarity": SCimilarity, "cellplm": CellPLM,
-    **SPATIAL,
-}  # fmt: skip
+} | SPATIAL | TEXT  # fmt: skip
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")

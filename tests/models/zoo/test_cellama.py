@@ -24,7 +24,7 @@ from stfmkit._kernels._tokens_cellama import top_columns
 from stfmkit.errors import InputError, MissingFileError, MissingKeyError
 from stfmkit.models._block import open_block
 from stfmkit.models.zoo._cellama import CELLama
-from stfmkit.models.zoo._sentences import write_sentences
+from stfmkit.models.zoo._sentences import top_genes, write_sentences
 from stfmkit.models.zoo._word_pieces import Words, hashed_words, read_words
 
 HOME = DATA / "cellama"
@@ -118,7 +118,14 @@ def test_top_columns_are_those_of_a_stable_sort(seed: int, limit: int) -> None:
     dense = np.random.default_rng(seed).integers(0, 4, size=(6, 9)).astype(np.float32)
     values = sparse.csr_array(dense)
     found = top_columns(values.indptr, values.indices, values.data, n_columns=9, limit=limit)
-    np.testing.assert_array_equal(found, np.argsort(-dense, axis=1, kind="stable")[:, :limit])
+    wanted = np.argsort(-dense, axis=1, kind="stable")[:, :limit]
+    np.testing.assert_array_equal(found, wanted)
+    indptr, columns = top_genes(values, top_k=limit, drop_zeros=False)  # sorts rows with enough values on their own
+    np.testing.assert_array_equal(columns.reshape(wanted.shape), wanted)
+    np.testing.assert_array_equal(np.diff(indptr), wanted.shape[1])
+    indptr, columns = top_genes(values, top_k=limit, drop_zeros=True)
+    for row, ranked in enumerate(wanted):
+        np.testing.assert_array_equal(columns[indptr[row] : indptr[row + 1]], ranked[dense[row, ranked] > 0])
 
 
 def test_rows_columns_and_batches_do_not_matter() -> None:

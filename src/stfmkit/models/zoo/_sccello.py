@@ -46,6 +46,10 @@ class ScCelloModule(Bert):
         super().__init__(config, _TABLES)
         self.cell_cls = CellHead(config["hidden_size"], eps=config["layer_norm_eps"])
 
+    def first(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return the first state of the last layer (b, width)."""
+        return self.encoder(self.embeddings(batch["ids"]), keep=batch["keep"], queries=1)[:, 0]
+
 
 class ScCello(Network):
     """scCello (Yuan et al. 2024, NeurIPS): the class token of the last layer.
@@ -125,7 +129,7 @@ class ScCello(Network):
 
     def forward(self, module: ScCelloModule, batch: dict[str, Tensor]) -> Tensor:
         """Return the class token of the last layer."""
-        x = module(batch)[:, 0]
+        x = module.first(batch)
         if self.pass_cell_cls:
             x = module.cell_cls(x)
         return functional.normalize(x.float(), dim=1) if self.normalize else x

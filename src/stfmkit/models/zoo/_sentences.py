@@ -49,11 +49,17 @@ class Sentences:
 
 def top_genes(values: sparse.csr_array, *, top_k: int, drop_zeros: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return the limits (n_obs + 1,) and the columns of the highest genes of every observation."""
-    if drop_zeros:
-        return rank_tokens(values.indptr, values.indices, values.data, limit=top_k)
-    n_columns = values.shape[1]
-    columns = top_columns(values.indptr, values.indices, values.data, n_columns=n_columns, limit=top_k)
-    return columns.shape[1] * np.arange(len(columns) + 1, dtype=np.int64), columns.ravel()
+    n_obs, n_columns = values.shape
+    indptr, columns = rank_tokens(values.indptr, values.indices, values.data, limit=top_k)
+    width = min(top_k, n_columns)
+    short = np.diff(indptr) < width
+    if drop_zeros or not short.any():
+        return indptr, columns
+    out = np.empty((n_obs, width), dtype=np.int64)
+    out[~short] = columns[np.repeat(~short, np.diff(indptr))].reshape(-1, width)
+    part = values[short]
+    out[short] = top_columns(part.indptr, part.indices, part.data, n_columns=n_columns, limit=width)
+    return width * np.arange(n_obs + 1, dtype=np.int64), out.ravel()
 
 
 def write_sentences(
@@ -71,8 +77,9 @@ def write_sentences(
         Further facts by name (n_obs,), told after the genes.
     """
     n_genes = np.diff(indptr)
-    used, genes = np.unique(columns, return_inverse=True)
-    parts = [*_FIXED, *(symbols[column] for column in used)]
+    used = np.bincount(columns, minlength=len(symbols)) > 0
+    genes = (np.cumsum(used) - 1)[columns]
+    parts = [*_FIXED, *(symbols[column] for column in np.flatnonzero(used).tolist())]
     starts = np.concatenate([[0], np.cumsum(2 * n_genes + 1 + len(features))]).astype(np.int64)
     codes = np.empty(starts[-1], dtype=np.int64)
     codes[starts[:-1] + 2 * n_genes] = _END
