@@ -84,9 +84,12 @@ class Bert(nn.Module):
             eps=config["layer_norm_eps"],
         )
 
-    def forward(self, batch: Mapping[str, Tensor], *, layers: int | None = None) -> Tensor:
-        """Return the states (b, t, width) after a number of layers, all by default; 0 for the input."""
-        return self.encoder(self.embeddings(batch["ids"]), keep=batch["keep"], layers=layers)
+    def forward(self, batch: Mapping[str, Tensor], *, layers: int | None = None, queries: int | None = None) -> Tensor:
+        """Return the states (b, t, width) after a number of layers, or only the first `queries` of the t.
+
+        All layers by default; 0 for the input.
+        """
+        return self.encoder(self.embeddings(batch["ids"]), keep=batch["keep"], layers=layers, queries=queries)
 
     def states(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
         """Return the input and the states after every layer."""

@@ -145,8 +145,9 @@ class Geneformer(Network):
 
     def forward(self, module: Bert, batch: dict[str, Tensor]) -> Tensor:
         """Return the class token, or the mean over the genes."""
-        x = self._layer(module, batch)
-        return x[:, 0] if self.emb_mode == "cls" else masked_mean(x, self._genes_of(batch["keep"]))
+        if self.emb_mode == "cls":
+            return self._layer(module, batch, queries=1)[:, 0]
+        return masked_mean(self._layer(module, batch), self._genes_of(batch["keep"]))
 
     def encode_genes(self, block: Block) -> np.ndarray:
         """Return the mean state of every gene over the observations that have it (n_genes, d), NaN where none has."""
@@ -169,8 +170,9 @@ class Geneformer(Network):
         out[match.columns] = means[match.ids]
         return out
 
-    def _layer(self, module: Any, batch: Mapping[str, Tensor]) -> Tensor:
-        states: Tensor = module(batch, layers=self.assets.config["num_hidden_layers"] + self.emb_layer)
+    def _layer(self, module: Any, batch: Mapping[str, Tensor], *, queries: int | None = None) -> Tensor:
+        n_layers = self.assets.config["num_hidden_layers"] + self.emb_layer
+        states: Tensor = module(batch, layers=n_layers, queries=queries)
         return states
 
     def _genes_of(self, keep: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ class ScCelloModule(Bert):
 
     def first(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the first state of the last layer (b, width)."""
-        return self.encoder(self.embeddings(batch["ids"]), keep=batch["keep"], queries=1)[:, 0]
+        return self(batch, queries=1)[:, 0]
 
 
 class ScCello(Network):

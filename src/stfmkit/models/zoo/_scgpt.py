@@ -67,10 +67,18 @@ class ScGPTModule(nn.Module):
         self.encoder, self.value_encoder = GeneEncoder(n_tokens, width), ValueEncoder(width)
         self.transformer_encoder = Encoder(n_layers, width, heads, hidden)
 
+    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return the class token after the last layer (b, width)."""
+        out: Tensor = self.transformer_encoder(self._input(batch), keep=batch["keep"], queries=1)
+        return out[:, 0]
+
     def states(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
         """Return the states before the first and after every layer."""
-        x = self.encoder(batch["ids"]) + self.value_encoder(batch["values"])
-        return self.transformer_encoder.states(x, keep=batch["keep"])
+        return self.transformer_encoder.states(self._input(batch), keep=batch["keep"])
+
+    def _input(self, batch: Mapping[str, Tensor]) -> Tensor:
+        out: Tensor = self.encoder(batch["ids"]) + self.value_encoder(batch["values"])
+        return out
 
 
 class ScGPT(Network):
@@ -145,7 +153,7 @@ class ScGPT(Network):
 
     def forward(self, module: ScGPTModule, batch: dict[str, Tensor]) -> Tensor:
         """Return the class token (b, d), of length one."""
-        return functional.normalize(module.states(batch)[-1][:, 0].float(), dim=1)
+        return functional.normalize(module(batch).float(), dim=1)
 
     def encode_genes(self, block: Block) -> np.ndarray:
         """Return the input vector of every gene (n_genes, d), normalised as the network reads it."""
