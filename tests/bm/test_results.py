@@ -51,9 +51,18 @@ def test_six_patients_can_be_told_apart():
 def test_many_models_and_six_patients_cannot_reach_significance():
     scores = {f"m{k}": [[1 - k / 10 + i / 100] for i in range(6)] for k in range(4)}
     found = rank(scores)
-    assert (found["verdict"].drop("m0") == "cannot test: 6 patients, 3 tests").all()
-    assert found.loc["m0", "verdict"] == "best"
+    assert (found["verdict"] == "cannot test: 6 patients, 3 tests").all()  # nor can the first be called the best
     assert found.loc["m1", "p_holm"] == pytest.approx(3 * 2 / 64)
+
+
+def test_the_best_mean_is_the_best_only_where_all_others_are_worse():
+    scores = {"first": [[0.5 + (i % 2) * 0.2] for i in range(8)], "level": [[0.7 - (i % 2) * 0.21] for i in range(8)]}
+    far = {"far": [[0.1 + i / 100] for i in range(8)]}
+    assert rank({**scores, **far})["verdict"].to_dict() == {
+        "first": "best mean", "level": "indistinguishable from best", "far": "worse than best"
+    }  # fmt: skip
+    assert rank({"first": scores["first"], **far}).loc["first", "verdict"] == "best"
+    assert rank({"first": scores["first"]}).loc["first", "verdict"] == "best mean"
 
 
 def test_eight_patients_allow_six_comparisons():

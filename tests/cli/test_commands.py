@@ -148,6 +148,18 @@ def test_embed(stfmkit, spots: Path, tmp_path: Path) -> None:
     assert "exists" in again.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "text"), [("weights=random", "pass --weights"), ("rng=3", "pass --seed"), ("copy=true", "leave it out")]
+)
+def test_embed_options_that_have_a_flag_are_refused(
+    stfmkit, spots: Path, tmp_path: Path, option: str, text: str
+) -> None:
+    result = stfmkit("embed", spots, "--model", "random", "--option", option, "--out", tmp_path / "e.h5ad")
+    assert result.exit_code == 2
+    assert text in result.stderr
+    assert not (tmp_path / "e.h5ad").exists()
+
+
 def test_embed_with_an_unknown_model_writes_nothing(stfmkit, spots: Path, tmp_path: Path) -> None:
     result = stfmkit("embed", spots, "--model", "hvg_pcaa", "--sample-key", "sample", "--out", tmp_path / "e.h5ad")
     assert result.exit_code == 2

@@ -31,12 +31,19 @@ def test_a_missing_file_is_wrong_input(error: Exception, capsys: pytest.CaptureF
     assert "'x'" in capsys.readouterr().err
 
 
+def test_a_package_that_is_not_installed_is_told_plainly(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail_with(ImportError("It needs torch. Install it with: pip install 'stfmkit[torch]'")) == 2
+    assert capsys.readouterr().err.endswith("pip install 'stfmkit[torch]'\n")
+
+
 def test_ctrl_c_says_what_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
     assert fail_with(KeyboardInterrupt(), kept="Everything is kept.") == INTERRUPTED == 130
     assert "Stopped. Everything is kept." in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("error", [ValueError("bug"), KeyError("bug"), PermissionError("bug"), MemoryError()])
+@pytest.mark.parametrize(
+    "error", [ValueError("bug"), KeyError("bug"), PermissionError("bug"), MemoryError(), ImportError("bug")]
+)
 def test_anything_else_passes_through(error: Exception) -> None:
     with pytest.raises(type(error)), plain_failures():
         raise error

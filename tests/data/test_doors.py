@@ -1,5 +1,7 @@
 """The doors refuse what is wrong, and say found, allowed and remedy."""
 
+import itertools
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -7,6 +9,7 @@ import pytest
 from scipy import sparse
 
 from stfmkit._data import _checks, _read, _write
+from stfmkit._data._names import read_expression
 from stfmkit._data._resolve import resolve_table
 from stfmkit._errors import InputError, InputTypeError, MissingKeyError, UnitsError
 
@@ -18,6 +21,54 @@ def test_counts_are_the_same_from_any_matrix(toy, kind):
     counts = _read.read_counts(toy, "c")
     np.testing.assert_array_equal(counts.toarray(), dense)
     assert (counts.data != 0).all()
+
+
+def test_counts_of_a_row_that_holds_a_gene_twice_are_added_up(toy):
+    held = toy.X.tocoo()
+    row, column = np.concatenate([held.row, held.row]), np.concatenate([held.col, held.col])
+    order = np.argsort(row, kind="stable")
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=toy.n_obs))])
+    values = np.concatenate([np.full(held.nnz, 200, dtype=np.uint8), np.full(held.nnz, 100, dtype=np.uint8)])
+    twice = sparse.csr_matrix((values[order], column[order], indptr), shape=toy.shape)
+    toy.layers["twice"] = twice
+    before = twice.indices.copy(), twice.data.copy()
+    counts = _read.read_counts(toy, "twice")
+    assert counts.has_canonical_format
+    np.testing.assert_array_equal(counts.toarray(), 300 * (toy.X.toarray() > 0))
+    np.testing.assert_array_equal(twice.indices, before[0])
+    np.testing.assert_array_equal(twice.data, before[1])
+
+
+def test_rows_in_any_order_of_genes_are_the_same_counts(toy):
+    turned = toy.X.copy()
+    for start, stop in itertools.pairwise(turned.indptr):
+        turned.indices[start:stop] = turned.indices[start:stop][::-1].copy()
+        turned.data[start:stop] = turned.data[start:stop][::-1].copy()
+    turned.has_sorted_indices = False
+    toy.layers["turned"] = turned
+    counts, wanted = _read.read_counts(toy, "turned"), _read.read_counts(toy)
+    np.testing.assert_array_equal(counts.indices, wanted.indices)
+    np.testing.assert_array_equal(counts.data, wanted.data)
+
+
+def test_counts_in_half_precision_are_read(toy):
+    toy.layers["half"] = toy.X.toarray().astype(np.float16)
+    np.testing.assert_array_equal(_read.read_counts(toy, "half").toarray(), toy.X.toarray())
+
+
+@pytest.mark.parametrize("read", [_read.read_counts, read_expression])
+def test_a_matrix_of_objects_is_refused(toy, read):
+    toy.layers["objects"] = toy.X.toarray().astype(object)
+    with pytest.raises(InputError, match=r"layers\['objects'\] of dtype object"):
+        read(toy, "objects")
+
+
+def test_the_example_shows_that_it_is_not_an_integer(toy):
+    matrix = toy.X.astype(np.float64)
+    matrix.data[7] = 2.000001
+    toy.layers["near"] = matrix
+    with pytest.raises(InputError, match=r"for example 2\.000001"):
+        _read.read_counts(toy, "near")
 
 
 @pytest.mark.parametrize(

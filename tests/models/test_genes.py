@@ -19,6 +19,7 @@ VOCABULARY = GeneVocabulary(
 def test_kinds() -> None:
     assert kind_of(pd.Index(["ENSG00000000003", "ENSMUSG00000000003.4", "TP53"])) == "ensembl"
     assert kind_of(pd.Index(["ENSG00000000003", "ENSA", "TP53"])) == "symbol"
+    assert kind_of(pd.Index(["ensg00000000003", "ensg00000000004.2"])) == "ensembl"
     assert list(without_version(pd.Index(["ensg00000000003.14"]))) == ["ENSG00000000003"]
 
 
@@ -50,10 +51,39 @@ def test_translation_prefers_what_the_model_knows() -> None:
     table = pd.DataFrame(
         {"symbol": ["A", "A", "B"], "ensembl": ["ENSG00000000055", "ENSG00000000001", "ENSG00000000003"]}
     )
-    match = match_genes(pd.Index(["b", "a", "c"]), VOCABULARY, what="m", gene_table=table)
+    match = match_genes(pd.Index(["B", "A", "C"]), VOCABULARY, what="m", gene_table=table)
     assert list(match.columns) == [1, 0]
     assert list(match.ids) == [5, 7]
     assert match.table == "a frame of the caller"
+
+
+def test_names_of_both_kinds_are_all_found() -> None:
+    table = pd.DataFrame({"symbol": ["A", "B"], "ensembl": ["ENSG00000000001", "ENSG00000000003"]})
+    for names, columns in ((["A", "B", "ENSG00000000002.1"], [0, 1, 2]), (["B", "ENSG00000000002", "ENSG00000000001"],
+                                                                         [2, 0, 1])):  # fmt: skip
+        match = match_genes(pd.Index(names), VOCABULARY, what="m", gene_table=table)
+        assert list(match.columns) == columns
+        assert list(match.ids) == [5, 7, 9]
+    symbols = GeneVocabulary(pd.Index(["B", "A"]), kind="symbol")
+    match = match_genes(pd.Index(["ENSG00000000001", "ENSG00000000009", "B"]), symbols, what="m", gene_table=table)
+    assert list(match.columns) == [2, 0]
+
+
+def test_a_symbol_as_the_table_writes_it_comes_first() -> None:
+    both = pd.DataFrame({"symbol": ["TP53", "Tp53"], "ensembl": ["ENSG00000000001", "ENSMUSG00000000001"]})
+    held = GeneVocabulary(pd.Index(both["ensembl"]), kind="ensembl")
+    assert list(match_genes(pd.Index(["Tp53"]), held, what="m", gene_table=both).ids) == [1]
+    assert list(match_genes(pd.Index(["TP53"]), held, what="m", gene_table=both).ids) == [0]
+
+
+def test_symbols_of_another_species_are_refused() -> None:
+    human = pd.DataFrame(
+        {"symbol": ["GAPDH", "C1orf43", "TP53"], "ensembl": ["ENSG00000000001", "ENSG00000000002", "ENSG00000000003"]}
+    )
+    with pytest.raises(InputError, match=r"2 of 3 symbols [\s\S]*'Gapdh' is 'GAPDH' there[\s\S]*another species"):
+        match_genes(pd.Index(["Gapdh", "Tp53", "Xist"]), VOCABULARY, what="m", gene_table=human)
+    match = match_genes(pd.Index(["GAPDH", "C1ORF43", "TP53"]), VOCABULARY, what="m", gene_table=human)
+    assert list(match.columns) == [0, 2, 1]
 
 
 def test_translation_to_symbols() -> None:
@@ -98,6 +128,13 @@ def test_tables_from_files(tmp_path, suffix: str) -> None:
     assert list(table.symbols) == ["A"]
     assert list(table.ensembl) == ["ENSG00000000001"]
     assert table.source == path.name
+
+
+def test_sums_outgrow_narrow_integers() -> None:
+    genes = pd.Index(["ENSG00000000001.1", "ENSG00000000001.2"])
+    counts = sparse.csr_array(np.array([[200, 100]], dtype=np.uint8))
+    aligned, _ = align_counts(counts, match_genes(genes, VOCABULARY, what="m"))
+    np.testing.assert_array_equal(aligned.toarray(), [[300]])
 
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=15), st.integers(0, 2**31))

@@ -42,7 +42,7 @@ def test_unknown_options_list_the_known_ones(name, option, hint):
     ("name", "options", "kind"),
     [
         ("hvg_pca", {"n_components": 0}, InputError),
-        ("hvg_pca", {"n_genes": 1.5}, InputError),
+        ("hvg_pca", {"n_genes": 1.5}, InputTypeError),
         ("hvg_pca", {"n_genes": "all"}, InputTypeError),
         ("neighbor_pca", {"k": 0}, InputError),
         ("neighbor_pca", {"n_components": -1}, InputError),
@@ -65,6 +65,8 @@ def test_random_models_need_a_seed(name):
         sk.models.load_model(name, rng=-1)
     with pytest.raises(InputTypeError):
         sk.models.load_model(name, rng="seed")
+    with pytest.raises(InputError, match=r"below 2\*\*63"):  # no file could record it
+        sk.models.load_model(name, rng=2**63)
     assert sk.models.load_model(name, rng=0).rng == 0  # 0 is a seed
     assert sk.models.load_model(name, rng=np.int64(3)).rng == 3
     drawn = [sk.models.load_model(name, rng=np.random.default_rng(5)).rng for _ in range(2)]
@@ -104,3 +106,23 @@ def test_options_of_foreign_classes():
     check_options(_Anything, ["whatever"], model="anything")
     with pytest.raises(InputError, match="no option"):
         check_options(_Bare, ["depth"], model="bare")
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value", "allowed"),
+    [
+        ("uce", "exact", "False", "True or False"),
+        ("uce", "exact", 0, "True or False"),
+        ("nicheformer", "layer_index", "last", "a whole number"),
+        ("nicheformer", "layer_index", 1.5, "a whole number"),
+        ("geneformer-v1", "emb_layer", True, "a whole number"),
+        ("stofm", "leiden_res", "fine", "a number"),
+    ],
+)
+def test_options_of_another_kind_are_refused(name: str, option: str, value: object, allowed: str) -> None:
+    with pytest.raises(InputTypeError, match=rf"{option}={value!r} for the model '{name}'[\s\S]*Allowed: {allowed}"):
+        sk.models.load_model(name, weights="random", **{option: value})
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert sk.models.load_model("hvg_pca", n_components=np.int32(4)).n_components == 4

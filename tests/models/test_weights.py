@@ -75,7 +75,7 @@ def test_another_repository_of_the_hub(snapshot: Path, monkeypatch: pytest.Monke
     assert (hub.asked["place"], hub.asked["revision"], hub.asked["allow_patterns"]) == ("someone/else", "v2", None)
 
 
-@pytest.mark.parametrize("name", ["HF_HUB_OFFLINE", "STFMKIT_OFFLINE"])
+@pytest.mark.parametrize("name", ["HF_HUB_OFFLINE", "STFMKIT_OFFLINE", "TRANSFORMERS_OFFLINE"])
 def test_the_environment_may_forbid_the_network(snapshot: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     hub = answering(monkeypatch, Hub(snapshot))
     monkeypatch.setenv(name, "1")

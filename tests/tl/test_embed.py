@@ -296,3 +296,18 @@ def test_her2st(real_data):
     sk.tl.embed(adata, "neighbor_pca", sample_key="section", patient_key="patient", train=train)
     assert list(adata.uns["stfmkit"]["embeddings"]["X_neighbor_pca"]["patients_fitted"]) == ["A", "B"]
     assert np.isfinite(adata.obsm["X_neighbor_pca"]).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"), [({"patient_key": "donor"}, "patient_key='donor'"), ({"train": "half"}, "train='half'")]
+)
+def test_the_table_is_checked_before_weights_are_fetched(toy, options, text, monkeypatch):
+    def fetch(*_args, **_options):
+        pytest.fail("weights were looked for")
+
+    monkeypatch.setattr("stfmkit.tl._embed.load_model", fetch)
+    with pytest.raises(MissingKeyError, match=text):
+        sk.tl.embed(toy, "scgpt", **options)
+    toy.obs_names = ["spot"] * toy.n_obs
+    with pytest.raises(InputError, match="duplicated observation names"):
+        sk.tl.embed(toy, "scgpt")

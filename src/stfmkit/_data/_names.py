@@ -30,10 +30,12 @@ def read_gene_names(adata: AnnData, key: str) -> np.ndarray:
 def read_expression(adata: AnnData, layer: str | None) -> sparse.csr_array:
     """Return any finite values ≥ 0 as a CSR array (n_obs, n_vars) without explicit zeros."""
     where = "X" if layer is None else f"layers[{layer!r}]"
-    values = sparse.csr_array(read_matrix(adata, layer), copy=True)
-    if values.data.dtype.kind not in "iuf" or not np.isfinite(values.data).all() or (values.data < 0).any():
+    matrix = read_matrix(adata, layer)
+    good = matrix.dtype.kind in "iuf"
+    values = sparse.csr_array(matrix, copy=True) if good else sparse.csr_array((0, 0))
+    if not good or not np.isfinite(values.data).all() or (values.data < 0).any():
         raise InputError(
-            f"{where} of dtype {values.dtype} with values that are negative or not finite.",
+            f"{where} of dtype {matrix.dtype} with values that are negative or not finite.",
             allowed="finite expression values ≥ 0",
             remedy="pass layer= with counts or log-normalised values; scaled data have negative values.",
         )

@@ -18,12 +18,26 @@ _BLOCK_ROWS = 8192
 def read_matrix(adata: AnnData, layer: str | None = None) -> sparse.csr_array | np.ndarray:
     """Return ``X`` or a layer as a CSR array or a dense array, in memory, never a view that a caller may change.
 
-    A matrix of a backed table, or a dask array, is read as a whole: it costs the memory of its values.
+    A sparse matrix has every gene of a row once, in order. A matrix of a backed table, or a dask array, is read as a
+    whole: it costs the memory of its values.
     """
-    matrix = in_memory(_stored(adata, layer))
-    if sparse.issparse(matrix):
-        return sparse.csr_array(matrix)
-    return np.asarray(matrix)
+    return as_matrix(in_memory(_stored(adata, layer)))
+
+
+def as_matrix(held: Any) -> sparse.csr_array | np.ndarray:
+    """Return a matrix in memory as a CSR array whose rows hold every column once, in order, or as a dense array.
+
+    Half precision, which no sparse matrix knows, becomes single precision.
+    """
+    if not sparse.issparse(held):
+        dense = np.asarray(held)
+        return dense.astype(np.float32) if dense.dtype == np.float16 else dense
+    matrix = sparse.csr_array(held)
+    if not matrix.has_canonical_format:
+        wide = np.result_type(matrix.dtype, np.int64) if matrix.dtype.kind in "iu" else matrix.dtype
+        matrix = matrix.astype(wide, copy=True)
+        matrix.sum_duplicates()
+    return matrix
 
 
 def read_counts(adata: AnnData, layer: str | None = None) -> sparse.csr_array:
@@ -34,7 +48,9 @@ def read_counts(adata: AnnData, layer: str | None = None) -> sparse.csr_array:
     InputError
         Values are negative, not finite, or not integers.
     """
-    counts = sparse.csr_array(read_matrix(adata, layer))
+    matrix = read_matrix(adata, layer)
+    _check_numbers(matrix.dtype, where=_where(layer))
+    counts = sparse.csr_array(matrix)
     _check_counts(counts.data, where=_where(layer))
     if (counts.data == 0).any():
         counts = counts.copy()
@@ -52,7 +68,7 @@ def read_totals(adata: AnnData, layer: str | None = None) -> np.ndarray:
     """
     found = [np.empty(0)]
     for block in _row_blocks(_stored(adata, layer)):
-        counts = sparse.csr_array(block)
+        counts = sparse.csr_array(as_matrix(block))
         _check_counts(counts.data, where=_where(layer))
         found.append(np.asarray(counts.sum(axis=1), dtype=np.float64).ravel())
     return np.concatenate(found)
@@ -71,7 +87,7 @@ def _stored(adata: AnnData, layer: str | None) -> Any:
         raise MissingKeyError(
             "a table without X.",
             allowed="a matrix in X or in a layer",
-            remedy=f"pass layer=, one of {listed(adata.layers)}.",
+            remedy=f"pass layer=, one of {listed(adata.layers)}." if adata.layers else "store raw counts in X.",
         )
     return matrix
 
@@ -93,9 +109,13 @@ def _where(layer: str | None) -> str:
     return "X" if layer is None else f"layers[{layer!r}]"
 
 
+def _check_numbers(dtype: np.dtype, *, where: str) -> None:
+    if dtype.kind not in "iuf":
+        raise InputError(f"{where} of dtype {dtype}.", allowed="numbers", remedy="store raw counts there.")
+
+
 def _check_counts(values: np.ndarray, *, where: str) -> None:
-    if values.dtype.kind not in "iuf":
-        raise InputError(f"{where} of dtype {values.dtype}.", allowed="numbers", remedy="store raw counts there.")
+    _check_numbers(values.dtype, where=where)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         bad = int((~np.isfinite(values)).sum())
         raise InputError(
@@ -114,7 +134,7 @@ def _check_counts(values: np.ndarray, *, where: str) -> None:
         if broken.any():
             raise InputError(
                 f"{int(broken.sum())} of {values.size} stored values in {where} are not integers (for example "
-                f"{float(values[np.argmax(broken)]):.4g}).",
+                f"{float(values[np.argmax(broken)]):.10g}).",
                 allowed="raw counts (integers ≥ 0)",
                 remedy="pass layer= with raw counts; log-normalised data are not counts.",
             )

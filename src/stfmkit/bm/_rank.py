@@ -88,19 +88,28 @@ def _rank_one(scores: pd.DataFrame, *, higher: bool, n_boot: int, seed: int) -> 
             [np.nan if m == best else sign_flip(means[:, m] - means[:, best], rng=rng) for m in range(len(models))]
         )
         out["p_value"], out["p_holm"] = p, holm(p)
-    out["verdict"] = [_verdict(m == best, n, len(models) - 1, p_holm=out["p_holm"].iloc[m]) for m in range(len(models))]
+    said = [_verdict(n, len(models) - 1, p_holm=p) for p in out["p_holm"]]
+    said[best] = _leader(n, [verdict for m, verdict in enumerate(said) if m != best])
+    out["verdict"] = said
     out = out.sort_values(["mean", "model"], ascending=[not higher, True], kind="stable")
     for model in silent:
         out.loc[len(out)] = {"task": task, "metric": metric, "model": model, "n_patients": 0, "verdict": "no score"}
     return out
 
 
-def _verdict(is_best: bool, n_patients: int, n_tests: int, *, p_holm: float) -> str:  # noqa: FBT001
+def _verdict(n_patients: int, n_tests: int, *, p_holm: float) -> str:
     patients = f"{n_patients} patient{'s' if n_patients > 1 else ''}"
     if n_patients < TEST_FROM:
         return f"cannot test: {patients}"
-    if is_best:
-        return "best"
     if n_tests * 2 / 2**n_patients >= ALPHA:  # not even the largest difference could reach it
         return f"cannot test: {patients}, {n_tests} tests"
     return "worse than best" if p_holm < ALPHA else "indistinguishable from best"
+
+
+def _leader(n_patients: int, others: list[str]) -> str:
+    """Return what may be said of the best mean: "best" only where all others are worse."""
+    if not others:
+        return "best mean" if n_patients >= TEST_FROM else _verdict(n_patients, 0, p_holm=1.0)
+    if others[0].startswith("cannot test"):  # of all or of none
+        return others[0]
+    return "best" if set(others) == {"worse than best"} else "best mean"

@@ -74,9 +74,10 @@ class Results:
         -------
         One row for every task, metric and model: mean, 95 % interval (from four patients), paired difference to the
         best model with interval, exact sign-flip p and its Holm adjustment (from six patients), and a verdict in
-        words: "best", "indistinguishable from best", "worse than best", or "cannot test" with too few patients for
-        any difference to reach p < .05 after Holm, however large (six patients allow one comparison, eight allow
-        six). Patients that lack a score of any model are left out for all models.
+        words: "best" (all others are worse) or "best mean", "indistinguishable from best", "worse than best", or for
+        all models "cannot test" with too few patients for any difference to reach p < .05 after Holm, however large
+        (six patients allow one comparison, eight allow six). Patients that lack a score of any model are left out for
+        all models.
         """
         check_integer(n_boot, name="n_boot", least=100)
         chosen = self._choose(task, metric)

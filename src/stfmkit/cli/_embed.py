@@ -1,10 +1,11 @@
 """``stfmkit embed``: one model, one file in, one file out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from stfmkit._errors import InputError
 from stfmkit.cli._failures import plain_failures
 from stfmkit.cli._options import read_options
 from stfmkit.cli._output import check_new_file, write_with
@@ -57,6 +58,7 @@ def embed(
     with plain_failures():
         check_new_file(out, suffix=".h5ad")
         options = read_options(option or [])
+        _check_options(options)
         from stfmkit import io, tl
         from stfmkit._data._resolve import resolve_table
 
@@ -80,3 +82,18 @@ def embed(
         )
         write_with(out, table.write_h5ad)
         say(f"Wrote {out}")
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    """Refuse what has a flag of its own, and what makes no sense where the result is a file."""
+    taken = {"copy": "", "data": "DATA", "model": "--model", "rng": "--seed", "show_progress": ""}
+    flags = ("batch_size", "celltype_key", "device", "key_added", "layer", "patient_key", "resume", "sample_key",
+             "spatial_key", "table_key", "weights")  # fmt: skip
+    taken |= {name: f"--{name.replace('_', '-')}" for name in flags}
+    for name in options:
+        if name in taken:
+            raise InputError(
+                f"--option {name}=.",
+                allowed="options of the model, dtype, output and train",
+                remedy=f"pass {taken[name]}." if taken[name] else "leave it out.",
+            )

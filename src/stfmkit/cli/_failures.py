@@ -29,6 +29,11 @@ def plain_failures(*, kept: str = "Nothing was written.") -> Iterator[None]:
     except (StfmkitError, FileNotFoundError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(WRONG_INPUT) from error
+    except ImportError as error:
+        if "pip install" not in str(error):  # what is not installed says how to install it
+            raise
+        typer.echo(str(error), err=True)
+        raise typer.Exit(WRONG_INPUT) from error
     except KeyboardInterrupt as stop:
         typer.echo(f"\nStopped. {kept}", err=True)
         raise typer.Exit(INTERRUPTED) from stop

@@ -44,7 +44,7 @@ def show_ranking(results: "Results") -> None:
                 "verdict": part["verdict"],
             }
         )
-        said = [v for v in part["verdict"].unique() if v != "best"]
+        said = [v for v in part["verdict"].unique() if not v.startswith("best")]
         if len(said) == 1 and len(part) > 1:
             shown = shown.drop(columns="verdict")
         show_frame(shown, title=f"{task} · {metric} (protocol {results.protocol_id})")

@@ -8,12 +8,13 @@ from stfmkit._optional import require
 from stfmkit.models._card import ModelCard
 from stfmkit.models._checksum import sha256_of
 
+_OFFLINE = ("STFMKIT_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _TRUE = {"1", "true", "yes", "on"}
 
 
 def offline() -> bool:
-    """Whether the environment asks for no network: ``HF_HUB_OFFLINE`` or ``STFMKIT_OFFLINE``."""
-    return any(os.environ.get(name, "").lower() in _TRUE for name in ("HF_HUB_OFFLINE", "STFMKIT_OFFLINE"))
+    """Whether the environment asks for no network, in the words of stfmkit or of the hub."""
+    return any(os.environ.get(name, "").lower() in _TRUE for name in _OFFLINE)
 
 
 def from_hub(card: ModelCard, *, place: str, revision: str | None) -> tuple[Path, str]:
@@ -108,15 +109,24 @@ def _refused(card: ModelCard, place: str, error: Exception) -> MissingFileError:
     else:
         remedy = "check the name and revision, or pass weights='FOLDER'."
     return MissingFileError(
-        f"the hub refuses {place!r} ({kind}).", allowed="a repository and revision that you may read", remedy=remedy
+        f"{_no_folder(card, place)}the hub refuses {place!r} ({kind}).",
+        allowed="a repository and revision that you may read",
+        remedy=remedy,
     )
 
 
 def _unreachable(card: ModelCard, place: str, error: Exception, *, cached: str = "") -> MissingFileError:
     lines = str(error).strip().splitlines() or [""]
     return MissingFileError(
-        f"the weights of {card.name!r} cannot be fetched from {place} ({type(error).__name__}: {lines[0][:160]}).",
+        f"{_no_folder(card, place)}the weights of {card.name!r} cannot be fetched from {place} "
+        f"({type(error).__name__}: {lines[0][:160]}).",
         allowed="a network, files in the cache, or a local folder",
         remedy=f"download them where there is a network and pass weights='FOLDER'{cached}, or weights='random' for an "
         "untrained network.",
     )
+
+
+def _no_folder(card: ModelCard, place: str) -> str:
+    """Say that a place which a caller named is no folder either."""
+    published = card.weights is not None and card.weights.place == place
+    return "" if published else f"no folder {place!r} here, and "

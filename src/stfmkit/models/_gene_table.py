@@ -19,7 +19,7 @@ _MOST = 0.5
 
 def kind_of(genes: pd.Index) -> GeneIds:
     """Return "ensembl" where more than half of the names are Ensembl gene ids, otherwise "symbol"."""
-    return "ensembl" if genes.astype(str).str.fullmatch(_ENSEMBL).mean() > _MOST else "symbol"
+    return "ensembl" if genes.astype(str).str.upper().str.fullmatch(_ENSEMBL).mean() > _MOST else "symbol"
 
 
 def without_version(genes: pd.Index) -> pd.Index:
@@ -85,9 +85,8 @@ class GeneTable:
         return cls(pd.Index(pairs.index.astype(str)), without_version(pd.Index(pairs)), source)
 
     def candidates(self, kind: GeneIds) -> tuple[pd.Index, pd.Index]:
-        """Return the names to look up, and what each stands for, to get names of a kind; symbols in upper case."""
-        symbols = self.symbols.str.upper()
-        return (symbols, self.ensembl) if kind == "ensembl" else (self.ensembl, self.symbols)
+        """Return the names to look up, and what each stands for, to get names of a kind."""
+        return (self.symbols, self.ensembl) if kind == "ensembl" else (self.ensembl, self.symbols)
 
 
 GeneTableLike: TypeAlias = GeneTable | pd.DataFrame | str | os.PathLike[str]

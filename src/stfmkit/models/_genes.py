@@ -92,22 +92,26 @@ def match_genes(
         What to do with several genes of one token: "sum" their counts, take the "first", "keep" each as a token of its
         own, or "error".
     gene_table
-        Pairs of symbol and Ensembl id, needed where the table has the other kind of names than the model.
+        Pairs of symbol and Ensembl id, needed where the table has the other kind of names than the model. Names that
+        the model knows stay; the others are looked up, so a table may hold both kinds.
 
     Raises
     ------
     InputError
-        No gene is known, the kinds differ and there is no table, or duplicates that are not allowed.
+        No gene is known, the kinds differ and there is no table, most symbols are in the table in another case only
+        (as those of another species are), or duplicates that are not allowed.
     """
     found = kind_of(genes)
     source = ""
-    if found == vocabulary.kind:
-        where = _positions(vocabulary.fold(genes), vocabulary)
-    else:
-        if gene_table is None:
+    where = _positions(vocabulary.fold(genes), vocabulary)
+    rest = np.flatnonzero(where < 0)
+    if gene_table is None:
+        if found != vocabulary.kind:
             raise _other_kind(genes, found, vocabulary.kind, what)
+    elif len(rest):
         table = GeneTable.of(gene_table)
-        source, where = table.source, _translated(genes, table, vocabulary)
+        where[rest] = _translated(genes[rest], table, vocabulary, what=what)
+        source = table.source if (where[rest] >= 0).any() else ""
     columns = np.flatnonzero(where >= 0)
     if len(columns) == 0:
         raise InputError(
@@ -132,7 +136,10 @@ def align_counts(
     ids, place = np.unique(match.ids, return_inverse=True) if add_up else (match.ids, np.arange(len(match.ids)))
     places = np.full(counts.shape[1], -1, dtype=np.int64)
     places[match.columns] = place
-    indptr, indices, data = take_columns((counts.indptr, counts.indices, counts.data), places, len(ids))
+    data = counts.data
+    if len(ids) < len(match.ids):
+        data = data.astype(np.result_type(data.dtype, np.float32))  # sums outgrow the narrow integers of some files
+    indptr, indices, data = take_columns((counts.indptr, counts.indices, data), places, len(ids))
     return sparse.csr_array((data, indices, indptr), shape=(counts.shape[0], len(ids))), ids
 
 
@@ -147,13 +154,23 @@ def _looked_up(keys: pd.Index, names: pd.Index, places: np.ndarray) -> np.ndarra
     return np.where(found >= 0, places[first][found], -1)
 
 
-def _translated(genes: pd.Index, table: GeneTable, vocabulary: GeneVocabulary) -> np.ndarray:
-    """Return the place of every gene in the vocabulary through the table; of several names the first that is known."""
+def _translated(genes: pd.Index, table: GeneTable, vocabulary: GeneVocabulary, *, what: str) -> np.ndarray:
+    """Return the place of every gene in the vocabulary through the table; of several names the first that is known.
+
+    Symbols as the table writes them come before those in another case.
+    """
     names, stands_for = table.candidates(vocabulary.kind)
-    where = _positions(vocabulary.fold(stands_for), vocabulary)
-    known = where >= 0
-    keys = genes.astype(str).str.upper() if vocabulary.kind == "ensembl" else without_version(genes)
-    return _looked_up(keys, names[known], where[known])
+    places = _positions(vocabulary.fold(stands_for), vocabulary)
+    known = places >= 0
+    names, places = names[known], places[known]
+    if vocabulary.kind == "symbol":
+        return _looked_up(without_version(genes), names, places)
+    where = _looked_up(genes.astype(str), names, places)
+    folded = _looked_up(genes.astype(str).str.upper(), names.str.upper(), places)
+    other_case = (where < 0) & (folded >= 0)
+    if other_case.sum() > (where >= 0).sum():
+        raise _other_case(genes[other_case], names, what=what, n_genes=len(genes))
+    return np.where(where >= 0, where, folded)
 
 
 def _without_duplicates(
@@ -171,6 +188,17 @@ def _without_duplicates(
             remedy="add up or drop the duplicates.",
         )
     return columns[~repeated], ids[~repeated]
+
+
+def _other_case(genes: pd.Index, names: pd.Index, *, what: str, n_genes: int) -> InputError:
+    first = names[names.str.upper() == str(genes[0]).upper()][0]
+    return InputError(
+        f"{len(genes)} of {n_genes} symbols are in the gene table of {what!r} in another case only ({genes[0]!r} is "
+        f"{first!r} there), as those of another species are.",
+        allowed="symbols as the table writes them",
+        remedy="check the species. Orthologues go into a column of var that gene_key= names; where the genes are the "
+        "same, write them as the table does (human: adata.var_names.str.upper()).",
+    )
 
 
 def _other_kind(genes: pd.Index, found: GeneIds, wanted: GeneIds, what: str) -> InputError:

@@ -12,8 +12,11 @@ from stfmkit._validate import check_integer
 from stfmkit.models._base import EmbeddingModel
 from stfmkit.models._card import ModelCard
 from stfmkit.models._extras import missing_packages
-from stfmkit.models._options import check_options, parameters
+from stfmkit.models._options import check_kinds, check_options, parameters
 from stfmkit.models._registry import registry
+
+_SEEDS = 2**63
+"""h5ad and zarr store no larger integer, and the seed is recorded."""
 
 
 def load_model(
@@ -47,6 +50,8 @@ def load_model(
         why), or the weights are not those of the model.
     MissingFileError
         The weights are not there; the text says where they are published.
+    InputTypeError
+        A number or a switch that is none.
     ImportError
         Packages that the model needs are not installed.
 
@@ -62,6 +67,7 @@ def load_model(
     if weights is not None:
         options["weights"] = weights
     check_options(kind, options, model=card.name)
+    check_kinds(kind, options, model=card.name)
     taken = parameters(kind)
     required = card.needs_rng and "weights" not in taken  # a network takes 0, and records it
     seed = _seed(card, rng, required=required) if "rng" in taken else None
@@ -84,6 +90,8 @@ def _seed(card: ModelCard, rng: RNGLike, *, required: bool) -> int | None:
     if isinstance(rng, np.random.Generator):
         return int_seed(rng)
     check_integer(rng, name="rng", least=0)  # type: ignore[arg-type]
+    if int(rng) >= _SEEDS:
+        raise InputError(f"rng={rng!r}.", allowed="an integer below 2**63", remedy="pass a smaller seed.")
     return int(rng)
 
 

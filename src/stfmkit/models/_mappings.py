@@ -92,6 +92,7 @@ def _loaded(path: Path, read: Callable[[bytes], Any]) -> Any:
         ImportError,
         IndexError,
         KeyError,
+        RecursionError,
         TypeError,
         ValueError,
     ) as error:

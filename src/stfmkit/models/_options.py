@@ -6,9 +6,10 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from stfmkit._errors import InputError
+from stfmkit._errors import InputError, InputTypeError
 from stfmkit._validate import nearest
 
 _NOT_OPTIONS = {"rng", "card"}
@@ -50,6 +51,31 @@ def check_options(kind: type, given: Iterable[str], *, model: str) -> None:
             allowed=shown,
             remedy=f"leave it out or correct its name.{nearest(unknown[0], known)}",
         )
+
+
+def check_kinds(kind: type, given: Mapping[str, Any], *, model: str) -> None:
+    """Refuse text for a switch and what is no number for a number, as the constructor of the model annotates them."""
+    taken = _options(kind)
+    for name, value in given.items():
+        wanted = taken[name].annotation if name in taken else None
+        for annotated, (allowed, types) in _KINDS.items():
+            if wanted in {annotated, annotated.__name__} and not _is(value, types):
+                raise InputTypeError(
+                    f"{name}={value!r} for the model {model!r}.",
+                    allowed=allowed,
+                    remedy=f"pass {name}={taken[name].default!r}, the default, or another of its kind.",
+                )
+
+
+_KINDS: dict[type, tuple[str, tuple[type, ...]]] = {
+    bool: ("True or False", (bool, np.bool_)),
+    int: ("a whole number", (int, np.integer)),
+    float: ("a number", (int, float, np.integer, np.floating)),
+}
+
+
+def _is(value: object, types: tuple[type, ...]) -> bool:
+    return isinstance(value, types) and (bool in types or not isinstance(value, bool))
 
 
 def _shown(parameter: inspect.Parameter) -> str:

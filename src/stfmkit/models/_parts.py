@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ class Parts:
     Parameters
     ----------
     folder
-        Where the parts are; made on first use.
+        Where the parts are; made where it is not there.
     model
         The model that computes them.
     """
@@ -34,7 +36,7 @@ class Parts:
                 allowed="models that fit nothing",
                 remedy="leave resume out.",
             )
-        self.folder, self._identity = folder, _identity(model)
+        self.folder, self._identity = _writable(folder), _identity(model)
 
     def get(self, part: Block) -> np.ndarray | None:
         """Return the finished embedding of a part, None where there is none."""
@@ -62,8 +64,23 @@ class Parts:
         return self.folder / f"{digest.hexdigest()[:40]}.part"
 
 
+def _writable(folder: Path) -> Path:
+    """Return a folder that is there and takes files, before any part is computed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise InputError(
+            f"resume={str(folder)!r}, where no file can be written ({error.strerror or error}).",
+            allowed="a folder that is there, or can be made",
+            remedy="pass another folder.",
+        ) from None
+
+
 def _identity(model: EmbeddingModel) -> str:
     facts: dict[str, Any] = {
+        "stfmkit": version("stfmkit"),
         "card": model.card.name,
         "target": model.card.target,
         "options": exact_options(model),

@@ -76,6 +76,9 @@ def run_model(
     check_needs(card, block)
     store = None if resume is None else Parts(resume, model)
     parts = _parts(block, whole_samples=card.uses_neighbors, rows=getattr(model, "block_size", ROWS))
+    check = getattr(model, "check_block", None)
+    if check is not None and isinstance(block, Block):
+        check(block)
     begin = getattr(model, "begin", None)
     if begin is not None:
         begin()
@@ -132,6 +135,9 @@ def _values(model: EmbeddingModel, part: Block, store: Parts | None) -> np.ndarr
     """Return the embedding of a part, or None where nothing in it is known: its width is that of the other parts."""
     held = None if store is None else store.get(part)
     if held is not None:
+        note = getattr(model, "note_block", None)
+        if note is not None:
+            note(part)
         return held
     card = model.card
     width = getattr(model, "dimension", card.dimension)

@@ -39,7 +39,10 @@ def resolve_weights(card: ModelCard, weights: str | os.PathLike[str] | None) -> 
         return _published(card)
     path = Path(weights).expanduser()
     if path.exists():
-        return path.resolve(), ""
+        real = path.resolve()
+        if path.is_file() and real.name != path.name:  # a link into a cache, whose files have no names
+            real = path.parent.resolve() / path.name
+        return real, ""
     text = os.fspath(weights)
     if isinstance(weights, str) and _looks_like_hub(text):
         place, _, revision = text.partition("@")

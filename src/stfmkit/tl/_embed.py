@@ -10,6 +10,7 @@ import pandas as pd
 from anndata import AnnData
 
 from stfmkit import _keys
+from stfmkit._data._checks import check_names
 from stfmkit._data._read import read_column, read_groups
 from stfmkit._data._resolve import resolve_table
 from stfmkit._data._write import check_free_embedding, write_embedding
@@ -141,6 +142,15 @@ def embed(
     started = time.perf_counter()
     adata = resolve_table(data, table_key=table_key)
     check_choice(output, ("obs", "genes"), name="output")
+    if output == "genes" and resume is not None:
+        raise InputError(
+            "resume= with output='genes'.",
+            allowed="resume with vectors of observations",
+            remedy="leave resume out: vectors of genes are one result, not parts.",
+        )
+    check_names(adata)
+    patients = None if patient_key is None else read_groups(adata, patient_key, role="patient_key")
+    rows = _training_rows(adata, train)
     common = {"weights": weights, "batch_size": batch_size, "device": device, "dtype": dtype}
     loaded, seed = _load(model, rng, options | {k: v for k, v in common.items() if v is not None})
     if output == "genes" and not isinstance(loaded, GeneModel):
@@ -151,8 +161,6 @@ def embed(
         )
     key = _check_key(adata, _keys.embedding(loaded.card.name) if key_added is None else key_added, output, copy=copy)
     keys = {"layer": layer, "sample_key": sample_key, "spatial_key": spatial_key, "celltype_key": celltype_key}
-    patients = None if patient_key is None else read_groups(adata, patient_key, role="patient_key")
-    rows = _training_rows(adata, train)
     block = open_block(adata, loaded, allow_stream=not loaded.card.fits and output == "obs", **keys)
     facts: dict[str, Any] = {"n_obs_fitted": 0}
     if loaded.card.fits:

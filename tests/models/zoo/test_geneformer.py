@@ -251,8 +251,11 @@ def test_rows_columns_and_batches_do_not_matter(version: str) -> None:
 
 def test_symbols_are_translated_by_the_dictionary_of_the_publication() -> None:
     cells, named = synthetic(), synthetic()
-    named.var_names = [f"gene{int(name[4:])}" for name in named.var_names]
+    named.var_names = [f"GENE{int(name[4:])}" for name in named.var_names]
     np.testing.assert_allclose(embedded(named), embedded(cells), atol=1e-6)
+    named.var_names = named.var_names.str.capitalize()
+    with pytest.raises(InputError, match="as those of another species are"):
+        embedded(named)
 
 
 def test_versions_and_case_of_ids_do_not_matter() -> None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 import stfmkit as sk
 from stfmkit._kernels._tokens import rank_tokens
-from stfmkit.errors import InputError, MissingFileError, StfmkitWarning
+from stfmkit.errors import InputError, MissingFileError, StfmkitError, StfmkitWarning
 from stfmkit.models._base import Block
 from stfmkit.models._genes import GeneVocabulary
 from stfmkit.models._mappings import read_mapping
@@ -207,6 +207,26 @@ def test_a_run_that_was_stopped_goes_on(
     assert calls[4:] == [5]  # only the part that changed
 
 
+def test_finished_parts_count_in_the_coverage(folder: Path, cells: AnnData, tmp_path: Path) -> None:
+    cells.var_names = [*cells.var_names[:20], *gene_ids(10, start=900)]
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    found = []
+    for _ in range(2):
+        backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+        sk.tl.embed(backed, Tiny(weights=folder), resume=tmp_path / "parts", key_added="X_a")
+        found.append(backed.uns["stfmkit"]["embeddings"]["X_a"]["gene_coverage"])
+    assert found[1] == found[0]
+    assert found[0]["n_genes"] == 20
+
+
+def test_parts_need_a_folder(folder: Path, cells: AnnData, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="where no file can be written"):
+        sk.tl.embed(cells, Tiny(weights=folder), resume=tmp_path / "file")
+    with pytest.raises(InputError, match="resume= with output='genes'"):
+        sk.tl.embed(cells, "scgpt", weights="random", output="genes", resume=tmp_path)
+
+
 def test_a_damaged_part_is_computed_again(folder: Path, cells: AnnData, tmp_path: Path) -> None:
     sk.tl.embed(cells, Tiny(weights=folder), resume=tmp_path, key_added="X_a")
     for part in tmp_path.glob("*.part"):
@@ -313,11 +333,46 @@ def test_no_such_folder() -> None:
         ({"batch_size": 0}, "batch_size"),
         ({"on_empty": "skip"}, "on_empty"),
         ({"config": {"depth": 3}}, "config with 'depth'"),
+        ({"config": "small"}, "config of type str"),
+        ({"gene_table": "no.csv"}, "no gene table at 'no.csv'"),
+        ({"weights": ""}, "weights='', which names no place"),
+        ({"weights": 3}, "weights of type int"),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, Any], match: str) -> None:
-    with pytest.raises(InputError, match=match):
-        Tiny(weights="random", **options)
+    with pytest.raises(StfmkitError, match=match):
+        Tiny(**{"weights": "random", **options})
+
+
+@pytest.mark.parametrize("width", [10**9, -8, 7, "8", None])
+def test_sizes_that_make_no_network(cells: AnnData, width: object) -> None:
+    with pytest.raises(InputError, match=r"sizes that make no network of 'tiny'|a width of 7 for 2"):
+        embedded(cells, weights="random", config={"width": width})
+
+
+@pytest.mark.parametrize("held", [b'{"ENSG00000000001": "x"}', b'{"ENSG00000000001": null}', b"[" * 100_000])
+def test_files_of_another_format(folder: Path, held: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "genes.json").write_bytes(held)
+
+    def read(self: Tiny, folder: Path) -> Assets:
+        return Assets(
+            config={}, more={name: int(token) for name, token in read_mapping(self.find(folder, "genes.json")).items()}
+        )
+
+    monkeypatch.setattr(Tiny, "read", read)
+    with pytest.raises(
+        InputError, match=r"genes.json (of 'tiny' cannot be understood|\(100,000 bytes\) is not loaded)"
+    ):
+        Tiny(weights=folder)
+
+
+def test_a_link_into_a_cache_is_a_file_among_its_siblings(folder: Path, cells: AnnData, tmp_path: Path) -> None:
+    blob = tmp_path / "blobs" / "0a1b2c"
+    blob.parent.mkdir()
+    (folder / "tiny.safetensors").rename(blob)
+    (folder / "tiny.safetensors").symlink_to(blob)
+    model = Tiny(weights=folder / "tiny.safetensors")
+    assert set(model.provenance["sha256"]) == {"tiny.safetensors", "genes.json"}
 
 
 def test_sizes_for_published_weights(folder: Path) -> None:
@@ -331,7 +386,10 @@ def test_cells_without_a_known_gene(folder: Path, cells: AnnData) -> None:
     wide = AnnData(np.c_[cells.X.toarray(), np.ones(cells.n_obs)], obs=cells.obs, var=pd.concat([cells.var, more]))
     wide.X[2, :15] = 0
     with pytest.raises(InputError, match=r"1 of 5 observations have no count of a gene that 'tiny' knows: 'cell2'"):
-        embedded(wide, weights=folder)
+        embedded(wide[:5].copy(), weights=folder)
+    wide.X[11, :15] = 0
+    with pytest.raises(InputError, match=r"2 of 12 observations have no count .* knows: 'cell2', 'cell11'"):
+        embedded(wide, weights=folder)  # of the whole table, not of its first part
     values = embedded(wide, weights=folder, on_empty="zero")
     assert (values[2] == 0).all()
     assert np.abs(values[[0, 1, 3]]).min(axis=0).any()
@@ -372,11 +430,19 @@ def test_another_kind_of_names_and_a_table(folder: Path, cells: AnnData) -> None
     whole = embedded(cells.copy(), weights=folder)
     renamed = cells.copy()
     renamed.var["id"] = renamed.var_names
-    renamed.var_names = [f"g{GENES.index(name)}" for name in renamed.var_names]
+    renamed.var_names = [f"G{GENES.index(name)}" for name in renamed.var_names]
     with pytest.raises(InputError, match="gene names of the kind 'symbol'"):
         embedded(renamed, weights=folder)
     np.testing.assert_array_equal(embedded(renamed, weights=folder, gene_key="id"), whole)
     np.testing.assert_array_equal(embedded(renamed, weights=folder, gene_table=table), whole)
+
+
+def test_a_gene_without_a_name_is_none(cells: AnnData) -> None:
+    cells.var["id"] = [None if i < 3 else name for i, name in enumerate(cells.var_names)]
+    sk.tl.embed(cells, Tiny(weights="random", gene_key="id"), key_added="X_a")
+    named = embedded(cells[:, 3:].copy(), weights="random")
+    np.testing.assert_allclose(cells.obsm["X_a"], named, atol=1e-6)
+    assert cells.uns["stfmkit"]["embeddings"]["X_a"]["gene_coverage"]["n_genes"] == 27
 
 
 def test_no_gene_in_the_vocabulary(folder: Path) -> None:
@@ -405,6 +471,20 @@ def test_parts_of_other_tables_and_sizes_are_not_taken(folder: Path, cells: AnnD
     found = []
     for table in tables:
         sk.tl.embed(cells, Tiny(weights=folder, gene_table=table), resume=tmp_path / "parts", key_added="X_t")
+        found.append(cells.obsm.pop("X_t"))
+    assert np.abs(found[0] - found[1]).max() > 1e-6
+
+
+def test_parts_of_another_gene_table_of_the_same_name_are_not_taken(
+    folder: Path, cells: AnnData, tmp_path: Path
+) -> None:
+    path = tmp_path / "genes.csv"
+    symbols = [f"G{i}" for i in range(30)]
+    cells.var_names = [f"G{GENES.index(name)}" for name in cells.var_names]
+    found = []
+    for order in (symbols, symbols[::-1]):
+        pd.DataFrame({"symbol": order, "ensembl": GENES}).to_csv(path, index=False)
+        sk.tl.embed(cells, Tiny(weights=folder, gene_table=path), resume=tmp_path / "parts", key_added="X_t")
         found.append(cells.obsm.pop("X_t"))
     assert np.abs(found[0] - found[1]).max() > 1e-6
 

@@ -15,7 +15,7 @@ from stfmkit.bm._tasks._cohort_signatures import COHORT
 from stfmkit.pl._tables import patient_values
 
 _GENES = 10
-_VERDICTS = {"best": "good", "indistinguishable from best": "fair", "worse than best": "poor"}
+_VERDICTS = {"best": "good", "best mean": "fair", "indistinguishable from best": "fair", "worse than best": "poor"}
 
 
 def head(name: str) -> Cell:

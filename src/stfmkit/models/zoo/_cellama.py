@@ -157,7 +157,7 @@ class CELLama(Network):
 
     def _sentences(self, block: Block) -> tuple[Sentences, np.ndarray]:
         """Return the sentences, and which observations express no gene (n_obs,)."""
-        self.assets = replace(self.assets, genes=self._symbols(block))
+        self._learn(block)
         values, ids = self.align(block)
         symbols = self.assets.genes.names[ids]  # type: ignore[union-attr]  # set above
         indptr, columns = top_genes(values, top_k=self.top_k, drop_zeros=self.drop_zeros)
@@ -165,6 +165,9 @@ class CELLama(Network):
         if self.cellname is not None and block.coords is not None:
             features[self.nearest_cells_name] = self._niche(block.coords, block)
         return write_sentences(indptr, columns, list(symbols), features), np.diff(values.indptr) == 0
+
+    def _learn(self, block: Block) -> None:
+        self.assets = replace(self.assets, genes=self._symbols(block))
 
     def _symbols(self, block: Block) -> GeneVocabulary:
         """Return the symbols of a block in alphabetical order, which is that of equal values."""

@@ -13,13 +13,14 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
-from stfmkit._errors import InputError
+from stfmkit._errors import InputError, InputTypeError, StfmkitError
 from stfmkit._validate import check_choice, check_integer, listed
 from stfmkit.models._base import Block
 from stfmkit.models._card import ModelCard
+from stfmkit.models._checksum import sha256_of
 from stfmkit.models._contract import expression
 from stfmkit.models._coverage import counts_seen, coverage, warn_of_low_coverage
-from stfmkit.models._gene_table import GeneTableLike, kind_of
+from stfmkit.models._gene_table import GeneTable, GeneTableLike, kind_of
 from stfmkit.models._genes import Duplicates, GeneMatch, GeneVocabulary, align_counts, match_genes
 from stfmkit.models._weights import RANDOM, resolve_weights
 from stfmkit.models.baselines._random import named_normals
@@ -54,6 +55,12 @@ class Assets:
     state: Mapping[str, Tensor] | None = None
     gene_table: GeneTableLike | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
+
+
+_LARGEST = 10_000_000
+"""No size of a network is larger, vocabularies included."""
+_MALFORMED = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
+"""What sizes or files of another format may raise."""
 
 
 class Common(TypedDict, total=False):
@@ -140,15 +147,17 @@ class Network(ABC):
         check_choice(dtype or "float32", DTYPES, name="dtype")
         if batch_size is not None:
             check_integer(batch_size, name="batch_size", least=1)
-        self.weights = None if weights is None else os.fspath(weights)
+        self.weights = _place(weights)
         self.batch_size, self.on_empty, self.rng = batch_size, on_empty, 0 if rng is None else int(rng)
         self.dtype = dtype or "float32"
         self._device = as_device(device, dtype=self.dtype)
         self.device = str(self._device)
-        self.config = dict(config or {})
+        self.config = _sizes(config)
         self.gene_key, self.gene_table = gene_key, gene_table
         self.begin()
         self._files = Files()
+        self._pairs = None if gene_table is None else GeneTable.of(gene_table)
+        self._pairs_sha256 = sha256_of(Path(gene_table)) if isinstance(gene_table, (str, os.PathLike)) else ""
         self._revision = ""
         self._module: nn.Module | None = None
         self._genes_used: pd.Index = pd.Index([], dtype=object)
@@ -207,21 +216,39 @@ class Network(ABC):
     @property
     def provenance(self) -> dict[str, Any]:
         """What was loaded: place, revision and checksums of the files, or that the weights are random."""
+        more = {"device": self.device, "dtype": self.dtype}
+        if self._pairs_sha256:
+            more["gene_table_sha256"] = self._pairs_sha256
         if self.weights == RANDOM:
-            return {"weights": RANDOM, "untrained": True, "device": self.device, "dtype": self.dtype}
+            return {"weights": RANDOM, "untrained": True, **more}
         return {
             "weights": self.weights or (self.card.weights.place if self.card.weights else ""),
             "untrained": False,
             "revision": self._revision,
             "sha256": self._files.checksums(),
-            "device": self.device,
-            "dtype": self.dtype,
+            **more,
         }
 
     def begin(self) -> None:
         """Start the count of what the model has seen anew."""
         self._seen = np.zeros(2)
         self.coverage = {}
+
+    def check_block(self, block: Block) -> None:
+        """Refuse all observations without a known gene of a whole table at once, before the work."""
+        if self.on_empty == "error":
+            self._learn(block)
+            counts, genes = expression(block, card=self.card)
+            held = np.zeros(len(genes))
+            try:
+                held[self._match_once(block).columns] = 1.0
+            except InputError:  # the model says itself what is wrong with the names
+                return
+            self._refuse_empty(counts @ held == 0, block)
+
+    def note_block(self, block: Block) -> None:
+        """Record what the model sees of observations whose vectors are there already."""
+        self.known(block)
 
     def prepare(self, block: Block) -> Tokens:
         """Return the tokens of a block."""
@@ -281,8 +308,7 @@ class Network(ABC):
     def known(self, block: Block) -> GeneMatch:
         """Return which genes of a block the model knows, and record how much of the data that is."""
         counts, genes = expression(block, card=self.card)
-        if self.assets.genes is None:
-            self._adopt(self.names(block))
+        self._learn(block)
         match = self._match_once(block)
         self._genes_used = genes[np.unique(match.columns)]
         before = self._seen[0]
@@ -291,6 +317,11 @@ class Network(ABC):
         if before == 0 and self._seen[0] > 0:  # parts of which nothing is known say nothing of the others
             warn_of_low_coverage(self.coverage, n_genes=len(genes), what=self.card.name)
         return match
+
+    def _learn(self, block: Block) -> None:
+        """Give a model without a vocabulary the genes of the data."""
+        if self.assets.genes is None:
+            self._adopt(self.names(block))
 
     def _match_once(self, block: Block) -> GeneMatch:
         """Return the match of the block before where the genes are the same objects, as in the parts of one table."""
@@ -305,7 +336,7 @@ class Network(ABC):
 
     def match(self, block: Block) -> GeneMatch:
         """Return which genes of a block the model knows."""
-        table = self.assets.gene_table if self.gene_table is None else self.gene_table
+        table = self.assets.gene_table if self._pairs is None else self._pairs
         vocabulary: GeneVocabulary = self.assets.genes  # type: ignore[assignment]  # adopted before in a random twin
         return match_genes(
             self.names(block), vocabulary, what=self.card.name, duplicates=self.duplicates, gene_table=table
@@ -321,9 +352,23 @@ class Network(ABC):
                 remedy="leave it out: the sizes are those of the checkpoint.",
             )
         folder, self._revision = resolve_weights(self.card, self.weights)
-        assets = self.read(self._files.enter(folder))
+        assets = self._readable(self._files.enter(folder))
         self._module = self._filled(assets)
         return replace(assets, state=None)
+
+    def _readable(self, folder: Path) -> Assets:
+        """Return what the folder holds; whatever a malformed file makes of a reader becomes one error."""
+        try:
+            return self.read(folder)
+        except StfmkitError:
+            raise
+        except _MALFORMED as error:
+            last = self._files.found[-1].name if self._files.found else folder.name
+            raise InputError(
+                f"{last} of {self.card.name!r} cannot be understood ({_first_line(error)}).",
+                allowed="the files of the publication",
+                remedy="get the files again from their published place; they belong to one checkpoint.",
+            ) from error
 
     def _random(self) -> Assets:
         unknown = [name for name in self.config if name not in self.defaults]
@@ -337,7 +382,8 @@ class Network(ABC):
 
     def _adopt(self, genes: pd.Index) -> None:
         """Make the vocabulary of a random twin from the genes of the data, where it does not know them yet."""
-        names = pd.Index(np.unique(genes.astype(str)))
+        held = genes.astype(str)
+        names = pd.Index(np.unique(held[held != ""]))  # a gene without a name is none
         if self.assets.genes is not None and names.isin(self.assets.genes.names).all():
             return
         ids = self.n_special + np.arange(len(names))
@@ -349,11 +395,11 @@ class Network(ABC):
     def _filled(self, assets: Assets) -> nn.Module:
         if assets.state is not None:
             with torch.device("meta"):
-                module = self.build(assets)
+                module = self._built(assets)
             load_state(module, assets.state, what=self.card.name, rename=self.rename, ignore=self.ignore)
         else:
             with torch.random.fork_rng(devices=[]):
-                module = self.build(assets)
+                module = self._built(assets)
             draw_state(module, seed=self.rng)
             if self.gene_rows is not None and assets.genes is not None:
                 rows = named_normals(assets.genes.names, seed=self.rng, dimension=self._row_width(module)) * 0.02
@@ -361,6 +407,23 @@ class Network(ABC):
                     where = torch.from_numpy(assets.genes.tokens())
                     module.get_parameter(self.gene_rows)[where] = torch.from_numpy(rows.astype(np.float32))
         return module.eval().requires_grad_(requires_grad=False).to(self._device)
+
+    def _built(self, assets: Assets) -> nn.Module:
+        """Return the module; sizes that make none, or none that fits anywhere, are refused."""
+        large = [f"{name}={held}" for name, held in assets.config.items() if isinstance(held, int) and held > _LARGEST]
+        try:
+            if large:
+                msg = f"{large[0]} is above {_LARGEST:,}"
+                raise ValueError(msg)
+            return self.build(assets)
+        except StfmkitError:
+            raise
+        except _MALFORMED as error:
+            raise InputError(
+                f"sizes that make no network of {self.card.name!r}: {dict(assets.config)} ({_first_line(error)}).",
+                allowed="the sizes of a publication, or smaller ones",
+                remedy="correct config=, or pass the config that belongs to the checkpoint.",
+            ) from error
 
     def _row_width(self, module: nn.Module) -> int:
         return int(module.get_parameter(str(self.gene_rows)).shape[1])
@@ -377,11 +440,50 @@ class Network(ABC):
         return np.asarray(tokens.rows["empty"]) if "empty" in tokens.rows else tokens.lengths == 0
 
     def _check_empty(self, tokens: Tokens, block: Block) -> None:
-        empty = self._empty(tokens)
-        if empty.any() and self.on_empty == "error":
+        if self.on_empty == "error":
+            self._refuse_empty(self._empty(tokens), block)
+
+    def _refuse_empty(self, empty: np.ndarray, block: Block) -> None:
+        if empty.any():
             raise InputError(
-                f"{int(empty.sum())} of {tokens.n_obs} observations have no count of a gene that {self.card.name!r} "
+                f"{int(empty.sum())} of {block.n_obs} observations have no count of a gene that {self.card.name!r} "
                 f"knows: {listed(block.obs_names[empty], most=3)}.",
                 allowed="at least one known gene in every observation",
                 remedy="drop these observations, or pass on_empty='zero'.",
             )
+
+
+def _place(weights: object) -> str | None:
+    """Return what ``weights=`` says as text."""
+    if weights is None:
+        return None
+    if not isinstance(weights, (str, os.PathLike)):
+        raise InputTypeError(
+            f"weights of type {type(weights).__name__}.",
+            allowed=f"a path, 'owner/repository' of the hub, {RANDOM!r}, or None",
+            remedy="pass the folder with the published files.",
+        )
+    text = os.fspath(weights)
+    if not text:
+        raise InputError(
+            "weights='', which names no place.",
+            allowed=f"a path, 'owner/repository' of the hub, {RANDOM!r}, or None",
+            remedy="leave weights out for the published ones.",
+        )
+    return str(text)
+
+
+def _sizes(config: object) -> dict[str, Any]:
+    """Return ``config=`` as a dictionary."""
+    if config is not None and not isinstance(config, Mapping):
+        raise InputTypeError(
+            f"config of type {type(config).__name__}.",
+            allowed="sizes by name, such as {'nlayers': 2}",
+            remedy="pass a dictionary.",
+        )
+    return dict(config or {})
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:160] if lines else type(error).__name__
