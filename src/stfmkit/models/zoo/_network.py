@@ -13,7 +13,7 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
-from stfmkit._errors import InputError, InputTypeError, StfmkitError
+from stfmkit._errors import InputError
 from stfmkit._validate import check_choice, check_integer, listed
 from stfmkit.models._base import Block
 from stfmkit.models._card import ModelCard
@@ -26,6 +26,7 @@ from stfmkit.models._weights import RANDOM, resolve_weights
 from stfmkit.models.baselines._random import named_normals
 from stfmkit.models.zoo._device import DTYPES, MOST_TOKENS, as_device, computing
 from stfmkit.models.zoo._files import Files
+from stfmkit.models.zoo._given import as_place, as_sizes, built, readable
 from stfmkit.models.zoo._state import Rename, draw_state, load_state
 from stfmkit.models.zoo._tokens import Tokens, batches, collate
 
@@ -55,12 +56,6 @@ class Assets:
     state: Mapping[str, Tensor] | None = None
     gene_table: GeneTableLike | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
-
-
-_LARGEST = 10_000_000
-"""No size of a network is larger, vocabularies included."""
-_MALFORMED = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
-"""What sizes or files of another format may raise."""
 
 
 class Common(TypedDict, total=False):
@@ -147,12 +142,12 @@ class Network(ABC):
         check_choice(dtype or "float32", DTYPES, name="dtype")
         if batch_size is not None:
             check_integer(batch_size, name="batch_size", least=1)
-        self.weights = _place(weights)
+        self.weights = as_place(weights)
         self.batch_size, self.on_empty, self.rng = batch_size, on_empty, 0 if rng is None else int(rng)
         self.dtype = dtype or "float32"
         self._device = as_device(device, dtype=self.dtype)
         self.device = str(self._device)
-        self.config = _sizes(config)
+        self.config = as_sizes(config)
         self.gene_key, self.gene_table = gene_key, gene_table
         self.begin()
         self._files = Files()
@@ -352,23 +347,9 @@ class Network(ABC):
                 remedy="leave it out: the sizes are those of the checkpoint.",
             )
         folder, self._revision = resolve_weights(self.card, self.weights)
-        assets = self._readable(self._files.enter(folder))
+        assets = readable(self.read, self._files.enter(folder), files=self._files, what=self.card.name)
         self._module = self._filled(assets)
         return replace(assets, state=None)
-
-    def _readable(self, folder: Path) -> Assets:
-        """Return what the folder holds; whatever a malformed file makes of a reader becomes one error."""
-        try:
-            return self.read(folder)
-        except StfmkitError:
-            raise
-        except _MALFORMED as error:
-            last = self._files.found[-1].name if self._files.found else folder.name
-            raise InputError(
-                f"{last} of {self.card.name!r} cannot be understood ({_first_line(error)}).",
-                allowed="the files of the publication",
-                remedy="get the files again from their published place; they belong to one checkpoint.",
-            ) from error
 
     def _random(self) -> Assets:
         unknown = [name for name in self.config if name not in self.defaults]
@@ -395,11 +376,11 @@ class Network(ABC):
     def _filled(self, assets: Assets) -> nn.Module:
         if assets.state is not None:
             with torch.device("meta"):
-                module = self._built(assets)
+                module = built(self.build, assets, what=self.card.name)
             load_state(module, assets.state, what=self.card.name, rename=self.rename, ignore=self.ignore)
         else:
             with torch.random.fork_rng(devices=[]):
-                module = self._built(assets)
+                module = built(self.build, assets, what=self.card.name)
             draw_state(module, seed=self.rng)
             if self.gene_rows is not None and assets.genes is not None:
                 rows = named_normals(assets.genes.names, seed=self.rng, dimension=self._row_width(module)) * 0.02
@@ -407,23 +388,6 @@ class Network(ABC):
                     where = torch.from_numpy(assets.genes.tokens())
                     module.get_parameter(self.gene_rows)[where] = torch.from_numpy(rows.astype(np.float32))
         return module.eval().requires_grad_(requires_grad=False).to(self._device)
-
-    def _built(self, assets: Assets) -> nn.Module:
-        """Return the module; sizes that make none, or none that fits anywhere, are refused."""
-        large = [f"{name}={held}" for name, held in assets.config.items() if isinstance(held, int) and held > _LARGEST]
-        try:
-            if large:
-                msg = f"{large[0]} is above {_LARGEST:,}"
-                raise ValueError(msg)
-            return self.build(assets)
-        except StfmkitError:
-            raise
-        except _MALFORMED as error:
-            raise InputError(
-                f"sizes that make no network of {self.card.name!r}: {dict(assets.config)} ({_first_line(error)}).",
-                allowed="the sizes of a publication, or smaller ones",
-                remedy="correct config=, or pass the config that belongs to the checkpoint.",
-            ) from error
 
     def _row_width(self, module: nn.Module) -> int:
         return int(module.get_parameter(str(self.gene_rows)).shape[1])
@@ -451,39 +415,3 @@ class Network(ABC):
                 allowed="at least one known gene in every observation",
                 remedy="drop these observations, or pass on_empty='zero'.",
             )
-
-
-def _place(weights: object) -> str | None:
-    """Return what ``weights=`` says as text."""
-    if weights is None:
-        return None
-    if not isinstance(weights, (str, os.PathLike)):
-        raise InputTypeError(
-            f"weights of type {type(weights).__name__}.",
-            allowed=f"a path, 'owner/repository' of the hub, {RANDOM!r}, or None",
-            remedy="pass the folder with the published files.",
-        )
-    text = os.fspath(weights)
-    if not text:
-        raise InputError(
-            "weights='', which names no place.",
-            allowed=f"a path, 'owner/repository' of the hub, {RANDOM!r}, or None",
-            remedy="leave weights out for the published ones.",
-        )
-    return str(text)
-
-
-def _sizes(config: object) -> dict[str, Any]:
-    """Return ``config=`` as a dictionary."""
-    if config is not None and not isinstance(config, Mapping):
-        raise InputTypeError(
-            f"config of type {type(config).__name__}.",
-            allowed="sizes by name, such as {'nlayers': 2}",
-            remedy="pass a dictionary.",
-        )
-    return dict(config or {})
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:160] if lines else type(error).__name__
