@@ -24,7 +24,8 @@ def kind_of(genes: pd.Index) -> GeneIds:
 
 def without_version(genes: pd.Index) -> pd.Index:
     """Return Ensembl ids in upper case without ``.version``."""
-    return genes.astype(str).str.upper().str.replace(r"\.\d+$", "", regex=True)
+    upper = genes.astype(str).str.upper()
+    return upper.str.replace(r"\.\d+$", "", regex=True) if "." in "".join(map(str, upper)) else upper
 
 
 @dataclass(frozen=True, eq=False)

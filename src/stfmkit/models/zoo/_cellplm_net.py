@@ -39,31 +39,37 @@ class FlowAttention(nn.Module):
             q[rows] = self.query_projection(part).sigmoid_()
             k[rows] = self.key_projection(part).sigmoid_()
             v[rows] = self.value_projection(part)
+        incoming = 1 / self._flow(q, k.sum(dim=0))
+        outgoing = 1 / self._flow(k, q.sum(dim=0))
+        sink = torch.sigmoid(self._flow(q, self._weighted(k, outgoing)))
+        conserved = self._flow(k, self._weighted(q, incoming)).clamp_(-1, 1)
+        source = torch.softmax(conserved, dim=0) * len(x)
         query, key, value = (self._split(held) for held in (q, k, v))
-        incoming = 1 / _flow(query, key.sum(dim=1))
-        outgoing = 1 / _flow(key, query.sum(dim=1))
-        sink = torch.sigmoid(_flow(query, _weighted(key, outgoing)))
-        conserved = _flow(key, _weighted(query, incoming)).clamp_(-1, 1)
-        source = torch.softmax(conserved, dim=1) * len(x)
-        context = key.transpose(1, 2) @ value.mul_(source)
-        share = incoming * sink
-        mixed = (query @ context).mul_(share).transpose(0, 1).reshape(x.shape)
+        context = key.transpose(1, 2) @ value.mul_(source.T.unsqueeze(-1))
+        mixed = (query @ context).mul_((incoming * sink).T.unsqueeze(-1)).transpose(0, 1).reshape(x.shape)
         return torch.cat([self.out_projection(part) for part in mixed.split(ROWS)])
 
     def _split(self, x: Tensor) -> Tensor:
         """Return (heads, n_cells, width / heads) of (n_cells, width), in place."""
         return x.view(len(x), self.heads, -1).transpose(0, 1)
 
+    def _flow(self, to: Tensor, total: Tensor) -> Tensor:
+        """Return what every cell takes of a sum over cells (n_cells, heads); both have `EPS` added.
 
-def _flow(to: Tensor, total: Tensor) -> Tensor:
-    """Return what every cell of `to` takes of a sum over cells (heads, n_cells, 1); every term is `EPS` above zero."""
-    total = (total + EPS).unsqueeze(-1)
-    return to @ total + EPS * total.sum(dim=1, keepdim=True)
+        Parameters
+        ----------
+        to
+            A vector of every cell (n_cells, width).
+        total
+            The sum (width,).
+        """
+        parts = torch.block_diag(*(total + EPS).view(self.heads, -1, 1))  # one product for all heads
+        return torch.addmm(EPS * parts.sum(dim=0), to, parts)
 
-
-def _weighted(x: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted sum over cells (heads, d)."""
-    return (weights.transpose(1, 2) @ x).squeeze(1)
+    def _weighted(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Return the sum over cells (width,) of (n_cells, width) with weights (n_cells, heads)."""
+        sums = (weights.T @ x).view(self.heads, self.heads, -1)
+        return sums.diagonal().T.reshape(-1)
 
 
 class FlowLayer(nn.Module):

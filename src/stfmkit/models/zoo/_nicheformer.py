@@ -1,6 +1,6 @@
 """Nicheformer: genes ranked by their value over the mean of the technology, after three tokens of context."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Unpack
 
@@ -33,7 +33,6 @@ from stfmkit.models.zoo._nicheformer_files import (
 from stfmkit.models.zoo._tokens import Tokens, collate
 
 N_AUXILIARY, N_CONTEXT, PAD = 30, 3, 1
-BATCH_SIZE = 16
 MeansMode = Literal["notebook", "dataset", "none"]
 
 
@@ -106,9 +105,7 @@ class Nicheformer(Network):
         self.technology = chosen(technology, TECHNOLOGIES, name="technology")
         check_choice(means_mode, ("notebook", "dataset", "none"), name="means_mode")
         self.means_mode, self.layer_index, self.with_context = means_mode, layer_index, with_context
-        # every observation has as many positions as the context, so batches are counted in observations
         super().__init__(**common)
-        self.batch_size = BATCH_SIZE if self.batch_size is None else self.batch_size
         n_layers = self._sizes["nlayers"]
         if not -n_layers <= layer_index < n_layers:
             raise InputError(
@@ -162,6 +159,10 @@ class Nicheformer(Network):
         csr, columns = (counts.indptr, counts.indices, counts.data), (ids, means[ids - N_AUXILIARY])
         indptr, tokens = rank_shares(csr, columns, tail, limit=limit)
         return Tokens(indptr, tokens, rows={"empty": np.diff(counts.indptr) == 0})
+
+    def batches(self, lengths: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the rows that share a batch; every observation has as many positions as the context."""
+        return super().batches(np.full_like(lengths, self._sizes["context_length"]))
 
     def collate(self, tokens: Tokens) -> dict[str, Tensor]:
         """Return ``ids`` (b, context_length): species, technology, modality, genes, padding."""
