@@ -106,7 +106,8 @@ def _tested(task: TaskFacts, rows: pd.DataFrame, n: int) -> list[Markup]:
         return _powerless(task, rows, n)
     equal = rows.loc[rows["verdict"].str.startswith("indistinguishable")]
     worse = rows.loc[rows["verdict"].str.startswith("worse")]
-    said = [Markup("{} is best {}.").format(name(best.model), _mean(task, best, n))]
+    leads = Markup("{} has the best mean {}.") if len(equal) else Markup("{} is best {}.")
+    said = [leads.format(name(best.model), _mean(task, best, n))]
     if len(equal):
         verb = "is" if len(equal) == 1 else "are"
         said.append(Markup("{} {} indistinguishable from it.").format(_with_differences(equal), verb))
@@ -120,7 +121,7 @@ def _powerless(task: TaskFacts, rows: pd.DataFrame, n: int) -> list[Markup]:
     best, rest = next(rows.itertuples()), rows.iloc[1:]
     apart = (rest["difference_low"] > 0) | (rest["difference_high"] < 0)
     said = [
-        Markup("{} is best by its mean {}.").format(name(best.model), _mean(task, best, n)),
+        Markup("{} has the best mean {}.").format(name(best.model), _mean(task, best, n)),
     ]
     if apart.any():
         said.append(
