@@ -45,6 +45,11 @@ def test_empty_table_keeps_its_columns():
     assert list(sk.models.list_models(family="hybrid").columns) == COLUMNS
 
 
+def test_runnable_is_a_switch():
+    with pytest.raises(InputError, match="runnable='yes'"):
+        sk.models.list_models(runnable="yes")
+
+
 def test_runnable_filter(known, card, monkeypatch):
     monkeypatch.setattr(
         _extras, "requires", lambda name: ["no-such-package>=1; extra == 'ghost'", "numpy; extra == 'here'", "numpy"]

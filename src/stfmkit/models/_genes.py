@@ -98,13 +98,15 @@ def match_genes(
     Raises
     ------
     InputError
-        No gene is known, the kinds differ and there is no table, most symbols are in the table in another case only
-        (as those of another species are), or duplicates that are not allowed.
+        No gene is known, the kinds differ and there is no table, most symbols are known in another case only (as those
+        of another species are), or duplicates that are not allowed.
     """
     found = kind_of(genes)
     source = ""
     where = _positions(vocabulary.fold(genes), vocabulary)
     rest = np.flatnonzero(where < 0)
+    if vocabulary.fold_case:
+        _check_case(genes, where, vocabulary, what=what)
     if gene_table is None:
         if found != vocabulary.kind:
             raise _other_kind(genes, found, vocabulary.kind, what)
@@ -169,8 +171,18 @@ def _translated(genes: pd.Index, table: GeneTable, vocabulary: GeneVocabulary, *
     folded = _looked_up(genes.astype(str).str.upper(), names.str.upper(), places)
     other_case = (where < 0) & (folded >= 0)
     if other_case.sum() > (where >= 0).sum():
-        raise _other_case(genes[other_case], names, what=what, n_genes=len(genes))
+        first = str(names[names.str.upper() == str(genes[other_case][0]).upper()][0])
+        raise _other_case(genes[other_case], first, what=what, n_genes=len(genes))
     return np.where(where >= 0, where, folded)
+
+
+def _check_case(genes: pd.Index, where: np.ndarray, vocabulary: GeneVocabulary, *, what: str) -> None:
+    """Refuse symbols most of which a vocabulary knows in another case only."""
+    columns = np.flatnonzero(where >= 0)
+    written = vocabulary.names[where[columns]].astype(str)
+    other = np.asarray(genes[columns].astype(str) != written)
+    if 2 * other.sum() > len(columns):
+        raise _other_case(genes[columns][other], str(written[other][0]), what=what, n_genes=len(genes))
 
 
 def _without_duplicates(
@@ -190,14 +202,13 @@ def _without_duplicates(
     return columns[~repeated], ids[~repeated]
 
 
-def _other_case(genes: pd.Index, names: pd.Index, *, what: str, n_genes: int) -> InputError:
-    first = names[names.str.upper() == str(genes[0]).upper()][0]
+def _other_case(genes: pd.Index, written: str, *, what: str, n_genes: int) -> InputError:
     return InputError(
-        f"{len(genes)} of {n_genes} symbols are in the gene table of {what!r} in another case only ({genes[0]!r} is "
-        f"{first!r} there), as those of another species are.",
-        allowed="symbols as the table writes them",
+        f"{len(genes)} of {n_genes} symbols are known to {what!r} in another case only ({genes[0]!r} is {written!r} "
+        "there), as those of another species are.",
+        allowed="symbols as the model or its gene table writes them",
         remedy="check the species. Orthologues go into a column of var that gene_key= names; where the genes are the "
-        "same, write them as the table does (human: adata.var_names.str.upper()).",
+        "same, write them so (human: adata.var_names.str.upper(), mouse: str.capitalize()).",
     )
 
 

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from stfmkit._errors import InputError
 from stfmkit._validate import check_choice
 from stfmkit.models._card import FAMILIES, Family, ModelCard
 from stfmkit.models._extras import missing_packages
@@ -39,6 +40,8 @@ def list_models(*, family: Family | None = None, runnable: bool | None = None) -
     """
     if family is not None:
         check_choice(family, FAMILIES, name="family")
+    if runnable not in {None, True, False}:
+        raise InputError(f"runnable={runnable!r}.", allowed="True, False or None", remedy="pass one of these.")
     rows = [
         {
             "name": card.name,

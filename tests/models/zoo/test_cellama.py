@@ -21,7 +21,7 @@ from tests.models.zoo._published import DATA, copy_of, cut
 
 import stfmkit as sk
 from stfmkit._kernels._tokens_cellama import top_columns
-from stfmkit.errors import InputError, MissingFileError, MissingKeyError
+from stfmkit.errors import InputError, InputTypeError, MissingFileError, MissingKeyError
 from stfmkit.models._block import open_block
 from stfmkit.models.zoo._cellama import CELLama
 from stfmkit.models.zoo._sentences import top_genes, write_sentences
@@ -294,6 +294,7 @@ def longer_vocabulary(folder: Path) -> None:
         (facts("config.json", model_type="mpnet"), "model_type='mpnet'"),
         (facts("tokenizer.json", pre_tokenizer={"type": "Metaspace"}), "pre_tokenizer Metaspace"),
         (facts("tokenizer.json", normalizer=None), "normalizer None"),
+        (facts("tokenizer.json", added_tokens="none"), "tokenizer.json cannot be read"),
         (longer_vocabulary, "120 word pieces, and a checkpoint of 119"),
     ],
 )
@@ -320,6 +321,12 @@ def test_a_folder_of_another_model() -> None:
 )
 def test_options_that_cannot_be(options: dict[str, Any], match: str) -> None:
     with pytest.raises(InputError, match=match):
+        CELLama(weights="random", **options)
+
+
+@pytest.mark.parametrize("options", [{"obs_features": 3}, {"obs_features": ["a", 3]}, {"cellname": [1]}])
+def test_columns_that_are_no_names(options: dict[str, Any]) -> None:
+    with pytest.raises(InputTypeError, match="names of columns of obs"):
         CELLama(weights="random", **options)
 
 

@@ -231,7 +231,7 @@ def test_a_sentence_holds_the_genes_that_were_drawn() -> None:
 
 def test_two_columns_of_one_gene_are_both_drawn() -> None:
     counts = sparse.csr_matrix(np.array([[5.0, 1.0, 0.0], [0.0, 1.0, 5.0]], dtype=np.float32))
-    cells = AnnData(counts, obs=pd.DataFrame(index=["a", "b"]), var=pd.DataFrame(index=["GENE1", "Gene2", "gene1"]))
+    cells = AnnData(counts, obs=pd.DataFrame(index=["a", "b"]), var=pd.DataFrame(index=["GENE1", "Gene2", "Gene1"]))
     _, tokens = sentences_of(cells)
     for row in range(2):
         assert {44, 45} <= set(tokens.ids[tokens.indptr[row] : tokens.indptr[row + 1]].tolist())
@@ -388,6 +388,13 @@ def test_tables_that_do_not_belong_together(tmp_path: Path) -> None:
     table.drop(columns="start").to_csv(folder / "species_chrom.csv")
     with pytest.raises(InputError, match="a table with 'species'"):
         embedded(synthetic(), weights=folder)
+
+
+def test_symbols_of_another_species_are_refused() -> None:
+    cells = synthetic()
+    cells.var_names = cells.var_names.str.upper()
+    with pytest.raises(InputError, match=r"100 of 102 symbols .* another case only \('GENE1' is 'Gene1' there\)"):
+        embedded(cells)
 
 
 def test_genes_that_it_does_not_know() -> None:

@@ -21,7 +21,7 @@ from stfmkit.models._weights import read_state
 from stfmkit.models.cards._bert import CELLAMA
 from stfmkit.models.zoo._bert import HEADS, RENAME, Bert, fused, masked_mean, read_config
 from stfmkit.models.zoo._network import Assets, Common, Network
-from stfmkit.models.zoo._sentences import Sentences, top_genes, write_sentences
+from stfmkit.models.zoo._sentences import Sentences, check_columns, top_genes, write_sentences
 from stfmkit.models.zoo._tokens import Tokens
 from stfmkit.models.zoo._word_pieces import SPECIAL, hashed_words, read_words
 
@@ -79,6 +79,7 @@ class CELLama(Network):
     ) -> None:
         check_integer(top_k, name="top_k", least=1)
         check_integer(n_neighs, name="n_neighs", least=1)
+        check_columns(obs_features, cellname)
         self.obs_features = (obs_features,) if isinstance(obs_features, str) else tuple(obs_features)
         self.top_k, self.n_neighs, self.drop_zeros = top_k, n_neighs, bool(drop_zeros)
         self.cellname, self.nearest_cells_name = cellname, nearest_cells_name

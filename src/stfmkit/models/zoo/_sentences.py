@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from stfmkit._errors import InputTypeError
 from stfmkit._kernels._tokens import first_entries, rank_tokens
 from stfmkit._kernels._tokens_cellama import top_columns
 from stfmkit.models.zoo._tokens import Tokens
@@ -95,3 +96,14 @@ def write_sentences(
         codes[starts[:-1] + 2 * n_genes + 1 + i] = len(parts) + which
         parts += [f" {name} of this cell is {value}." for value in stated]
     return Sentences(parts, starts, codes)
+
+
+def check_columns(obs_features: object, cellname: object) -> None:
+    """Refuse what names no columns of obs."""
+    held = [obs_features] if isinstance(obs_features, str) or not isinstance(obs_features, Sequence) else obs_features
+    if not all(isinstance(name, str) for name in [*held, "" if cellname is None else cellname]):
+        raise InputTypeError(
+            f"obs_features={obs_features!r} and cellname={cellname!r}.",
+            allowed="names of columns of obs",
+            remedy="pass text.",
+        )

@@ -103,8 +103,9 @@ def read_genome(files: SpeciesFiles, *, species: str, rows_of_file: bool) -> tup
             allowed=listed(held),
             remedy="pass species= of the publication.",
         )
-    names = pd.Index(read_checkpoint(files.proteins, mapped=True)).astype(str).str.upper()
-    names = names if rows_of_file else names[~names.duplicated()]
+    written = pd.Index(read_checkpoint(files.proteins, mapped=True)).astype(str)
+    written = written if rows_of_file else written[~written.str.upper().duplicated()]
+    names = written.str.upper()
     codes, starts, n_chromosomes = _positions(files.positions, species)
     known = names.isin(codes.index) & ~names.duplicated()
     if not known.any():
@@ -120,7 +121,7 @@ def read_genome(files: SpeciesFiles, *, species: str, rows_of_file: bool) -> tup
         n_chromosomes=n_chromosomes,
     )
     tokens = genome.first + np.flatnonzero(known)
-    return GeneVocabulary(names[known], kind="symbol", ids=tokens, fold_case=True), genome
+    return GeneVocabulary(written[known], kind="symbol", ids=tokens, fold_case=True), genome
 
 
 def check_table(table: Tensor, genome: Genome, *, offset: int | None, width: int, own: bool) -> int:

@@ -100,7 +100,17 @@ def _of_json(path: Path) -> Any:
             allowed="the word pieces of a BERT (MiniLM and alike)",
             remedy="pass a sentence-transformers folder with a BERT.",
         )
-    return require("tokenizers", extra="torch").Tokenizer.from_str(path.read_text(encoding="utf-8"))
+    tokenizers = require("tokenizers", extra="torch")
+    try:
+        return tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
+    except Exception as error:
+        if type(error) is not Exception:  # what tokenizers raises is of no narrower class
+            raise
+        raise InputError(
+            f"{path.name} cannot be read: {error}",
+            allowed="a tokenizer.json of the tokenizers library",
+            remedy="download the file again.",
+        ) from None
 
 
 def _of_text(path: Path, *, fold: bool) -> Any:
