@@ -96,10 +96,12 @@ def test_translation_to_symbols() -> None:
 
 def test_case_counts_unless_the_model_says_otherwise() -> None:
     folded = GeneVocabulary(pd.Index(["Tp53", "Myc"]), kind="symbol", fold_case=True)
+    told = GeneVocabulary(pd.Index(["Tp53", "Myc"]), kind="symbol", fold_case=True, tells_case=True)
     strict = GeneVocabulary(pd.Index(["Tp53"]), kind="symbol")
-    assert list(match_genes(pd.Index(["TP53", "Myc"]), folded, what="m").ids) == [0, 1]
+    assert list(match_genes(pd.Index(["TP53", "MYC"]), folded, what="m").ids) == [0, 1]
+    assert list(match_genes(pd.Index(["TP53", "Myc"]), told, what="m").ids) == [0, 1]
     with pytest.raises(InputError, match=r"2 of 3 symbols are known to 'm' in another case only \('TP53' is 'Tp53'"):
-        match_genes(pd.Index(["TP53", "MYC", "XIST"]), folded, what="m")
+        match_genes(pd.Index(["TP53", "MYC", "XIST"]), told, what="m")
     with pytest.raises(InputError, match="none of the 1 genes"):
         match_genes(pd.Index(["TP53"]), strict, what="m")
 

@@ -29,12 +29,16 @@ class GeneVocabulary:
         "ensembl" or "symbol".
     fold_case
         Whether upper and lower case are the same.
+    tells_case
+        Whether the case of the names tells a species all the same, so that genes most of which are written otherwise
+        are refused.
     """
 
     names: pd.Index
     kind: GeneIds
     ids: np.ndarray | None = None
     fold_case: bool = False
+    tells_case: bool = False
 
     def tokens(self) -> np.ndarray:
         """Return the token of every name (n,)."""
@@ -105,7 +109,7 @@ def match_genes(
     source = ""
     where = _positions(vocabulary.fold(genes), vocabulary)
     rest = np.flatnonzero(where < 0)
-    if vocabulary.fold_case:
+    if vocabulary.tells_case:
         _check_case(genes, where, vocabulary, what=what)
     if gene_table is None:
         if found != vocabulary.kind:

@@ -121,7 +121,8 @@ def read_genome(files: SpeciesFiles, *, species: str, rows_of_file: bool) -> tup
         n_chromosomes=n_chromosomes,
     )
     tokens = genome.first + np.flatnonzero(known)
-    return GeneVocabulary(written[known], kind="symbol", ids=tokens, fold_case=True), genome
+    told = species == "human" or bool((written != names).any())  # a table all in upper case tells nothing of the others
+    return GeneVocabulary(written[known], kind="symbol", ids=tokens, fold_case=True, tells_case=told), genome
 
 
 def check_table(table: Tensor, genome: Genome, *, offset: int | None, width: int, own: bool) -> int:
