@@ -46,7 +46,7 @@ UCE = ModelCard(
         "The default masks padding; an observation in a batch of its own has the same vector either way.",
         "The original drops cells with fewer than 25 genes and genes in fewer than 10 cells: filter before.",
         "Genes without a protein vector or a position in the genome are left out; equal starts go by token.",
-        "Symbols match in any case, as in the original; where most differ in case, as those of mice do, it is an error.",
+        "Symbols match in any case, as in the original; where most differ in case (another species?) it is an error.",
         "The rows of a gene are projected once; the token table of the checkpoint stays on disk.",
         "Other species work by the files that the original's notebook makes for them; species= says which.",
         "There, after names that differ only in case, exact=True takes rows one too early, as the original does.",
