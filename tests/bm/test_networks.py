@@ -16,7 +16,7 @@ PROTOCOL = sk.bm.Protocol(patient_key="patient", sample_key="sample", label_key=
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> str:
     """The smallest network, registered for one test."""
-    from tests.models.zoo.test_network import CARD
+    from tests.models.zoo._tiny import CARD
 
     from stfmkit.models._registry import registry
 

@@ -19,7 +19,7 @@ import sys
 import numpy as np
 import stfmkit as sk
 from tests.models.zoo._cases import gene_ids, synthetic_counts
-from tests.models.zoo.test_network import Tiny
+from tests.models.zoo._tiny import Tiny
 
 adata = synthetic_counts(gene_ids(30), n_obs=23)
 sk.tl.embed(adata, Tiny(weights="random", rng=1), key_added="X_t", show_progress=False)
@@ -61,7 +61,7 @@ def test_several_processes_need_accelerate(monkeypatch: pytest.MonkeyPatch) -> N
 def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
     """Two processes, started as ``accelerate launch`` and ``torchrun`` start them, over the loopback."""
     from tests.models.zoo._cases import gene_ids, synthetic_counts
-    from tests.models.zoo.test_network import Tiny
+    from tests.models.zoo._tiny import Tiny
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

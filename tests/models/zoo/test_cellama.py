@@ -294,7 +294,8 @@ def longer_vocabulary(folder: Path) -> None:
         (facts("config.json", model_type="mpnet"), "model_type='mpnet'"),
         (facts("tokenizer.json", pre_tokenizer={"type": "Metaspace"}), "pre_tokenizer Metaspace"),
         (facts("tokenizer.json", normalizer=None), "normalizer None"),
-        (facts("tokenizer.json", added_tokens="none"), "tokenizer.json cannot be read"),
+        (facts("tokenizer.json", added_tokens="none"), "not those of a tokeniser"),
+        (facts("tokenizer.json", model={"type": "WordPiece", "vocab": {"a": "x"}}), "not those of a tokeniser"),
         (longer_vocabulary, "120 word pieces, and a checkpoint of 119"),
     ],
 )

@@ -100,17 +100,15 @@ def _of_json(path: Path) -> Any:
             allowed="the word pieces of a BERT (MiniLM and alike)",
             remedy="pass a sentence-transformers folder with a BERT.",
         )
-    tokenizers = require("tokenizers", extra="torch")
-    try:
-        return tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except Exception as error:
-        if type(error) is not Exception:  # what tokenizers raises is of no narrower class
-            raise
+    pieces, added = stated["model"].get("vocab"), stated.get("added_tokens") or []
+    whole = isinstance(pieces, dict) and all(isinstance(piece, int) for piece in pieces.values())
+    if not (whole and isinstance(added, list) and all(isinstance(token, dict) for token in added)):
         raise InputError(
-            f"{path.name} cannot be read: {error}",
+            f"{path.name} whose vocabulary or added tokens are not those of a tokeniser.",
             allowed="a tokenizer.json of the tokenizers library",
             remedy="download the file again.",
-        ) from None
+        )
+    return require("tokenizers", extra="torch").Tokenizer.from_str(path.read_text(encoding="utf-8"))
 
 
 def _of_text(path: Path, *, fold: bool) -> Any:
