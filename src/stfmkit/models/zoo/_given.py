@@ -12,8 +12,6 @@ from stfmkit.models.zoo._files import Files
 if TYPE_CHECKING:
     from torch import nn
 
-    from stfmkit.models.zoo._network import Assets
-
 Read = TypeVar("Read")
 
 LARGEST = 10_000_000
@@ -87,7 +85,7 @@ def readable(read: Callable[[Path], Read], folder: Path, *, files: Files, what: 
         ) from error
 
 
-def built(build: "Callable[[Assets], nn.Module]", assets: "Assets", *, what: str) -> "nn.Module":
+def built(build: "Callable[[], nn.Module]", sizes: Mapping[str, Any], *, what: str) -> "nn.Module":
     """Return the module; sizes that make none, or none that fits anywhere, are refused.
 
     Raises
@@ -95,17 +93,17 @@ def built(build: "Callable[[Assets], nn.Module]", assets: "Assets", *, what: str
     InputError
         The sizes are not those of a network.
     """
-    large = [f"{name}={held}" for name, held in assets.config.items() if isinstance(held, int) and held > LARGEST]
+    large = [f"{name}={held}" for name, held in sizes.items() if isinstance(held, int) and held > LARGEST]
     try:
         if large:
             msg = f"{large[0]} is above {LARGEST:,}"
             raise ValueError(msg)
-        return build(assets)
+        return build()
     except StfmkitError:
         raise
     except MALFORMED as error:
         raise InputError(
-            f"sizes that make no network of {what!r}: {dict(assets.config)} ({_first_line(error)}).",
+            f"sizes that make no network of {what!r}: {dict(sizes)} ({_first_line(error)}).",
             allowed="the sizes of a publication, or smaller ones",
             remedy="correct config=, or pass the config that belongs to the checkpoint.",
         ) from error

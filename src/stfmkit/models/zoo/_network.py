@@ -376,11 +376,11 @@ class Network(ABC):
     def _filled(self, assets: Assets) -> nn.Module:
         if assets.state is not None:
             with torch.device("meta"):
-                module = built(self.build, assets, what=self.card.name)
+                module = built(lambda: self.build(assets), assets.config, what=self.card.name)
             load_state(module, assets.state, what=self.card.name, rename=self.rename, ignore=self.ignore)
         else:
             with torch.random.fork_rng(devices=[]):
-                module = built(self.build, assets, what=self.card.name)
+                module = built(lambda: self.build(assets), assets.config, what=self.card.name)
             draw_state(module, seed=self.rng)
             if self.gene_rows is not None and assets.genes is not None:
                 rows = named_normals(assets.genes.names, seed=self.rng, dimension=self._row_width(module)) * 0.02
