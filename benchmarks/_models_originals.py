@@ -12,6 +12,7 @@ import pickle
 import shutil
 import sys
 import types
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,9 @@ class Geneformer(Original):
 class ScGPT(Original):
     """Values in bins, class token."""
 
+    options: Mapping[str, Any] = {"use_fast_transformer": False}
+    tables: tuple[Path, ...] = ()
+
     def load(self) -> None:
         """Import the embedding task without flash-attn, as on a CPU, and its processes for data."""
         stub("scib", "IPython", "flash_attn", "datasets", "orbax", "gseapy", "networkx")
@@ -160,7 +164,7 @@ class ScGPT(Original):
         return self.task.TransformerModel(
             ntoken=len(vocabulary), d_model=s.width, nhead=s.heads, d_hid=s.width, nlayers=s.layers, nlayers_cls=3,
             n_cls=1, vocab=vocabulary, dropout=0.2, pad_token="<pad>", pad_value=-2, do_mvc=True,  # noqa: S106
-            use_fast_transformer=False,
+            **self.options,
         )  # fmt: skip
 
     def open(self, case: str) -> Any:
@@ -175,8 +179,9 @@ class ScGPT(Original):
         idle._encode = lambda ids, *_args, **_more: torch.ones(len(ids), 1, 1)
         settings = {"pad_token": "<pad>", "pad_value": -2, "embsize": 1}
         return self.task.get_batch_cell_embeddings(
-            cells, model=idle, vocab=vocabulary, model_configs=settings, gene_ids=ids, batch_size=self.sizes.batch
-        )
+            cells, *self.tables, model=idle, vocab=vocabulary, model_configs=settings, gene_ids=ids,
+            batch_size=self.sizes.batch,
+        )  # fmt: skip
 
     def embed(self, cells: ad.AnnData) -> np.ndarray:
         """Load and embed."""

@@ -13,9 +13,10 @@ import os
 import pickle
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import anndata as ad
 import numpy as np
@@ -34,36 +35,18 @@ def maker(name: str, source: Path, folder: Path) -> ModuleType:
 class ScGPTSpatial(ScGPT):
     """Counts over the means of slide and gene in bins, class token."""
 
+    options: ClassVar[Mapping[str, Any]] = {"use_MVC_impute": True, "use_moe_dec": True}
+
     def load(self) -> None:
         """Import the embedding task, with its processes for data."""
         self.task = maker("scgpt_spatial", self.source, self.folder).load_original()
         sparse.csr_matrix.A = property(lambda matrix: matrix.toarray())  # a name that SciPy has dropped
-        self.means = self.folder / "all_dict_mean_std.csv"
-        if not self.means.exists():
+        means_file = self.folder / "all_dict_mean_std.csv"
+        self.tables = (means_file,)
+        if not means_file.exists():
             self.write()
             means = np.random.default_rng(1).lognormal(0, 0.7, len(self.genes) + 3)
-            pd.DataFrame({"mean": means}).to_csv(self.means)
-
-    def model(self, vocabulary: Any) -> torch.nn.Module:
-        """Return the network."""
-        s = self.sizes
-        return self.task.TransformerModel(
-            ntoken=len(vocabulary), d_model=s.width, nhead=s.heads, d_hid=s.width, nlayers=s.layers, nlayers_cls=3,
-            n_cls=1, vocab=vocabulary, dropout=0.2, pad_token="<pad>", pad_value=-2, do_mvc=True,  # noqa: S106
-            use_MVC_impute=True, use_moe_dec=True,
-        )  # fmt: skip
-
-    def tokens(self, cells: ad.AnnData) -> Any:
-        """Run the loop of the original with a network that does nothing."""
-        vocabulary = self.task.GeneVocab.from_file(self.folder / "vocab.json")
-        ids = np.array(vocabulary(cells.var_names.tolist()), dtype=int)
-        idle = torch.nn.Linear(1, 1)
-        idle._encode = lambda ids, *_args, **_more: torch.ones(len(ids), 1, 1)
-        settings = {"pad_token": "<pad>", "pad_value": -2, "embsize": 1}
-        return self.task.get_batch_cell_embeddings(
-            cells, self.means, model=idle, vocab=vocabulary, model_configs=settings, gene_ids=ids,
-            batch_size=self.sizes.batch,
-        )  # fmt: skip
+            pd.DataFrame({"mean": means}).to_csv(means_file)
 
 
 class StFormer(Original):

@@ -43,7 +43,7 @@ CELLPLM = ModelCard(
         "The number of heads is not in the published config; it is 8, the default of the original.",
         "Cells without a known gene take no part, also not as context (on_empty='zero').",
         "The original asks an online service for Ensembl ids; here gene_table= translates symbols.",
-        "Memory grows with the largest batch, about 30 kB for a cell.",
+        "Memory grows with the largest batch.",
     ),
 )
 

@@ -47,7 +47,7 @@ STOFM = ModelCard(
         "Neighbours at equal distance (lattices) are taken by position; in the original the library decides.",
         "Cells are put in order of position, so the order of rows does not matter; exact=True keeps it instead.",
         "The original's published script filters no cells; a cell without a known gene is left out of the graph here.",
-        "The distances of a tile of 1,000 cells need about 0.2 GB, those of 2,000 about 1 GB.",
+        "Memory grows with the square of the cells of a tile.",
         "The published configuration is not in the repository: a random twin has sizes that its code states.",
     ),
 )

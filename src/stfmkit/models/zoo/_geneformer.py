@@ -87,7 +87,7 @@ class Geneformer(Network):
                 remedy="leave emb_mode out, or load a checkpoint of version 2.",
             )
         n_layers = self.assets.config["num_hidden_layers"]
-        if not isinstance(emb_layer, (int, np.integer)) or not -n_layers <= emb_layer <= 0:
+        if not -n_layers <= emb_layer <= 0:
             raise InputError(
                 f"emb_layer={emb_layer!r} of {n_layers} layers.",
                 allowed=f"-{n_layers} … 0",
