@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.models.zoo._parity import SAME, assert_parity
 from torch import nn
 
 from stfmkit.errors import InputError
@@ -26,12 +27,12 @@ def test_it_equals_torch_with_padding_and_bias(activation: str, eps: float) -> N
     draw = torch.Generator().manual_seed(2)
     x = torch.randn((4, 7, 12), generator=draw)
     keep = torch.arange(7)[None] < torch.tensor([7, 3, 5, 1])[:, None]
-    torch.testing.assert_close(ours(x, keep=keep)[keep], peer(x, src_key_padding_mask=~keep)[keep], atol=1e-5, rtol=0)
+    assert_parity(ours(x, keep=keep)[keep], peer(x, src_key_padding_mask=~keep)[keep])
     bias = torch.randn((1, 1, 7, 7), generator=draw)
-    torch.testing.assert_close(ours(x, bias=bias), peer(x, mask=bias[0, 0]), atol=1e-5, rtol=0)
+    assert_parity(ours(x, bias=bias), peer(x, mask=bias[0, 0]))
     both = ours(x, keep=keep, bias=bias)
     wanted = peer(x, mask=bias[0, 0], src_key_padding_mask=torch.zeros(keep.shape).masked_fill(~keep, -torch.inf))
-    torch.testing.assert_close(both[keep], wanted[keep], atol=1e-5, rtol=0)
+    assert_parity(both[keep], wanted[keep])
 
 
 @torch.inference_mode()
@@ -63,7 +64,7 @@ def test_states_that_nobody_asks_for_are_left_out() -> None:
         whole = ours.states(x, **given)
         for layers, queries in ((3, 1), (1, 2), (0, 1)):
             found = ours(x, layers=layers, queries=queries, **given)
-            torch.testing.assert_close(found, whole[layers][:, :queries], atol=1e-6, rtol=0)
+            assert_parity(found, whole[layers][:, :queries], share=SAME)
 
 
 @pytest.mark.parametrize(("width", "heads"), [(12, 5), (2, 4), (8, 0)])

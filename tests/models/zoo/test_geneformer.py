@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from tests.models.zoo._cases import gene_ids, synthetic_counts
+from tests.models.zoo._parity import SAME, assert_parity
 from tests.models.zoo._published import DATA, Bomb, copy_of, cut
 
 import stfmkit as sk
@@ -62,14 +63,14 @@ def check_parity(case: str, version: str, cells: AnnData) -> None:
     for row in range(4):
         states = model.module.states(model.collate(tokens.take(np.array([row]))))
         found = torch.stack(states)[:, 0, [0, -1]]
-        np.testing.assert_allclose(found, wanted["states"][row], atol=1e-5)
+        assert_parity(found, wanted["states"][row])
     for mode, layer in MODES[version]:
         found = embedded(cells, version, emb_mode=mode, emb_layer=layer)
-        np.testing.assert_allclose(found, wanted[f"{mode}{layer}"], atol=1e-5)
+        assert_parity(found, wanted[f"{mode}{layer}"])
     sk.tl.embed(cells, f"geneformer-{version}", weights=FOLDERS[version], output="genes", key_added="genes")
     genes = cells.var_names.get_indexer(wanted["genes"])
     assert (genes >= 0).all()
-    np.testing.assert_allclose(cells.varm["genes"][genes], wanted["gene_embedding"], atol=1e-5)
+    assert_parity(cells.varm["genes"][genes], wanted["gene_embedding"])
 
 
 @VERSIONS
@@ -88,7 +89,7 @@ def test_real_spots_as_in_the_original(version: str, real_data: Path) -> None:
 def test_what_the_original_does_is_the_default(version: str) -> None:
     wanted = np.load(HOME / f"{version}_synthetic.npz")["cls-1" if version == "v2" else "cell-1"]
     cells = synthetic()
-    np.testing.assert_allclose(embedded(cells, version), wanted, atol=1e-5)
+    assert_parity(embedded(cells, version), wanted)
     facts = cells.uns["stfmkit"]["embeddings"]["X_test"]
     assert facts["options"]["emb_mode"] == ("cls" if version == "v2" else "cell")
     assert facts["options"]["emb_layer"] == -1
@@ -99,9 +100,9 @@ def test_the_root_of_the_published_repository(name: str) -> None:
     cells = synthetic()
     sk.tl.embed(cells, name, weights=HOME, key_added="X_test")
     wanted = np.load(HOME / f"{name[11:13]}_synthetic.npz")["cell-1" if "v1" in name else "cls-1"]
-    np.testing.assert_allclose(cells.obsm["X_test"], wanted, atol=1e-5)
+    assert_parity(cells.obsm["X_test"], wanted)
     file = FOLDERS[name[11:13]] / "model.safetensors"
-    np.testing.assert_allclose(embedded(cells, name[11:], weights=file), wanted, atol=1e-5)
+    assert_parity(embedded(cells, name[11:], weights=file), wanted)
 
 
 def test_dictionaries_beside_the_checkpoint_and_older_names(tmp_path: Path) -> None:
@@ -109,10 +110,10 @@ def test_dictionaries_beside_the_checkpoint_and_older_names(tmp_path: Path) -> N
     for path in (HOME / "geneformer/gene_dictionaries_30m").iterdir():
         (folder / path.name.replace("_gc30M", "")).write_bytes(path.read_bytes())
     wanted = np.load(HOME / "v1_synthetic.npz")["cell-1"]
-    np.testing.assert_allclose(embedded(synthetic(), "v1", weights=folder), wanted, atol=1e-5)
+    assert_parity(embedded(synthetic(), "v1", weights=folder), wanted)
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
-    np.testing.assert_allclose(embedded(synthetic(), "v1", weights=folder), wanted, atol=1e-5)
+    assert_parity(embedded(synthetic(), "v1", weights=folder), wanted)
 
 
 OLDER = "gf-12L-95M-i4096"
@@ -146,7 +147,7 @@ def test_the_dictionaries_are_those_of_the_name_of_the_folder(
     home = repository(tmp_path, folder, right=right, other=other)
     wanted = np.load(HOME / "v2_synthetic.npz")["cls-1"]
     cells = synthetic()
-    np.testing.assert_allclose(embedded(cells, weights=home / folder), wanted, atol=1e-5)
+    assert_parity(embedded(cells, weights=home / folder), wanted)
     used = cells.uns["stfmkit"]["embeddings"]["X_test"]["provenance"]["sha256"]
     assert sorted(name for name in used if name.endswith(".pkl")) == sorted(f"{kind}_{right}.pkl" for kind in KINDS)
     away = embedded(cells, weights=home / folder, dictionaries=other)
@@ -158,10 +159,10 @@ def test_the_name_of_the_tag_tells_where_that_of_the_folder_does_not(tmp_path: P
     wanted = np.load(HOME / "v2_synthetic.npz")["cls-1"]
     cells = synthetic()
     sk.tl.embed(cells, "geneformer-v2.12l-95m", weights=home / "mine", key_added="X_test")
-    np.testing.assert_allclose(cells.obsm["X_test"], wanted, atol=1e-5)
+    assert_parity(cells.obsm["X_test"], wanted)
     with pytest.raises(InputError, match=r"(?s)'gc104M', 'gc95M' in 'geneformer'.*'mine'.*pass dictionaries="):
         embedded(cells, weights=home / "mine")
-    np.testing.assert_allclose(embedded(cells, weights=home / "mine", dictionaries="gc95M"), wanted, atol=1e-5)
+    assert_parity(embedded(cells, weights=home / "mine", dictionaries="gc95M"), wanted)
     with pytest.raises(MissingFileError, match=r"no token_dictionary_gc1M\.pkl"):
         embedded(cells, weights=home / "mine", dictionaries="gc1M")
 
@@ -171,7 +172,7 @@ def test_equal_dictionaries_of_two_releases_need_no_choice(tmp_path: Path) -> No
     path = home / "geneformer/gene_median_dictionary_gc95M.pkl"
     path.with_name("gene_median_dictionary_gc104M.pkl").write_bytes(path.read_bytes())
     wanted = np.load(HOME / "v2_synthetic.npz")["cls-1"]
-    np.testing.assert_allclose(embedded(synthetic(), weights=home / "mine"), wanted, atol=1e-5)
+    assert_parity(embedded(synthetic(), weights=home / "mine"), wanted)
 
 
 @pytest.mark.parametrize("name", ["geneformer-v2.12l-95m", "geneformer-v2"])
@@ -185,7 +186,7 @@ def test_the_root_of_the_repository_before_june_2025(tmp_path: Path, name: str) 
         (home / OLDER).rmdir()
     cells = synthetic()
     sk.tl.embed(cells, name, weights=home, key_added="X_test")
-    np.testing.assert_allclose(cells.obsm["X_test"], np.load(HOME / "v2_synthetic.npz")["cls-1"], atol=1e-5)
+    assert_parity(cells.obsm["X_test"], np.load(HOME / "v2_synthetic.npz")["cls-1"])
 
 
 def test_the_root_without_the_folder_of_a_tag_is_not_that_checkpoint(tmp_path: Path) -> None:
@@ -212,7 +213,7 @@ def test_the_repository_of_2023(tmp_path: Path) -> None:
     cells = synthetic()[:, synthetic().var_names.isin(gene_ids(100))].copy()
     wanted = embedded(cells.copy(), "v1")
     sk.tl.embed(cells, "geneformer-v1.12l-30m", weights=home / "geneformer-12L-30M", key_added="X_test")
-    np.testing.assert_allclose(cells.obsm["X_test"], wanted, atol=1e-6)
+    assert_parity(cells.obsm["X_test"], wanted, share=SAME)
 
 
 def test_dictionaries_beside_the_checkpoint_are_nearer_than_those_of_the_repository(tmp_path: Path) -> None:
@@ -220,7 +221,7 @@ def test_dictionaries_beside_the_checkpoint_are_nearer_than_those_of_the_reposit
     for path in list((home / "geneformer").glob("*_gc95M.pkl")):
         path.rename(home / "Geneformer-V2-104M" / path.name)
     wanted = np.load(HOME / "v2_synthetic.npz")["cls-1"]
-    np.testing.assert_allclose(embedded(synthetic(), weights=home / "Geneformer-V2-104M"), wanted, atol=1e-5)
+    assert_parity(embedded(synthetic(), weights=home / "Geneformer-V2-104M"), wanted)
 
 
 def test_the_checkpoints_of_2021_and_2024_have_tags() -> None:
@@ -244,15 +245,15 @@ def test_rows_columns_and_batches_do_not_matter(version: str) -> None:
     whole = embedded(cells, version)
     draw = np.random.default_rng(0)
     rows, genes = draw.permutation(cells.n_obs), draw.permutation(cells.n_vars)
-    np.testing.assert_allclose(embedded(cells[rows][:, genes].copy(), version), whole[rows], atol=1e-6)
+    assert_parity(embedded(cells[rows][:, genes].copy(), version), whole[rows], share=SAME)
     for size in (1, 3, 14):
-        np.testing.assert_allclose(embedded(cells, version, batch_size=size), whole, atol=1e-6)
+        assert_parity(embedded(cells, version, batch_size=size), whole, share=SAME)
 
 
 def test_symbols_are_translated_by_the_dictionary_of_the_publication() -> None:
     cells, named = synthetic(), synthetic()
     named.var_names = [f"GENE{int(name[4:])}" for name in named.var_names]
-    np.testing.assert_allclose(embedded(named), embedded(cells), atol=1e-6)
+    assert_parity(embedded(named), embedded(cells), share=SAME)
     named.var_names = named.var_names.str.capitalize()
     with pytest.raises(InputError, match="as those of another species are"):
         embedded(named)
@@ -261,7 +262,7 @@ def test_symbols_are_translated_by_the_dictionary_of_the_publication() -> None:
 def test_versions_and_case_of_ids_do_not_matter() -> None:
     cells, named = synthetic(), synthetic()
     named.var_names = [f"{name}.7" if i % 5 else name.lower() for i, name in enumerate(named.var_names)]
-    np.testing.assert_allclose(embedded(named), embedded(cells), atol=1e-6)
+    assert_parity(embedded(named), embedded(cells), share=SAME)
 
 
 def test_counts_of_a_retired_id_are_added_to_those_of_its_successor() -> None:
@@ -272,7 +273,7 @@ def test_counts_of_a_retired_id_are_added_to_those_of_its_successor() -> None:
     dense[:, new] += dense[:, old]
     dense[:, old] = 0
     summed = AnnData(dense, obs=cells.obs, var=cells.var)
-    np.testing.assert_allclose(embedded(summed), embedded(cells), atol=1e-6)
+    assert_parity(embedded(summed), embedded(cells), share=SAME)
     model = Geneformer(weights=FOLDERS["v2"])
     genes = model.encode_genes(build_block(cells, model.card))
     np.testing.assert_array_equal(genes[old], genes[new])
@@ -449,7 +450,7 @@ def test_other_species_unknown_genes_and_empty_cells() -> None:
         embedded(cells)
     values = embedded(cells, on_empty="zero")
     assert (values[3] == 0).all()
-    np.testing.assert_allclose(values[:3], embedded(synthetic())[:3], atol=1e-6)
+    assert_parity(values[:3], embedded(synthetic())[:3], share=SAME)
     model = Geneformer(weights=FOLDERS["v2"], on_empty="zero")
     genes = model.encode_genes(build_block(cells, model.card))
     assert np.isfinite(genes[known]).all()

@@ -11,6 +11,7 @@ from anndata import AnnData
 from safetensors.torch import load_file
 from scipy import sparse
 from tests.models.zoo._cases import gene_ids, synthetic_counts
+from tests.models.zoo._parity import SAME, assert_parity
 from tests.models.zoo._tiny import GENES, Tiny, block_of, embedded
 from torch import nn
 
@@ -30,13 +31,13 @@ def test_it_equals_torch_s_own_layers(folder: Path, cells: AnnData) -> None:
     for row in range(cells.n_obs):
         order = np.argsort(-counts[row], kind="stable")[: min(16, int((counts[row] > 0).sum()))]
         states = peer(state["embeddings.weight"][torch.from_numpy(order.copy() + 1)][None])
-        np.testing.assert_allclose(ours[row], states[0].mean(0).detach().numpy(), atol=1e-5)
+        assert_parity(ours[row], states[0].mean(0).detach().numpy())
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_the_size_of_a_batch_does_not_matter(folder: Path, cells: AnnData, batch_size: int) -> None:
     whole = embedded(cells, weights=folder)
-    np.testing.assert_allclose(embedded(cells, weights=folder, batch_size=batch_size), whole, atol=1e-6)
+    assert_parity(embedded(cells, weights=folder, batch_size=batch_size), whole, share=SAME)
 
 
 def test_a_random_twin_follows_from_seed_and_names_alone(cells: AnnData) -> None:
@@ -47,7 +48,7 @@ def test_a_random_twin_follows_from_seed_and_names_alone(cells: AnnData) -> None
     model = Tiny(weights="random", rng=3)
     sk.tl.embed(cells, model, key_added="X_all")
     sk.tl.embed(fewer, model, key_added="X_few")  # a subset of the vocabulary that the twin knows
-    np.testing.assert_allclose(fewer.obsm["X_few"], embedded(fewer, weights="random", rng=3), atol=1e-5)
+    assert_parity(fewer.obsm["X_few"], embedded(fewer, weights="random", rng=3))
 
 
 def test_the_contract_holds(cells: AnnData) -> None:
@@ -78,7 +79,7 @@ def test_results_survive_a_round_trip(folder: Path, cells: AnnData, tmp_path: Pa
 def test_a_table_on_disk_is_embedded_part_by_part(folder: Path, cells: AnnData, tmp_path: Path) -> None:
     cells.write_h5ad(tmp_path / "cells.h5ad")
     backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
-    np.testing.assert_allclose(embedded(backed, weights=folder), embedded(cells, weights=folder), atol=1e-6)
+    assert_parity(embedded(backed, weights=folder), embedded(cells, weights=folder), share=SAME)
 
 
 def test_a_run_that_was_stopped_goes_on(
@@ -157,12 +158,12 @@ def test_whole_parts_without_a_known_gene(folder: Path, cells: AnnData, tmp_path
     wanted = np.where(gone[:, None], 0, whole)
     with pytest.raises(InputError, match=r"7 of 12 observations have no count of a gene that 'tiny' knows: 'cell0'"):
         embedded(cells, weights=folder)
-    np.testing.assert_allclose(embedded(cells, weights=folder, on_empty="zero"), wanted, atol=1e-6)
+    assert_parity(embedded(cells, weights=folder, on_empty="zero"), wanted, share=SAME)
     cells.write_h5ad(tmp_path / "cells.h5ad")
     backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
     for _ in range(2):
         sk.tl.embed(backed, Tiny(weights=folder, on_empty="zero"), resume=tmp_path / "parts", key_added="X_b")
-        np.testing.assert_allclose(backed.obsm.pop("X_b"), wanted, atol=1e-6)
+        assert_parity(backed.obsm.pop("X_b"), wanted, share=SAME)
     none = cells[gone].copy()
     with pytest.raises(InputError, match=r"none of the 7 observations has a count of a gene that 'tiny' knows"):
         embedded(none, weights=folder, on_empty="zero")
@@ -196,7 +197,7 @@ def test_a_gene_without_a_name_is_none(cells: AnnData) -> None:
     cells.var["id"] = [None if i < 3 else name for i, name in enumerate(cells.var_names)]
     sk.tl.embed(cells, Tiny(weights="random", gene_key="id"), key_added="X_a")
     named = embedded(cells[:, 3:].copy(), weights="random")
-    np.testing.assert_allclose(cells.obsm["X_a"], named, atol=1e-6)
+    assert_parity(cells.obsm["X_a"], named, share=SAME)
     assert cells.uns["stfmkit"]["embeddings"]["X_a"]["gene_coverage"]["n_genes"] == 27
 
 

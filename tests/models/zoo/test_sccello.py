@@ -13,6 +13,7 @@ import torch
 from anndata import AnnData
 from safetensors.torch import save_file
 from tests.models.zoo._cases import gene_ids, synthetic_counts
+from tests.models.zoo._parity import SAME, assert_parity
 from tests.models.zoo._published import DATA, Bomb, change_state, copy_of, cut
 
 import stfmkit as sk
@@ -48,9 +49,9 @@ def check_parity(case: str, cells: AnnData) -> None:
     np.testing.assert_array_equal(tokens.indptr, wanted["indptr"])
     np.testing.assert_array_equal(tokens.ids, wanted["ids"])
     states = torch.stack(model.module.states(model.collate(tokens)), dim=1)[:, :, 0]
-    np.testing.assert_allclose(states, wanted["states"], atol=1e-5)
+    assert_parity(states, wanted["states"])
     for name, options in EMBEDDINGS.items():
-        np.testing.assert_allclose(embedded(cells, **options), wanted[name], atol=1e-5)
+        assert_parity(embedded(cells, **options), wanted[name])
 
 
 def test_tokens_layers_and_embeddings_are_those_of_the_original() -> None:
@@ -68,15 +69,15 @@ def test_rows_columns_and_batches_do_not_matter() -> None:
     whole = embedded(cells)
     draw = np.random.default_rng(0)
     rows, genes = draw.permutation(cells.n_obs), draw.permutation(cells.n_vars)
-    np.testing.assert_allclose(embedded(cells[rows][:, genes].copy()), whole[rows], atol=1e-6)
+    assert_parity(embedded(cells[rows][:, genes].copy()), whole[rows], share=SAME)
     for size in (1, 3, 14):
-        np.testing.assert_allclose(embedded(cells, batch_size=size), whole, atol=1e-6)
+        assert_parity(embedded(cells, batch_size=size), whole, share=SAME)
 
 
 def test_symbols_are_translated_by_the_table_of_the_publication() -> None:
     cells, named = synthetic(), synthetic()
     named.var_names = [f"GENE{int(name[4:])}" for name in named.var_names]
-    np.testing.assert_allclose(embedded(named), embedded(cells), atol=1e-6)
+    assert_parity(embedded(named), embedded(cells), share=SAME)
 
 
 def test_a_head_whose_bias_is_stored_once(tmp_path: Path) -> None:
@@ -87,16 +88,14 @@ def test_a_head_whose_bias_is_stored_once(tmp_path: Path) -> None:
     save_file({name: tensor.clone() for name, tensor in state.items()}, folder / "model.safetensors")
     path.unlink()
     wanted = np.load(HOME / "synthetic.npz")["embedding_cell_cls"]
-    np.testing.assert_allclose(embedded(synthetic(), weights=folder, pass_cell_cls=True), wanted, atol=1e-5)
+    assert_parity(embedded(synthetic(), weights=folder, pass_cell_cls=True), wanted)
 
 
 def test_dictionaries_beside_the_checkpoint(tmp_path: Path) -> None:
     folder = copy_of("sccello", tmp_path)
     for path in (folder / "data/token_vocabulary").iterdir():
         path.rename(folder / path.name)
-    np.testing.assert_allclose(
-        embedded(synthetic(), weights=folder), np.load(HOME / "synthetic.npz")["embedding"], atol=1e-5
-    )
+    assert_parity(embedded(synthetic(), weights=folder), np.load(HOME / "synthetic.npz")["embedding"])
 
 
 def test_the_random_twin_keeps_the_contract() -> None:

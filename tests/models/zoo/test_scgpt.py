@@ -12,6 +12,7 @@ import pytest
 import torch
 from anndata import AnnData
 from tests.models.zoo._cases import synthetic_counts
+from tests.models.zoo._parity import SAME, assert_parity
 from tests.models.zoo._published import DATA, Bomb, change_state, copy_of, cut
 
 import stfmkit as sk
@@ -78,12 +79,12 @@ def test_states_are_those_of_the_original() -> None:
     model = ScGPT(weights=FOLDER)
     batch = model.collate(model.prepare(build_block(synthetic(), model.card)))
     found = torch.stack([state[:, 0] for state in model.module.states(batch)], dim=1)
-    np.testing.assert_allclose(found.numpy(), wanted, atol=1e-5)
+    assert_parity(found.numpy(), wanted)
 
 
 def test_embeddings_are_those_of_the_original() -> None:
     found = embedded(synthetic())
-    np.testing.assert_allclose(found, np.load(FOLDER / "synthetic.npz")["embedding"], atol=1e-5)
+    assert_parity(found, np.load(FOLDER / "synthetic.npz")["embedding"])
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
 
 
@@ -94,7 +95,7 @@ def test_real_cells_as_in_the_original_under_its_seed(real_data: Path, monkeypat
     cells = ad.read_h5ad(real_data / "breast_xenium_roi.h5ad")[::420][:40][:, wanted["genes"]].copy()
     draw_as_the_original(monkeypatch)
     assert_tokens(tokens_of(cells), wanted)
-    np.testing.assert_allclose(embedded(cells), wanted["embedding"], atol=1e-5)
+    assert_parity(embedded(cells), wanted["embedding"])
 
 
 @pytest.mark.parametrize("names", ["self_attn.in_proj_", "self_attn._impl.Wqkv."])
@@ -116,7 +117,7 @@ def test_genes_have_the_vectors_of_the_original() -> None:
     wanted = np.load(FOLDER / "genes.npz")["embedding"]
     found = pd.DataFrame(cells.varm["X_scgpt"], index=cells.var_names)
     assert found.loc[["UNKNOWN1", "UNKNOWN2"]].isna().all(axis=None)
-    np.testing.assert_allclose(found.loc[GENES], wanted[[vocab[name] for name in GENES]], atol=1e-6)
+    assert_parity(found.loc[GENES], wanted[[vocab[name] for name in GENES]], share=SAME)
 
 
 def test_rows_columns_and_batches_do_not_matter() -> None:
@@ -126,7 +127,7 @@ def test_rows_columns_and_batches_do_not_matter() -> None:
     draw = np.random.default_rng(0)
     rows, genes = draw.permutation(cells.n_obs), draw.permutation(cells.n_vars)
     turned = embedded(cells[rows][:, genes].copy(), batch_size=7, max_length=30)
-    np.testing.assert_allclose(turned, whole[rows], atol=1e-6)
+    assert_parity(turned, whole[rows], share=SAME)
 
 
 def test_only_ties_are_noise() -> None:
@@ -245,7 +246,7 @@ def test_genes_of_another_species_or_kind_are_refused() -> None:
     with pytest.raises(InputError, match=r"kind 'ensembl'.* knows 'symbol'"):
         embedded(cells)
     table = pd.DataFrame({"symbol": synthetic().var_names, "ensembl": cells.var_names})
-    np.testing.assert_allclose(embedded(cells, gene_table=table), embedded(synthetic()), atol=1e-6)
+    assert_parity(embedded(cells, gene_table=table), embedded(synthetic()), share=SAME)
 
 
 def test_few_known_counts_are_told() -> None:

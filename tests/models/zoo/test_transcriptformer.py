@@ -14,6 +14,7 @@ import pytest
 import torch
 from anndata import AnnData
 from tests.models.zoo._cases import gene_ids, synthetic_counts
+from tests.models.zoo._parity import assert_parity
 from tests.models.zoo._published import DATA, Bomb, change_state, copy_of, cut
 
 import stfmkit as sk
@@ -83,8 +84,8 @@ def check_parity(case: str, cells: AnnData, **options: Any) -> None:
     states = model.module.states(model.collate(tokens.take(np.arange(5))), start=1, unknown=0)
     length = min(40, states[1].shape[1])
     seen = np.arange(1, length)[None, :] <= tokens.lengths[:3, None]  # the assay token of the first cell is masked
-    np.testing.assert_allclose(states[1][:3, 1:length][seen], wanted["layer1"][:, 1:length][seen], atol=1e-5)
-    np.testing.assert_allclose(embedded(cells, **options), wanted["embedding"], atol=1e-5)
+    assert_parity(states[1][:3, 1:length][seen], wanted["layer1"][:, 1:length][seen])
+    assert_parity(embedded(cells, **options), wanted["embedding"])
 
 
 @strange_assay
@@ -108,7 +109,7 @@ def test_the_vectors_of_another_species_as_in_the_original() -> None:
     sk.tl.embed(cells, "transcriptformer", weights=PUBLISHED, output="genes", **options)
     found = pd.DataFrame(cells.varm["X_transcriptformer"], index=cells.var_names)
     wanted = contextual("fish")
-    np.testing.assert_allclose(found.loc[wanted.index], wanted, atol=1e-5)
+    assert_parity(found.loc[wanted.index], wanted)
     assert found.drop(index=wanted.index).isna().all(axis=None)
     embedded(cells, **options)
     facts = cells.uns["stfmkit"]["embeddings"]["X_transcriptformer"]
@@ -189,7 +190,7 @@ def test_vectors_of_genes_are_means_of_the_contextual_ones() -> None:
     sk.tl.embed(cells, "transcriptformer", weights=PUBLISHED, assay_key="assay", output="genes")
     found = pd.DataFrame(cells.varm["X_transcriptformer"], index=cells.var_names)
     wanted = contextual("synthetic")
-    np.testing.assert_allclose(found.loc[wanted.index], wanted, atol=1e-5)
+    assert_parity(found.loc[wanted.index], wanted)
     assert found.drop(index=wanted.index).isna().all(axis=None)
 
 
@@ -199,7 +200,7 @@ def test_rows_and_batches_do_not_matter(batch_size: int) -> None:
     cells = synthetic()
     rows = np.random.default_rng(0).permutation(cells.n_obs)
     turned = embedded(cells[rows].copy(), batch_size=batch_size)
-    np.testing.assert_allclose(turned, embedded(cells)[rows], atol=1e-5)
+    assert_parity(turned, embedded(cells)[rows])
 
 
 @strange_assay
