@@ -27,8 +27,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import stfmkit as sk
-from stfmkit._kernels._ridge import inner_folds
-from stfmkit._random import stream
+from stfmkit._core.random import stream
+from stfmkit.splits.folds import inner_folds
 
 if TYPE_CHECKING:
     from collections.abc import Callable

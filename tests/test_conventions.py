@@ -16,6 +16,8 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 NAMESPACES = ("bm", "datasets", "io", "metrics", "models", "pl", "pp", "tl")
 VERBS = ("pp", "tl")
 ONE_FILE_PER_FUNCTION = ("datasets", "io", "models", "pl", "pp", "tl")
+TRUST_BORDERS = {"src/stfmkit/_core/catalogue.py"}
+"""Where foreign code runs, and whatever it raises becomes a warning or an error of ours: the only broad excepts."""
 MOST_LINES, MOST_FUNCTION_LINES, MOST_POSITIONAL = 500, 80, 3
 
 
@@ -138,7 +140,11 @@ def test_functions_are_short(path: Path) -> None:
 
 @of(SOURCES)
 def test_nothing_is_asserted_swallowed_or_left_for_later(path: Path) -> None:
-    assert _faults(path.read_text()) == []
+    faults = _faults(path.read_text())
+    if str(path.relative_to(ROOT)) in TRUST_BORDERS:
+        assert "broad except" in " ".join(faults)
+        faults = [fault for fault in faults if not fault.endswith("broad except")]
+    assert faults == []
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,19 @@ import pickle
 import numpy as np
 import pytest
 
-from stfmkit._errors import InputError, LeakError, MissingKeyError, StfmkitError, UnitsError
-from stfmkit._optional import require
-from stfmkit._progress import progress
-from stfmkit._random import as_generator, global_state_kept, int_seed, stream
-from stfmkit._validate import check_choice, check_fraction, check_integer, check_known, check_positive, listed, nearest
+from stfmkit._core.arguments import (
+    check_choice,
+    check_fraction,
+    check_integer,
+    check_known,
+    check_positive,
+    listed,
+    nearest,
+)
+from stfmkit._core.errors import InputError, LeakError, MissingKeyError, StfmkitError, UnitsError
+from stfmkit._core.optional import require
+from stfmkit._core.progress import progress
+from stfmkit._core.random import as_generator, global_state_kept, int_seed, stream
 
 
 @pytest.mark.parametrize(

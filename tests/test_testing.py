@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 
 import stfmkit as sk
-from stfmkit._errors import InputError, InputTypeError
+from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit.models._registry import registry
 from stfmkit.testing import check_model, example_block
 

@@ -1,6 +1,6 @@
 """The errors and warnings that stfmkit raises; each error says what was found, what is allowed, and the remedy."""
 
-from stfmkit._errors import (
+from stfmkit._core.errors import (
     InputError,
     InputTypeError,
     LeakError,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from stfmkit._errors import InputError, InputTypeError, StfmkitError
+from stfmkit._core.errors import InputError, InputTypeError, StfmkitError
 from stfmkit.models._base import Block, EmbeddingModel, FittedModel
 from stfmkit.models._card import ModelCard
 from stfmkit.models._load_model import load_model

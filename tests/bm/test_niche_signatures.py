@@ -8,8 +8,7 @@ import pytest
 from tests.bm.conftest import make_cohort, make_protocol
 
 import stfmkit as sk
-from stfmkit._errors import InputError, StfmkitWarning
-from stfmkit._kernels._fold import Fold
+from stfmkit._core.errors import InputError, StfmkitWarning
 from stfmkit.bm._rows import to_table
 from stfmkit.bm._study import load_study
 from stfmkit.bm._tasks._cohort_signatures import Cohort, shared_targets
@@ -22,6 +21,7 @@ from stfmkit.bm._tasks._niche_signatures import (
 )
 from stfmkit.bm._tasks._truth import choose_targets, fold_truth
 from stfmkit.bm._units import Output, UnitStore
+from stfmkit.splits.folds import Fold
 
 SET_METRICS = {
     "jaccard",

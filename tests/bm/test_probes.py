@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
-from stfmkit._kernels._ridge import inner_folds
 from stfmkit.bm._tasks._probes import f1, knn_probe, linear_probe
+from stfmkit.splits.folds import inner_folds
 
 
 def test_knn_equals_sklearn(rng):

@@ -6,7 +6,7 @@ import pytest
 from tests.bm.conftest import make_cohort, make_protocol
 
 import stfmkit as sk
-from stfmkit._errors import InputError, InputTypeError
+from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit.bm._run import protocol_id
 from stfmkit.bm._study import load_study
 

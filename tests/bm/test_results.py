@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stfmkit._errors import InputError, MissingKeyError
+from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit.bm._rank import compare_models, rank_table
 from stfmkit.bm._results import Results
 from stfmkit.bm._rows import SCHEMA, per_patient

@@ -6,7 +6,7 @@ import pytest
 from tests.bm.conftest import make_cohort, make_protocol
 
 import stfmkit as sk
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError, UnitsError
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, UnitsError
 from stfmkit.bm._rows import OBSERVATIONS, SCHEMA
 
 

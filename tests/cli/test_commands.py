@@ -11,7 +11,7 @@ import pytest
 from anndata import AnnData
 
 import stfmkit as sk
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 
 KEYS = ("--patient-key", "patient", "--sample-key", "sample", "--label-key", "niche")
 

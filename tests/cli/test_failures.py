@@ -6,7 +6,7 @@ import warnings
 import pytest
 import typer
 
-from stfmkit._errors import InputError, MissingFileError, StfmkitWarning
+from stfmkit._core.errors import InputError, MissingFileError, StfmkitWarning
 from stfmkit.cli._failures import INTERRUPTED, WRONG_INPUT, plain_failures
 
 

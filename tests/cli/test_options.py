@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stfmkit._errors import InputError, InputTypeError
+from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit.cli._options import read_models, read_options, with_weights
 
 

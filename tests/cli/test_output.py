@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.cli._output import check_new_file, write_all, write_with
 
 

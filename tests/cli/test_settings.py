@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import stfmkit as sk
-from stfmkit._errors import InputError, InputTypeError, MissingFileError, MissingKeyError
+from stfmkit._core.errors import InputError, InputTypeError, MissingFileError, MissingKeyError
 from stfmkit.cli._app import build
 from stfmkit.cli._settings import BenchSettings, make_settings, read_config
 

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, UnitsError
 from stfmkit._data import _checks, _read, _write
 from stfmkit._data._names import read_expression
 from stfmkit._data._resolve import resolve_table
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError, UnitsError
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array])

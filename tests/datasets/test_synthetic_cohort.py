@@ -11,7 +11,7 @@ from anndata import AnnData
 from scipy import sparse
 
 import stfmkit as sk
-from stfmkit._errors import InputError, InputTypeError
+from stfmkit._core.errors import InputError, InputTypeError
 
 
 def same(a: AnnData, b: AnnData) -> bool:

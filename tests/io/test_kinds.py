@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.io._kinds import FOLDERS, KINDS, guess_kind, missing_marks
 
 LayOut = Callable[[Path, str], Path]

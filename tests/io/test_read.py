@@ -15,7 +15,7 @@ import pytest
 from anndata import AnnData
 
 import stfmkit as sk
-from stfmkit._errors import InputError, MissingFileError
+from stfmkit._core.errors import InputError, MissingFileError
 from stfmkit.io._kinds import FOLDERS
 
 LayOut = Callable[[Path, str], Path]
@@ -146,7 +146,7 @@ def test_the_readers_exist_in_spatialdata_io(kind: str) -> None:
 def test_without_spatialdata_io_the_extra_is_named(
     tmp_path: Path, lay_out: LayOut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stfmkit._optional.find_spec", lambda name: None)
+    monkeypatch.setattr("stfmkit._core.optional.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'stfmkit\[io\]'"):
         sk.io.read(lay_out(tmp_path, "xenium"))
 

@@ -7,7 +7,8 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from stfmkit._kernels._ridge import Scaler, inner_folds, ridge_probe
+from stfmkit._kernels._ridge import Scaler, ridge_probe
+from stfmkit.splits.folds import inner_folds
 
 
 def test_inner_folds_keep_groups_whole(rng):

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import sparse, stats
 from sklearn.metrics import roc_auc_score
 
-from stfmkit._errors import InputError, InputTypeError
+from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit.metrics import auroc, auroc_by_group, niche_scores
 
 VALUES = arrays(np.float64, (10, 2), elements=st.sampled_from([0.0, 0.0, 0.5, 1.0, 2.0, -1.0]))

@@ -7,7 +7,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.metrics import gearys_c, morans_i
 
 

@@ -6,7 +6,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse, stats
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._neighbors import knn_within, mean_operator
 from stfmkit.metrics import gearys_c, gearys_c_test, morans_i, morans_i_test
 

@@ -8,7 +8,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 from skimage.metrics import structural_similarity
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.metrics import coexpression_order, ssim_global, ssim_ordered, ssim_permuted
 
 NAN = float("nan")

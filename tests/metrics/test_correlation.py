@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import sparse, stats
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.metrics import correlation, drop_undefined
 
 KINDS = [np.asarray, sparse.csr_array, sparse.csc_matrix]

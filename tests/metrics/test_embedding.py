@@ -8,7 +8,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.metrics import coordinate_r2, embedding_neighbors, group_probe_accuracy, library_size_r2
 
 PATIENTS = np.repeat(["P1", "P2", "P3", "P4"], 40)

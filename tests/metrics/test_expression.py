@@ -9,7 +9,7 @@ from scipy import sparse, stats
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import d2_tweedie_score, mean_squared_error, r2_score
 
-from stfmkit._errors import InputError, InputTypeError
+from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit.metrics import (
     ccc,
     deviance_explained,

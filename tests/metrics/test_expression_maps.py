@@ -10,7 +10,7 @@ from scipy import sparse
 from skimage.metrics import structural_similarity
 from sklearn.metrics import roc_auc_score
 
-from stfmkit._errors import InputError, InputTypeError
+from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit.metrics import auroc_top, bivariate_morans_i, degenerate_genes, map_ssim, morans_i, pearson
 
 SIDE = 9

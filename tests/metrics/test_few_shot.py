@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.metrics import few_shot_f1
 
 NICHE = np.tile(["a", "b", "c"], 60)

@@ -13,7 +13,7 @@ from scipy import sparse
 from tests.metrics.calls import ARGUMENTS, CALLS, GRAPH, NO_MATRIX, score
 
 import stfmkit as sk
-from stfmkit._errors import InputError, InputTypeError
+from stfmkit._core.errors import InputError, InputTypeError
 
 
 def unsorted(values):

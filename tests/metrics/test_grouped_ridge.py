@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.metrics import grouped_ridge
 from stfmkit.metrics._grouped_ridge import PENALTIES, deal
 

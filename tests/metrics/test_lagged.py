@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
-from stfmkit._errors import InputError, InputTypeError
+from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit.metrics import lagged_correlation, morans_i
 
 KINDS = [np.asarray, sparse.csr_array, sparse.csc_matrix]

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist, jensenshannon
 from sklearn.metrics import f1_score, r2_score
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.metrics import (
     composition_f1,
     composition_js,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stfmkit._errors import InputError, InputTypeError
+from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit.metrics import ceiling_normalized, pearson, pearson_ceiling, split_half_reliability
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import sparse, stats
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.metrics import auroc_by_group, rank_sum_test
 
 VALUES = arrays(np.float64, (14, 2), elements=st.sampled_from([0.0, 0.0, 0.5, 1.0, 2.0, -1.0]))

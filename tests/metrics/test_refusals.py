@@ -6,7 +6,7 @@ from scipy import sparse
 from tests.metrics.calls import ARGUMENTS, CALLS, LOGGED, NICHE, PATIENT, N, score
 
 import stfmkit as sk
-from stfmkit._errors import InputError, InputTypeError
+from stfmkit._core.errors import InputError, InputTypeError
 
 TABLES = [(name, key) for name, key in ARGUMENTS if key != "graph"]
 GRAPHS = [name for name, key in ARGUMENTS if key == "graph"]

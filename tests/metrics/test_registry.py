@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stfmkit import metrics
-from stfmkit._errors import MissingKeyError
+from stfmkit._core.errors import MissingKeyError
 from stfmkit.metrics import MetricSpec, list_metrics, spec
 
 HELPERS = {

@@ -6,7 +6,7 @@ import pytest
 from anndata import AnnData
 
 from stfmkit import metrics
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.metrics import embedding_neighbors, scib_total, spec
 from stfmkit.metrics._scib import BATCH, BIO, MOST, _neighbors
 
@@ -122,7 +122,7 @@ def test_total_weighs_biology_more_and_wants_all_ten():
 
 
 def test_absence_of_the_library_names_the_extra(study, monkeypatch):
-    from stfmkit import _optional
+    from stfmkit._core import optional as _optional
 
     monkeypatch.setattr(_optional, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"stfmkit\[scib\]"):

@@ -6,7 +6,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse, stats
 
-from stfmkit._errors import InputError, MissingKeyError
+from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit.metrics import (
     niche_scores,
     signature_fold_change_correlation,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
-from stfmkit._errors import InputError, InputTypeError
+from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._kernels._neighbors import knn_within, mean_operator
 from stfmkit.metrics import morans_i_test, sparkx_test
 

@@ -9,7 +9,7 @@ from scipy.spatial.distance import jensenshannon
 from sklearn.metrics import f1_score, silhouette_score
 from sklearn.neighbors import kneighbors_graph
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.metrics import domain_jsd, fide, spatial_asw
 
 

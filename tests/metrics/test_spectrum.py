@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import subspace_angles
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.metrics import participation_ratio, subspace_affinity
 
 NAN = float("nan")

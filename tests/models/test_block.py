@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from stfmkit._errors import InputError, MissingKeyError
+from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit.models._block import build_block
 from stfmkit.models._cards import CELLTYPE_COMPOSITION, COORDINATES, HVG_PCA, NEIGHBOR_PCA, RANDOM
 

@@ -6,7 +6,7 @@ import pytest
 from scipy import sparse
 
 import stfmkit as sk
-from stfmkit._errors import InputError, MissingKeyError
+from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit.models._base import Block
 from stfmkit.models._cards import HVG_PCA
 from stfmkit.models._contract import align_genes, expression, fitted

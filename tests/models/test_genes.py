@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from stfmkit._errors import InputError, InputTypeError, MissingFileError
+from stfmkit._core.errors import InputError, InputTypeError, MissingFileError
 from stfmkit.models._gene_table import GeneTable, kind_of, without_version
 from stfmkit.models._genes import GeneVocabulary, align_counts, match_genes
 

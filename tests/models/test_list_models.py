@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import stfmkit as sk
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit.models import _extras
 from stfmkit.models._cards import BUILT_IN
 

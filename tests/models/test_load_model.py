@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import stfmkit as sk
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit.models._options import check_options, options_of
 
 NAMES = list(sk.models.list_models(family="baseline")["name"])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.models import _pca
 from stfmkit.models._pca import Pca
 

@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
 from stfmkit.models import _registry
 from stfmkit.models._cards import BUILT_IN
 from stfmkit.models._registry import GROUP, Registry

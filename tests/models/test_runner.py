@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit.models import _runner
 from stfmkit.models._base import Block
 from stfmkit.models._cards import LIBRARY_SIZE

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import stfmkit as sk
-from stfmkit._errors import InputError, MissingKeyError
+from stfmkit._core.errors import InputError, MissingKeyError
 
 MODELS = {"good": 0.8, "fair": 0.6, "poor": 0.2, "control:truth": 1.0, "control:mean": 0.1}
 

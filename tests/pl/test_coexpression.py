@@ -4,7 +4,7 @@ import pytest
 from anndata import AnnData
 
 import stfmkit as sk
-from stfmkit._errors import InputError, MissingKeyError
+from stfmkit._core.errors import InputError, MissingKeyError
 
 NAN = float("nan")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import stfmkit as sk
-from stfmkit._errors import InputError, MissingKeyError
+from stfmkit._core.errors import InputError, MissingKeyError
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pytest
 from matplotlib.collections import EllipseCollection, PathCollection, PolyCollection
 
 import stfmkit as sk
-from stfmkit._errors import InputError, MissingKeyError
+from stfmkit._core.errors import InputError, MissingKeyError
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stfmkit._errors import InputTypeError, MissingKeyError
+from stfmkit._core.errors import InputTypeError, MissingKeyError
 from stfmkit.pl._tables import patient_values, require_columns
 
 COLUMNS = ["task", "metric", "model", "fold", "patient", "sample", "gene", "value"]

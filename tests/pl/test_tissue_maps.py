@@ -5,7 +5,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 import stfmkit as sk
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit.pl._style import RIGHT, WRONG
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
 from stfmkit.pp._align_panels import align_panels
 
 

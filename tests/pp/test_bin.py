@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.pp.molecules import SHAPES, UM, make_molecules, two_samples
 
-from stfmkit._errors import InputError, MissingKeyError, UnitsError
+from stfmkit._core.errors import InputError, MissingKeyError, UnitsError
 from stfmkit.pp._bin import bin as bin_molecules
 
 

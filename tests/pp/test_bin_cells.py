@@ -7,7 +7,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from stfmkit._errors import InputError, MissingKeyError, UnitsError
+from stfmkit._core.errors import InputError, MissingKeyError, UnitsError
 from stfmkit.pp._bin import bin as bin_molecules
 
 SQUARES = {"shape": "square", "pitch": 50.0, "mask": None, "show_progress": False}

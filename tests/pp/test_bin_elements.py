@@ -9,7 +9,7 @@ from spatialdata.models import PointsModel
 from spatialdata.transformations import Affine, Identity, Scale
 from tests.pp.molecules import SHAPES, make_molecules, two_samples
 
-from stfmkit._errors import InputError, InputTypeError
+from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit.pp._bin import bin as bin_molecules
 from stfmkit.pp._xisium import xisium
 

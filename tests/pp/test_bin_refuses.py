@@ -9,7 +9,7 @@ import shapely
 from anndata import AnnData
 from tests.pp.molecules import SHAPES, UM, make_molecules, two_samples
 
-from stfmkit._errors import InputError, InputTypeError
+from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit.pp._bin import bin as bin_molecules
 
 

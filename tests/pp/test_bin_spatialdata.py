@@ -9,7 +9,7 @@ from spatialdata import SpatialData
 from spatialdata.models import PointsModel, TableModel
 from spatialdata.transformations import Affine, Identity, Scale
 
-from stfmkit._errors import InputError, MissingKeyError, UnitsError
+from stfmkit._core.errors import InputError, MissingKeyError, UnitsError
 from stfmkit.pp._bin import bin as bin_molecules
 from stfmkit.pp._binning import _bin_molecules, _molecules
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.pp.molecules import SHAPES, UM, make_molecules, two_samples
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit._kernels import _counts, _runs
 from stfmkit.pp._bin import bin as bin_molecules
 from stfmkit.pp._binning import _bin_molecules, _extent, _workers

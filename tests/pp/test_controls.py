@@ -2,7 +2,7 @@
 
 import pytest
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.pp._controls import control_categories, control_names
 
 GENES = ["NANOG", "NEGR1", "NANOS1", "NANS", "NANP", "BLNK", "Negr1", "ANTXR1", "INTS1", "FAS", "nan", "BLANKET"]

@@ -4,7 +4,7 @@ import anndata as ad
 import numpy as np
 import pytest
 
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit.pp._filter_genes import filter_genes
 from stfmkit.pp._gene_sparsity import FLAGS, gene_sparsity
 

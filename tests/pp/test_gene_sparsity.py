@@ -7,10 +7,10 @@ import pytest
 from scipy import sparse
 
 import stfmkit as sk
-from stfmkit._errors import InputError, InputTypeError, LeakError, MissingKeyError
-from stfmkit._kernels._fold import Fold
+from stfmkit._core.errors import InputError, InputTypeError, LeakError, MissingKeyError
 from stfmkit._kernels._gene_stats import STATISTICS
 from stfmkit.pp._gene_sparsity import COLUMNS, FLAGS, P_COLUMNS, gene_sparsity
+from stfmkit.splits.folds import Fold
 
 KEYS = {"patient_key": "patient", "sample_key": "sample"}
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from tests.pp.molecules import SHAPES, UM, make_molecules
 
-from stfmkit._errors import UnitsError
+from stfmkit._core.errors import UnitsError
 from stfmkit.pp._bin import bin as bin_molecules
 from stfmkit.pp._binning._columns import MoleculeKeys, find_columns, molecule_unit
 from stfmkit.pp._binning._extent import Extent

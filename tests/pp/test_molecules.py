@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError, UnitsError
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, UnitsError
 from stfmkit.pp._binning._chunks import Vocabularies, Vocabulary, read_chunks
 from stfmkit.pp._binning._columns import MoleculeKeys, find_columns, molecule_unit
 from stfmkit.pp._binning._molecules import open_molecules

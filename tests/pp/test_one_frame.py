@@ -2,7 +2,7 @@
 
 import pytest
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.pp._binning._one_frame import check_frames
 
 SQUARE = (0.0, 0.0, 100.0, 100.0)

@@ -8,11 +8,11 @@ import scanpy as sc
 from scipy import sparse
 
 import stfmkit as sk
-from stfmkit._errors import InputError, LeakError, MissingKeyError, StfmkitWarning
-from stfmkit._kernels._fold import Fold
+from stfmkit._core.errors import InputError, LeakError, MissingKeyError, StfmkitWarning
 from stfmkit._kernels._gene_stats import Thresholds
 from stfmkit.pp._select_genes import select_genes
 from stfmkit.pp._selectors import FLAVORS
+from stfmkit.splits.folds import Fold
 
 KEYS = {"patient_key": "patient", "sample_key": "sample"}
 EASY = {"panel_key": "panel", "min_reliability": 0.0, "limits": Thresholds(max_depth_r2=1.0)}

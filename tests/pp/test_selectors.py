@@ -7,7 +7,7 @@ import pytest
 import scanpy as sc
 from scipy import sparse
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._autocorr import morans_i
 from stfmkit._kernels._gene_stats import Thresholds
 from stfmkit.metrics import sparkx_test

@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial import Delaunay
 from scipy.spatial.distance import cdist
 
-from stfmkit._errors import InputError, MissingKeyError, StfmkitWarning, UnitsError
+from stfmkit._core.errors import InputError, MissingKeyError, StfmkitWarning, UnitsError
 from stfmkit.pp._spatial_graph import KINDS, spatial_graph
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 import stfmkit as sk
-from stfmkit._errors import InputError, UnitsError
-from stfmkit.pp._splitters import SplitRows
+from stfmkit._core.errors import InputError, UnitsError
+from stfmkit.splits.splitters import SplitRows
 
 
 def rows(patients, samples=None, coords=None, extra=None):

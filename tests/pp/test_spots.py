@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._lattice import Lattice
 from stfmkit.pp._binning._spots import LatticeSpots, PlacedSpots
 

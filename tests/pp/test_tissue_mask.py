@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import shapely
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._lattice import Lattice
 from stfmkit.pp._binning._tissue_mask import ComputedMask, NoMask, PolygonMask, sample_mask
 

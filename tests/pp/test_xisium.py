@@ -12,7 +12,7 @@ from anndata import AnnData
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.pp._bin import bin as bin_molecules
 from stfmkit.pp._xisium import xisium
 

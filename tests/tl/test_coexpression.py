@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 import stfmkit as sk
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 
 QUICK = {"n_orders": 4, "n_permutations": 19, "n_modules": 4, "k": 3}
 

@@ -10,7 +10,7 @@ from anndata import AnnData
 from scipy import sparse
 
 import stfmkit as sk
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 
 NAMES = list(sk.models.list_models(family="baseline")["name"])
 KEYS = {"sample_key": "sample", "celltype_key": "niche"}

@@ -8,7 +8,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
 import stfmkit as sk
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError, UnitsError
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, UnitsError
 from stfmkit.metrics._scib import BATCH, BIO
 from stfmkit.tl._embedding_scores import PLAN
 

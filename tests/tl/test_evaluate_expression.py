@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import stfmkit as sk
-from stfmkit._errors import StfmkitWarning
+from stfmkit._core.errors import StfmkitWarning
 from stfmkit.tl import _expression_scores
 
 KEYS = {"patient_key": "patient", "sample_key": "sample"}

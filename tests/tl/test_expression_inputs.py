@@ -6,8 +6,8 @@ import pytest
 from scipy import sparse
 
 import stfmkit as sk
-from stfmkit._errors import InputError, InputTypeError, LeakError, MissingKeyError
-from stfmkit._kernels._fold import Fold
+from stfmkit._core.errors import InputError, InputTypeError, LeakError, MissingKeyError
+from stfmkit.splits.folds import Fold
 
 KEYS = {"patient_key": "patient", "sample_key": "sample"}
 

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 import stfmkit as sk
-from stfmkit._errors import InputError, StfmkitWarning
+from stfmkit._core.errors import InputError, StfmkitWarning
 from stfmkit.tl._hest_probe import hest_genes, hest_predict, hest_scores
 
 KEYS = {"patient_key": "patient", "sample_key": "sample"}

@@ -8,8 +8,8 @@ import pytest
 from scipy import sparse
 
 import stfmkit as sk
+from stfmkit._core.errors import InputError
 from stfmkit._data import _read
-from stfmkit._errors import InputError
 
 KEYS = {"patient_key": "patient", "sample_key": "sample"}
 FORMS = ["csr", "csc", "dense", "dask dense", "dask csr", "backed csr", "backed csc", "backed dense"]
@@ -72,7 +72,7 @@ def table(toy):
     return toy
 
 
-@pytest.mark.filterwarnings("ignore::stfmkit._errors.StfmkitWarning")
+@pytest.mark.filterwarnings("ignore::stfmkit._core.errors.StfmkitWarning")
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_matrix_gives_the_same(table, verb, tmp_path):
     expected = leaves(VERBS[verb](table))

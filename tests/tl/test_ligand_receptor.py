@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import stfmkit as sk
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit.tl._ligand_receptor import read_pairs
 
 GENES = pd.Index(["A", "B", "C", "D_1"])
@@ -55,7 +55,7 @@ def test_a_resource_is_read_by_name(resource):
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch):
-    monkeypatch.setattr("stfmkit._optional.find_spec", lambda name: None)
+    monkeypatch.setattr("stfmkit._core.optional.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"stfmkit\[liana\]"):
         read_pairs("consensus", genes=GENES)
 

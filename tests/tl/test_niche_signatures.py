@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import sparse, stats
 
 import stfmkit as sk
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
 from stfmkit._kernels._thinning import thin
 
 KEYS = {"patient_key": "patient"}

@@ -11,7 +11,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
 import stfmkit as sk
-from stfmkit._errors import InputError, MissingKeyError, StfmkitWarning, UnitsError
+from stfmkit._core.errors import InputError, MissingKeyError, StfmkitWarning, UnitsError
 from stfmkit.tl._niche_clusters import choose_number, clusters
 
 CELLS = {"sample_key": "sample", "celltype_key": "cell_type"}

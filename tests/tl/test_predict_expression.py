@@ -15,8 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import stfmkit as sk
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
-from stfmkit._kernels._fold import Fold
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
+from stfmkit.splits.folds import Fold
 
 KEYS = {"patient_key": "patient", "sample_key": "sample"}
 FOUR = sk.pp.PatientKFold(4)

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 import stfmkit as sk
-from stfmkit._errors import InputError, MissingKeyError
+from stfmkit._core.errors import InputError, MissingKeyError
+from stfmkit._core.random import as_generator, int_seed, stream
 from stfmkit._kernels._torus import LabelMover
-from stfmkit._random import as_generator, int_seed, stream
 
 KEYS = {"patient_key": "patient", "sample_key": "sample", "n": (5, 10), "ceiling": False}
 

@@ -7,8 +7,8 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from stfmkit._errors import InputError
-from stfmkit._validate import listed
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError
 
 _SAMPLE_WORDS = (
     "sample",

@@ -4,9 +4,9 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
+from stfmkit._core.arguments import listed, nearest
+from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._data._read import read_groups, read_matrix
-from stfmkit._errors import InputError, MissingKeyError
-from stfmkit._validate import listed, nearest
 
 
 def read_labels(adata: AnnData, key: str) -> np.ndarray:

@@ -8,9 +8,10 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from stfmkit import _keys
-from stfmkit._errors import InputError, MissingKeyError, UnitsError
-from stfmkit._validate import check_positive, in_memory, listed, nearest
+from stfmkit._core import slots
+from stfmkit._core.arguments import check_positive, listed, nearest
+from stfmkit._core.errors import InputError, MissingKeyError, UnitsError
+from stfmkit._core.matrices import in_memory
 
 _BLOCK_ROWS = 8192
 
@@ -140,7 +141,7 @@ def _check_counts(values: np.ndarray, *, where: str) -> None:
             )
 
 
-def read_coords(adata: AnnData, *, spatial_key: str = _keys.SPATIAL) -> np.ndarray:
+def read_coords(adata: AnnData, *, spatial_key: str = slots.SPATIAL) -> np.ndarray:
     """Return the first two coordinates (n_obs, 2) as float64, all finite.
 
     Raises
@@ -227,7 +228,7 @@ def read_microns_per_unit(adata: AnnData, value: float | None = None) -> float:
         Neither is there.
     """
     if value is None:
-        value = adata.uns.get(_keys.ROOT, {}).get(_keys.MICRONS)
+        value = adata.uns.get(slots.ROOT, {}).get(slots.MICRONS)
     if value is None:
         raise UnitsError(
             "a distance in µm, and coordinates of unknown unit.",
@@ -235,7 +236,7 @@ def read_microns_per_unit(adata: AnnData, value: float | None = None) -> float:
             remedy="pass microns_per_unit= (1.0 where coordinates are in µm), or store it: "
             "adata.uns['stfmkit'] = {'microns_per_unit': 1.0}.",
         )
-    check_positive(value, name=_keys.MICRONS)
+    check_positive(value, name=slots.MICRONS)
     return float(value)
 
 

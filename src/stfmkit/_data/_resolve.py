@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 from anndata import AnnData
 
-from stfmkit._errors import InputError, InputTypeError
-from stfmkit._validate import check_known, listed
+from stfmkit._core.arguments import check_known, listed
+from stfmkit._core.errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
     from spatialdata import SpatialData

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from anndata import AnnData
 
-from stfmkit import _keys
-from stfmkit._errors import InputError
-from stfmkit._validate import listed
+from stfmkit._core import slots
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError
 
 _log = logging.getLogger("stfmkit")
 
@@ -18,7 +18,7 @@ _log = logging.getLogger("stfmkit")
 def check_free_embedding(adata: AnnData, key: str, *, output: str = "obs") -> None:
     """Refuse to overwrite an entry of ``obsm`` (``varm`` for genes) that stfmkit did not write."""
     slot = _SLOT[output]
-    ours = adata.uns.get(_keys.ROOT, {}).get(_record(output), {})
+    ours = adata.uns.get(slots.ROOT, {}).get(_record(output), {})
     if key in getattr(adata, slot) and key not in ours:
         raise InputError(
             f"{slot}[{key!r}] exists and was not written by stfmkit.",
@@ -31,7 +31,7 @@ _SLOT = {"obs": "obsm", "genes": "varm"}
 
 
 def _record(output: str) -> str:
-    return _keys.EMBEDDINGS if output == "obs" else f"gene_{_keys.EMBEDDINGS}"
+    return slots.EMBEDDINGS if output == "obs" else f"gene_{slots.EMBEDDINGS}"
 
 
 def check_free(adata: AnnData, slot: str, keys: Iterable[str], *, step: str) -> None:
@@ -39,7 +39,7 @@ def check_free(adata: AnnData, slot: str, keys: Iterable[str], *, step: str) -> 
 
     What a step wrote is listed in ``uns["stfmkit"][step]["wrote"]``.
     """
-    ours = set(map(str, adata.uns.get(_keys.ROOT, {}).get(step, {}).get("wrote", ())))
+    ours = set(map(str, adata.uns.get(slots.ROOT, {}).get(step, {}).get("wrote", ())))
     taken = [key for key in keys if key in getattr(adata, slot) and key not in ours]
     if taken:
         raise InputError(
@@ -58,17 +58,17 @@ def write_embedding(
     """
     getattr(adata, _SLOT[output])[key] = np.ascontiguousarray(values, dtype=np.float32)
     record = _record(output)
-    root = dict(adata.uns.get(_keys.ROOT, {}))
+    root = dict(adata.uns.get(slots.ROOT, {}))
     root[record] = {**root.get(record, {}), key: provenance}
-    adata.uns[_keys.ROOT] = root
+    adata.uns[slots.ROOT] = root
     _log.info("added %s[%r] and uns['stfmkit'][%r][%r]", _SLOT[output], key, record, key)
 
 
 def write_params(adata: AnnData, name: str, params: dict[str, Any]) -> None:
     """Write the parameters of a step into ``uns["stfmkit"][name]``, beside what is there."""
-    root = dict(adata.uns.get(_keys.ROOT, {}))
+    root = dict(adata.uns.get(slots.ROOT, {}))
     root[name] = params
-    adata.uns[_keys.ROOT] = root
+    adata.uns[slots.ROOT] = root
     _log.info("added uns['stfmkit'][%r]", name)
 
 
@@ -77,7 +77,7 @@ def write_result(adata: AnnData, step: str, key: str, params: dict[str, Any], *,
 
     Beside it, ``"wrote"`` lists the slots that the step owns, for :func:`check_free`.
     """
-    before = adata.uns.get(_keys.ROOT, {}).get(step, {})
+    before = adata.uns.get(slots.ROOT, {}).get(step, {})
     owned = sorted({*map(str, before.get("wrote", ())), *wrote})
     write_params(adata, step, {"wrote": owned, "results": {**before.get("results", {}), key: params}})
 

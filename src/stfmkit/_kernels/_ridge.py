@@ -1,24 +1,12 @@
 """Ridge regression on scaled principal components, its penalty chosen inside training groups."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
 
-from stfmkit._kernels._fold import deal_groups
+from stfmkit.splits.folds import Folds
 
 _RANK = 1e-14  # squared singular values below this share of the largest are rounding noise
-Folds: TypeAlias = list[tuple[np.ndarray, np.ndarray]]
-"""(fit, check) row numbers."""
-
-
-def inner_folds(groups: np.ndarray, n_folds: int, rng: np.random.Generator) -> Folds:
-    """Return (fit, check) row numbers of inner folds that keep groups whole; none where there is one group."""
-    n = min(n_folds, len(np.unique(groups)))
-    if n < 2:
-        return []
-    row = deal_groups(groups, n, rng)
-    return [(np.flatnonzero(row != k), np.flatnonzero(row == k)) for k in range(n)]
 
 
 class Scaler:

@@ -4,8 +4,3 @@ from ._list_tasks import list_tasks as list_tasks
 from ._protocol import Protocol as Protocol
 from ._results import Results as Results
 from ._run import run as run
-from ._splitters import LeavePanelOut as LeavePanelOut
-from ._splitters import PatientKFold as PatientKFold
-from ._splitters import RandomKFold as RandomKFold
-from ._splitters import SlideKFold as SlideKFold
-from ._splitters import SpatialBlockKFold as SpatialBlockKFold

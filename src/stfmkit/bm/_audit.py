@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from stfmkit import _keys
+from stfmkit._core import slots
+from stfmkit._core.arguments import listed
 from stfmkit._kernels._row_hash import row_hashes
-from stfmkit._validate import listed
 from stfmkit.bm._protocol import Protocol
 from stfmkit.bm._rank import TEST_FROM
 from stfmkit.bm._sources import Source, find_sources
@@ -195,7 +195,7 @@ def _labels(study: Study) -> Iterator[Finding]:
 
 
 def _units(study: Study) -> Iterator[Finding]:
-    known = study.adata.uns.get(_keys.ROOT, {}).get(_keys.MICRONS) or study.protocol.microns_per_unit
+    known = study.adata.uns.get(slots.ROOT, {}).get(slots.MICRONS) or study.protocol.microns_per_unit
     if known is None:
         yield Finding(
             severity="info",
@@ -208,7 +208,7 @@ def _units(study: Study) -> Iterator[Finding]:
 def _source(study: Study, source: Source) -> Iterator[Finding]:
     if source.array is None:
         return
-    ours = study.adata.uns.get(_keys.ROOT, {}).get(_keys.EMBEDDINGS, {}).get(source.key, {})
+    ours = study.adata.uns.get(slots.ROOT, {}).get(slots.EMBEDDINGS, {}).get(source.key, {})
     if ours.get("n_obs_fitted", 0):
         yield Finding(
             severity="warning",

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stfmkit._errors import InputError
-from stfmkit._validate import listed
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError
 from stfmkit.bm._files import read_json
 from stfmkit.bm._study import Study
 from stfmkit.bm._tasks._registry import Task

@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stfmkit._atomic import write_atomic
-from stfmkit._errors import InputError
+from stfmkit._core.atomic import write_atomic
+from stfmkit._core.errors import InputError
 
 
 def to_parquet(frame: pd.DataFrame) -> bytes:

@@ -7,8 +7,7 @@ from importlib.metadata import version
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from stfmkit._kernels._fold import Fold
-from stfmkit._random import int_seed, stream
+from stfmkit._core.random import int_seed, stream
 from stfmkit.bm._sources import Source
 from stfmkit.bm._study import Study
 from stfmkit.bm._tasks._compute import clusters_unit, expression_unit, labels_unit
@@ -16,6 +15,7 @@ from stfmkit.bm._tasks._controls import CONTROLS, expression_control, label_cont
 from stfmkit.bm._tasks._truth import FoldTruth
 from stfmkit.bm._units import Output, UnitStore
 from stfmkit.models._base import Block
+from stfmkit.splits.folds import Fold
 
 Outputs = dict[tuple[str, str, int], Output]
 """Outputs by (label, unit, number of the fold)."""

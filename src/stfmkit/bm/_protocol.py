@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from stfmkit import _keys
-from stfmkit._errors import InputError, InputTypeError
-from stfmkit._validate import check_choice, check_integer, check_positive
-from stfmkit.pp._splitters import PatientKFold, Splitter
+from stfmkit._core import slots
+from stfmkit._core.arguments import check_choice, check_integer, check_positive
+from stfmkit._core.errors import InputError, InputTypeError
+from stfmkit.splits.splitters import PatientKFold, Splitter
 
 TARGETS = ("size_factor_log1p", "log1p")
 FLAVORS = ("reliable_svg", "svg", "svg_within_depth", "hvg", "hest")
@@ -76,7 +76,7 @@ class Protocol:
     split: Splitter = field(default_factory=PatientKFold)
     rng: int = 0
     layer: str | None = None
-    spatial_key: str = _keys.SPATIAL
+    spatial_key: str = slots.SPATIAL
     celltype_key: str | None = None
     microns_per_unit: float | None = None
     linear_c: Sequence[float] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)

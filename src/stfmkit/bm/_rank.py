@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from stfmkit._random import stream
+from stfmkit._core.random import stream
 from stfmkit.bm._rows import CONTROL, per_sample
 from stfmkit.bm._stats import hierarchical_bootstrap, holm, interval, sign_flip
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stfmkit._progress import progress
-from stfmkit._validate import check_integer
+from stfmkit._core.arguments import check_integer
+from stfmkit._core.progress import progress
 from stfmkit.bm._after import findings_of_scores
 from stfmkit.bm._assemble import assemble
 from stfmkit.bm._audit import audit_study

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from stfmkit._errors import InputError, InputTypeError
-from stfmkit._kernels._fold import Fold
-from stfmkit._validate import check_known, listed
+from stfmkit._core.arguments import check_known, listed
+from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit.bm._rows import CONTROL
 from stfmkit.bm._study import Study
 from stfmkit.models._base import Block, EmbeddingModel
@@ -23,6 +22,7 @@ from stfmkit.models._model_card import model_card
 from stfmkit.models._options import exact
 from stfmkit.models._registry import registry
 from stfmkit.models._runner import fit_model, run_model
+from stfmkit.splits.folds import Fold
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

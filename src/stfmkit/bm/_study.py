@@ -9,16 +9,16 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError
+from stfmkit._core.random import stream
 from stfmkit._data._checks import check_names, check_no_empty, check_positions
 from stfmkit._data._read import read_coords, read_counts, read_groups, read_labels
 from stfmkit._data._resolve import resolve_table
-from stfmkit._errors import InputError
-from stfmkit._kernels._fold import Fold
 from stfmkit._kernels._normalize import totals
-from stfmkit._random import stream
-from stfmkit._validate import listed
 from stfmkit.bm._protocol import Protocol
 from stfmkit.pp._split import check_nested, split_rows
+from stfmkit.splits.folds import Fold
 
 if TYPE_CHECKING:
     from stfmkit._data._resolve import Container

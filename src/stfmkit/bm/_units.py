@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stfmkit._atomic import write_atomic
+from stfmkit._core.atomic import write_atomic
 from stfmkit.bm._files import digest, to_parquet
 
 _PARTS = {".rows": "rows", ".observations": "observations", ".markers": "markers"}

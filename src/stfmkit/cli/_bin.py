@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from stfmkit._errors import InputError, MissingFileError
-from stfmkit._validate import check_choice
+from stfmkit._core.arguments import check_choice
+from stfmkit._core.errors import InputError, MissingFileError
 from stfmkit.cli._failures import plain_failures
 from stfmkit.cli._output import check_new_file, write_all, write_with
 from stfmkit.cli._show import say

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.cli._failures import plain_failures
 from stfmkit.cli._options import read_options
 from stfmkit.cli._output import check_new_file, write_with

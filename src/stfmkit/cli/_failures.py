@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import typer
 
-from stfmkit._errors import StfmkitError, StfmkitWarning
+from stfmkit._core.errors import StfmkitError, StfmkitWarning
 
 WRONG_INPUT = 2
 INTERRUPTED = 130

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 
 
 def check_new_file(path: Path, *, suffix: str) -> None:

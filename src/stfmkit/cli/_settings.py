@@ -5,13 +5,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stfmkit._errors import InputError, InputTypeError, MissingFileError
-from stfmkit._validate import check_choice, check_known
+from stfmkit._core.arguments import check_choice, check_known
+from stfmkit._core.errors import InputError, InputTypeError, MissingFileError
 from stfmkit.cli._options import read_models
 
 if TYPE_CHECKING:
     from stfmkit.bm._protocol import Protocol
-    from stfmkit.pp._splitters import Splitter
+    from stfmkit.splits.splitters import Splitter
 
 _PATHS = ("data", "out")
 _LISTS = ("models", "tasks")

@@ -7,7 +7,7 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from stfmkit import _keys
+from stfmkit._core import slots
 from stfmkit.datasets._cohort_config import CohortConfig
 from stfmkit.datasets._histology import MICRONS_PER_PIXEL
 from stfmkit.datasets._outlines import Outlines
@@ -52,13 +52,13 @@ def build_table(config: CohortConfig, programs: Programs, sections: list[Section
         obs=obs,
         var=var,
         obsm={
-            _keys.SPATIAL: np.concatenate([s.cells.xy for s in sections]),
+            slots.SPATIAL: np.concatenate([s.cells.xy for s in sections]),
             "program_activity": np.concatenate([s.expression.activity for s in sections]),
         },
         varm={"program_weights": programs.weights.T.astype(np.float32)},
         layers={"noise_free": np.concatenate([s.expression.noise_free for s in sections])},
         uns={
-            _keys.ROOT: {_keys.MICRONS: 1.0},
+            slots.ROOT: {slots.MICRONS: 1.0},
             "synthetic_cohort": {
                 "seed": config.seed,
                 "programs": np.array(programs.names, dtype=object),

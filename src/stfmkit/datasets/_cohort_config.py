@@ -5,9 +5,9 @@ from functools import cached_property
 
 import numpy as np
 
-from stfmkit._errors import InputError, InputTypeError
-from stfmkit._random import stream
-from stfmkit._validate import check_choice, check_fraction, check_integer, check_positive, listed
+from stfmkit._core.arguments import check_choice, check_fraction, check_integer, check_positive, listed
+from stfmkit._core.errors import InputError, InputTypeError
+from stfmkit._core.random import stream
 
 FORMS = ("spatialdata", "anndata")
 _FEWEST_CELLS = 60

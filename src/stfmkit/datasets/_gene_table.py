@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias, get_args
 
 import pandas as pd
 
-from stfmkit._errors import InputError, MissingFileError
-from stfmkit._validate import check_choice, check_integer
+from stfmkit._core.arguments import check_choice, check_integer
+from stfmkit._core.errors import InputError, MissingFileError
 
 Species: TypeAlias = Literal["human", "mouse"]
 

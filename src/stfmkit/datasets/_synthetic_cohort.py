@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from stfmkit._progress import progress
-from stfmkit._random import RNGLike, as_generator, int_seed
+from stfmkit._core.progress import progress
+from stfmkit._core.random import RNGLike, as_generator, int_seed
 from stfmkit.datasets._assemble import build_spatialdata, build_table
 from stfmkit.datasets._cohort_config import CohortConfig, check_form
 from stfmkit.datasets._expression import draw_expression

@@ -5,9 +5,9 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stfmkit._errors import InputError, MissingFileError
-from stfmkit._optional import require
-from stfmkit._validate import check_choice, nearest
+from stfmkit._core.arguments import check_choice, nearest
+from stfmkit._core.errors import InputError, MissingFileError
+from stfmkit._core.optional import require
 from stfmkit.io._kinds import FOLDERS, KINDS, guess_kind, missing_marks
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from stfmkit._errors import InputError
+from stfmkit._core.arguments import check_integer, listed
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._ranks import rank_sums
-from stfmkit._validate import check_integer, listed
 from stfmkit.metrics._autocorrelation import read_values
 from stfmkit.metrics._checks import labels as check_labels
 

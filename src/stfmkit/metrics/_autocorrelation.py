@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
+from stfmkit._core.matrices import in_memory
 from stfmkit._kernels import _autocorr
-from stfmkit._validate import in_memory
 from stfmkit.metrics._checks import constant, finite, matrix, number
 
 _GENES = 256  # at a time, so that the lagged values never fill the memory

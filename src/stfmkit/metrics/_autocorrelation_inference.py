@@ -7,10 +7,10 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse, stats
 
-from stfmkit._errors import InputError
+from stfmkit._core.arguments import check_choice, check_integer
+from stfmkit._core.errors import InputError
+from stfmkit._core.random import RNGLike, as_generator
 from stfmkit._kernels import _autocorr_null as null
-from stfmkit._random import RNGLike, as_generator
-from stfmkit._validate import check_choice, check_integer
 from stfmkit.metrics._autocorrelation import gearys_c, morans_i, read_values, read_weights
 from stfmkit.metrics._checks import constant
 

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from stfmkit._errors import InputError, InputTypeError
-from stfmkit._validate import in_memory, listed
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError, InputTypeError
+from stfmkit._core.matrices import in_memory
 
 _CONSTANT = 8  # a spread of less than this many units in the last place is rounding noise
 _NUMBERS = {"integer", "floating", "boolean", "mixed-integer-float"}

@@ -6,9 +6,9 @@ from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from stfmkit._errors import InputError
+from stfmkit._core.arguments import check_integer
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._neighbors import knn_within
-from stfmkit._validate import check_integer
 from stfmkit.metrics import _checks
 
 

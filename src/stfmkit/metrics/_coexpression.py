@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
+from stfmkit._core.arguments import check_choice, check_fraction, check_integer
+from stfmkit._core.random import RNGLike, as_generator
 from stfmkit._kernels._mantel import permuted_products
-from stfmkit._random import RNGLike, as_generator
-from stfmkit._validate import check_choice, check_fraction, check_integer
 from stfmkit.metrics._checks import constant
 from stfmkit.metrics._correlation import CommonGenes, drop_undefined
 

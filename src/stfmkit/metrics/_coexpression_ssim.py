@@ -7,10 +7,10 @@ from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from stfmkit._errors import InputError
+from stfmkit._core.arguments import check_integer
+from stfmkit._core.errors import InputError
+from stfmkit._core.random import RNGLike, as_generator
 from stfmkit._kernels._ssim import mean_ssim_ordered
-from stfmkit._random import RNGLike, as_generator
-from stfmkit._validate import check_integer
 from stfmkit.metrics._correlation import CommonGenes, drop_undefined
 from stfmkit.metrics._ssim import check_fits, check_window, constants, lines
 

@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.stats import rankdata
 
-from stfmkit._errors import InputError
+from stfmkit._core.arguments import check_choice
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._corr import orthonormal_design, residual_correlation
 from stfmkit._kernels._ranks import shifted_ranks
-from stfmkit._validate import check_choice
 from stfmkit.metrics._checks import labels, matrix, number, table, vector
 
 _SYMMETRY = 1e-8

@@ -8,9 +8,9 @@ from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from stfmkit._errors import InputError
-from stfmkit._random import RNGLike, as_generator, int_seed
-from stfmkit._validate import check_integer
+from stfmkit._core.arguments import check_integer
+from stfmkit._core.errors import InputError
+from stfmkit._core.random import RNGLike, as_generator, int_seed
 from stfmkit.metrics._checks import constant, labels, table, vector
 from stfmkit.metrics._grouped_ridge import grouped_ridge
 from stfmkit.metrics._labels import balanced_accuracy

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from stfmkit._errors import InputError
-from stfmkit._random import RNGLike, as_generator
-from stfmkit._validate import check_integer
+from stfmkit._core.arguments import check_integer
+from stfmkit._core.errors import InputError
+from stfmkit._core.random import RNGLike, as_generator
 from stfmkit.metrics._checks import constant, table
 from stfmkit.metrics._neighbors import Neighbors, nearest
 

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.stats import rankdata
 
-from stfmkit._errors import InputError
-from stfmkit._validate import check_positive
+from stfmkit._core.arguments import check_positive
+from stfmkit._core.errors import InputError
 from stfmkit.metrics._autocorrelation import morans_i
 from stfmkit.metrics._checks import expression, number, table, vector
 

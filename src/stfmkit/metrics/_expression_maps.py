@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.stats import rankdata
 
-from stfmkit._errors import InputError
-from stfmkit._validate import check_fraction, check_integer
+from stfmkit._core.arguments import check_fraction, check_integer
+from stfmkit._core.errors import InputError
 from stfmkit.metrics._autocorrelation import read_weights
 from stfmkit.metrics._checks import expression, number, vector
 from stfmkit.metrics._expression import _ratio, _unit

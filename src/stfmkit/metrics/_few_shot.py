@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from stfmkit._errors import InputError
-from stfmkit._random import RNGLike, as_generator, int_seed
-from stfmkit._validate import check_integer
+from stfmkit._core.arguments import check_integer
+from stfmkit._core.errors import InputError
+from stfmkit._core.random import RNGLike, as_generator, int_seed
 from stfmkit.metrics._checks import labels as check_labels
 from stfmkit.metrics._checks import table
 from stfmkit.metrics._grouped_ridge import deal

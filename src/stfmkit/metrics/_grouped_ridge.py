@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stfmkit._errors import InputError
-from stfmkit._kernels._fold import deal_groups
-from stfmkit._validate import check_integer
+from stfmkit._core.arguments import check_integer
+from stfmkit._core.errors import InputError
 from stfmkit.metrics._checks import labels, table
+from stfmkit.splits.folds import deal_groups
 
 PENALTIES = 10.0 ** np.arange(-6.0, 3.0)
 _FALLBACK = 1e-2

@@ -7,9 +7,10 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.stats import rankdata
 
-from stfmkit._errors import InputError, InputTypeError
+from stfmkit._core.arguments import check_choice
+from stfmkit._core.errors import InputError, InputTypeError
+from stfmkit._core.matrices import in_memory
 from stfmkit._kernels._corr import orthonormal_design
-from stfmkit._validate import check_choice, in_memory
 from stfmkit.metrics._checks import constant, finite, matrix, number
 from stfmkit.metrics._correlation import known_variables
 

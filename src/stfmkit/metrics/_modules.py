@@ -6,8 +6,8 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 from sklearn.metrics import adjusted_rand_score
 
-from stfmkit._errors import InputError
-from stfmkit._validate import check_integer
+from stfmkit._core.arguments import check_integer
+from stfmkit._core.errors import InputError
 from stfmkit.metrics._checks import constant
 from stfmkit.metrics._correlation import drop_undefined
 

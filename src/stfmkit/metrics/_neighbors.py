@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from stfmkit._errors import InputError
-from stfmkit._optional import require
-from stfmkit._validate import check_choice, check_integer
+from stfmkit._core.arguments import check_choice, check_integer
+from stfmkit._core.errors import InputError
+from stfmkit._core.optional import require
 from stfmkit.metrics._checks import labels, table
 
 METHODS = ("exact", "approximate")

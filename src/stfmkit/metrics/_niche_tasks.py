@@ -7,9 +7,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
-from stfmkit._errors import InputError
+from stfmkit._core.arguments import check_integer, check_positive
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._neighbors import knn_within
-from stfmkit._validate import check_integer, check_positive
 from stfmkit.metrics._checks import constant, table, vector
 from stfmkit.metrics._checks import labels as check_labels
 from stfmkit.metrics._labels import macro_f1

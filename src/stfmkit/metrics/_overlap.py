@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import hypergeom
 
-from stfmkit._errors import InputError, MissingKeyError
-from stfmkit._validate import check_integer, listed
+from stfmkit._core.arguments import check_integer, listed
+from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit.metrics._checks import item_pair, items
 
 

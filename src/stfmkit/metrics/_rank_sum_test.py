@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse, stats
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._ranks import GroupSums, group_sums
 from stfmkit.metrics._auroc import auroc_of, group_codes
 from stfmkit.metrics._autocorrelation import read_values

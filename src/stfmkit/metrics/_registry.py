@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from stfmkit._validate import check_known
+from stfmkit._core.arguments import check_known
 from stfmkit.metrics._spec import MetricSpec
 from stfmkit.metrics._specs import SPECS
 

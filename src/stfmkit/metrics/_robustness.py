@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.metrics._checks import labels as check_labels
 from stfmkit.metrics._checks import table
 from stfmkit.metrics._neighbors import Neighbors, embedding_neighbors, nearest

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from stfmkit._errors import InputError
-from stfmkit._optional import require
-from stfmkit._validate import listed
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError
+from stfmkit._core.optional import require
 from stfmkit.metrics._checks import labels as check_labels
 from stfmkit.metrics._checks import table
 from stfmkit.metrics._neighbors import Neighbors, nearest

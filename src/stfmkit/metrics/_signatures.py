@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse, stats
 
-from stfmkit._errors import InputError, MissingKeyError
-from stfmkit._validate import check_choice, check_fraction, check_integer, listed
+from stfmkit._core.arguments import check_choice, check_fraction, check_integer, listed
+from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit.metrics._auroc import auroc, check_mask, scorable
 from stfmkit.metrics._checks import items, matrix, number, vector
 from stfmkit.metrics._checks import labels as check_labels

@@ -7,9 +7,10 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from stfmkit._errors import InputError
-from stfmkit._random import RNGLike, as_generator
-from stfmkit._validate import check_integer, in_memory
+from stfmkit._core.arguments import check_integer
+from stfmkit._core.errors import InputError
+from stfmkit._core.matrices import in_memory
+from stfmkit._core.random import RNGLike, as_generator
 from stfmkit.metrics._checks import labels as check_labels
 from stfmkit.metrics._checks import table
 

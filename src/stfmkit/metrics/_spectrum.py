@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import eigh, eigvalsh
 
-from stfmkit._errors import InputError
-from stfmkit._validate import check_integer
+from stfmkit._core.arguments import check_integer
+from stfmkit._core.errors import InputError
 from stfmkit.metrics._correlation import drop_undefined
 
 _TIE = 1e-8  # eigenvalues closer than this, in units of their mean, share one subspace

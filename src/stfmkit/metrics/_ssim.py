@@ -5,9 +5,9 @@ from math import isfinite
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stfmkit._errors import InputError
+from stfmkit._core.arguments import check_integer, check_positive
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._ssim import mean_ssim
-from stfmkit._validate import check_integer, check_positive
 from stfmkit.metrics._checks import finite, number
 
 K1, K2 = 0.01, 0.03

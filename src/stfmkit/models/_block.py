@@ -6,13 +6,13 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
-from stfmkit import _keys
+from stfmkit._core import slots
+from stfmkit._core.arguments import listed, nearest
+from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._data._checks import check_names, check_no_empty, check_one_frame, check_positions
 from stfmkit._data._names import read_expression, read_gene_names, read_labels
 from stfmkit._data._read import read_column, read_coords, read_counts, read_groups
 from stfmkit._data._stream import row_reader
-from stfmkit._errors import InputError, MissingKeyError
-from stfmkit._validate import listed, nearest
 from stfmkit.models._base import Block, EmbeddingModel
 from stfmkit.models._card import ModelCard
 from stfmkit.models._streamed import StreamedBlock
@@ -26,7 +26,7 @@ def build_block(
     *,
     layer: str | None = None,
     sample_key: str | None = None,
-    spatial_key: str = _keys.SPATIAL,
+    spatial_key: str = slots.SPATIAL,
     celltype_key: str | None = None,
     obs_keys: Sequence[str] = (),
     var_keys: Sequence[str] = (),

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, TypeVar
 import pandas as pd
 from scipy import sparse
 
-from stfmkit._errors import InputError, MissingKeyError
-from stfmkit._validate import listed
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit.models._base import Block
 from stfmkit.models._card import ModelCard
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import sparse
 
-from stfmkit._errors import StfmkitWarning
+from stfmkit._core.errors import StfmkitWarning
 from stfmkit.models._genes import GeneMatch
 
 LOW = 0.5

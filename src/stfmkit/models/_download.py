@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from stfmkit._errors import InputError, MissingFileError
-from stfmkit._optional import require
+from stfmkit._core.errors import InputError, MissingFileError
+from stfmkit._core.optional import require
 from stfmkit.models._card import ModelCard
 from stfmkit.models._checksum import sha256_of
 

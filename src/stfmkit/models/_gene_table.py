@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 
 import pandas as pd
 
-from stfmkit._errors import InputError, InputTypeError, MissingFileError
-from stfmkit._validate import listed
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError, InputTypeError, MissingFileError
 
 GeneIds: TypeAlias = Literal["ensembl", "symbol"]
 

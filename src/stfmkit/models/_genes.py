@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from stfmkit._errors import InputError
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._take_columns import take_columns
-from stfmkit._validate import listed
 from stfmkit.models._gene_table import GeneIds, GeneTable, GeneTableLike, kind_of, without_version
 
 Duplicates: TypeAlias = Literal["sum", "first", "keep", "error"]

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from stfmkit._errors import InputError
-from stfmkit._validate import check_choice
+from stfmkit._core.arguments import check_choice
+from stfmkit._core.errors import InputError
 from stfmkit.models._card import FAMILIES, Family, ModelCard
 from stfmkit.models._extras import missing_packages
 from stfmkit.models._registry import registry

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from stfmkit._errors import InputError, InputTypeError
-from stfmkit._random import RNGLike, int_seed
-from stfmkit._validate import check_integer
+from stfmkit._core.arguments import check_integer
+from stfmkit._core.errors import InputError, InputTypeError
+from stfmkit._core.random import RNGLike, int_seed
 from stfmkit.models._base import EmbeddingModel
 from stfmkit.models._card import ModelCard
 from stfmkit.models._extras import missing_packages

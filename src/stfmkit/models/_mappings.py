@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 
 _PLAIN = {
     ("builtins", "dict"),

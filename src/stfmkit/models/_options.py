@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stfmkit._errors import InputError, InputTypeError
-from stfmkit._validate import nearest
+from stfmkit._core.arguments import nearest
+from stfmkit._core.errors import InputError, InputTypeError
 
 _NOT_OPTIONS = {"rng", "card"}
 _LONGEST = 200

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, svds
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 
 _DENSE = 1_000_000
 """Below this number of entries a full decomposition of the dense matrix is faster."""

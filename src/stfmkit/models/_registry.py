@@ -5,8 +5,8 @@ import warnings
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
-from stfmkit._validate import check_choice, check_known, listed
+from stfmkit._core.arguments import check_choice, check_known, listed
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
 from stfmkit.models._card import FAMILIES, INPUTS, ModelCard
 from stfmkit.models._cards import BUILT_IN
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stfmkit._errors import InputError, InputTypeError
-from stfmkit._progress import counter
+from stfmkit._core.errors import InputError, InputTypeError
+from stfmkit._core.progress import counter
 from stfmkit.models._base import Block, EmbeddingModel, FittedModel, GeneModel, ModelWithGaps
 from stfmkit.models._card import ModelCard
 from stfmkit.models._contract import check_needs

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stfmkit._errors import InputError, MissingFileError
-from stfmkit._optional import require
+from stfmkit._core.errors import InputError, MissingFileError
+from stfmkit._core.optional import require
 from stfmkit.models._card import ModelCard
 from stfmkit.models._download import from_hub, from_urls
 

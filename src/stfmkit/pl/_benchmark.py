@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from stfmkit._errors import InputError
-from stfmkit._validate import check_known, listed
+from stfmkit._core.arguments import check_known, listed
+from stfmkit._core.errors import InputError
 from stfmkit.pl._style import CONTROL, GREY, INK, MARKERS, PALE, PALETTE, plain, style
 from stfmkit.pl._tables import patient_values, require_columns
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from anndata import AnnData
 
-from stfmkit._errors import InputError, MissingKeyError
-from stfmkit._validate import check_choice, check_integer, listed
+from stfmkit._core.arguments import check_choice, check_integer, listed
+from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit.pl._style import PALE, plain, style
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from stfmkit._errors import MissingKeyError
-from stfmkit._validate import check_integer, listed, nearest
+from stfmkit._core.arguments import check_integer, listed, nearest
+from stfmkit._core.errors import MissingKeyError
 from stfmkit.pl._style import GREY, INK, MARKERS, PALETTE, plain, style
 
 if TYPE_CHECKING:

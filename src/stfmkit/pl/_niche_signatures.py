@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from stfmkit._errors import InputError, MissingKeyError
-from stfmkit._validate import check_choice, check_integer, check_known, listed, nearest
+from stfmkit._core.arguments import check_choice, check_integer, check_known, listed, nearest
+from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit.pl._style import GREY, INK, MARKERS, PALETTE, plain, style
 
 if TYPE_CHECKING:

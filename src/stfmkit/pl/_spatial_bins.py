@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from stfmkit import _keys
+from stfmkit._core import slots
+from stfmkit._core.arguments import check_known, listed, nearest
+from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._data._read import read_coords, read_groups, read_matrix
-from stfmkit._errors import InputError, MissingKeyError
-from stfmkit._validate import check_known, listed, nearest
 from stfmkit.pl._style import GREY, colours, plain, point_size, style
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def spatial_bins(
     layer: str | None = None,
     sample_key: str | None = None,
     sample: str | None = None,
-    spatial_key: str = _keys.SPATIAL,
+    spatial_key: str = slots.SPATIAL,
     cmap: str = "viridis",
     ax: "Axes | None" = None,
 ) -> "Axes":
@@ -81,13 +81,13 @@ def spatial_bins(
             import matplotlib.pyplot as plt
 
             _, ax = plt.subplots(figsize=(5.5, 4.6), layout="constrained")
-        marks = _marks(ax, coords, dict(adata.uns.get(_keys.ROOT, {}).get("bin", {})))
+        marks = _marks(ax, coords, dict(adata.uns.get(slots.ROOT, {}).get("bin", {})))
         _paint(ax, marks, values, cmap)
         ax.set_aspect("equal")
         ax.autoscale_view()
         if not ax.yaxis_inverted():
             ax.invert_yaxis()
-        known = adata.uns.get(_keys.ROOT, {}).get(_keys.MICRONS)
+        known = adata.uns.get(slots.ROOT, {}).get(slots.MICRONS)
         unit = "µm" if known is not None and float(known) == 1.0 else "coordinate units"
         ax.set(xlabel=f"x ({unit})", ylabel=f"y ({unit})")
         ax.set_title(plain(color) if sample is None else f"{plain(color)} · {plain(sample)}", loc="left")

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from stfmkit._errors import InputTypeError, MissingKeyError
-from stfmkit._validate import listed
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputTypeError, MissingKeyError
 
 
 def require_columns(frame: object, columns: Iterable[str], *, what: str) -> pd.DataFrame:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from stfmkit._errors import InputError
-from stfmkit._validate import check_known, check_positive, listed
+from stfmkit._core.arguments import check_known, check_positive, listed
+from stfmkit._core.errors import InputError
 from stfmkit.pl._style import CONTROL, INK, RIGHT, WRONG, colours, plain, point_size, style
 from stfmkit.pl._tables import require_columns
 

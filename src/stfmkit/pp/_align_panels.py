@@ -10,12 +10,12 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
+from stfmkit._core.arguments import check_choice, listed
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
 from stfmkit._data._checks import check_names
 from stfmkit._data._read import read_groups, read_matrix
 from stfmkit._data._resolve import resolve_table
 from stfmkit._data._write import write_params
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
-from stfmkit._validate import check_choice, listed
 from stfmkit.pp._training import IN_PANEL, panel_presence
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from anndata import AnnData
 
-from stfmkit import _keys
+from stfmkit._core import slots
+from stfmkit._core.errors import InputError
 from stfmkit._data._resolve import is_spatialdata, resolve_table
-from stfmkit._errors import InputError
 from stfmkit.pp._binning._bin_cells import bin_table
 from stfmkit.pp._binning._bin_molecules import bin_sources
 from stfmkit.pp._binning._columns import MoleculeKeys
@@ -46,7 +46,7 @@ def bin(  # noqa: A001  the name that users know
     points_key: str | Sequence[str] | None = None,
     table_key: str | None = None,
     coordinate_system: str | None = None,
-    spatial_key: str = _keys.SPATIAL,
+    spatial_key: str = slots.SPATIAL,
     layer: str | None = None,
     microns_per_unit: float | None = None,
     min_qv: float | None = 20,

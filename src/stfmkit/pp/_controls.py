@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from stfmkit._errors import InputError
-from stfmkit._validate import listed
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError
 
 CATEGORY_COLUMNS = ("codeword_category", "is_gene")
 """Columns in which Xenium says what a molecule is."""

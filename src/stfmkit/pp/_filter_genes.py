@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from stfmkit._core.arguments import check_choice, check_fraction, listed
+from stfmkit._core.errors import MissingKeyError
 from stfmkit._data._resolve import resolve_table
 from stfmkit._data._write import check_free, write_result
-from stfmkit._errors import MissingKeyError
-from stfmkit._validate import check_choice, check_fraction, listed
 from stfmkit.pp._gene_sparsity import FLAGS
 from stfmkit.pp._select_genes import control_genes
 

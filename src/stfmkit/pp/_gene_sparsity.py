@@ -8,7 +8,9 @@ import pandas as pd
 from anndata import AnnData
 from scipy.stats import false_discovery_control
 
-from stfmkit import _keys
+from stfmkit._core import slots
+from stfmkit._core.arguments import check_fraction, check_integer, check_positive
+from stfmkit._core.random import RNGLike, as_generator
 from stfmkit._data._resolve import resolve_table
 from stfmkit._data._write import check_free, package_versions, write_params
 from stfmkit._kernels._combine_p import over_patients_log_p
@@ -22,8 +24,6 @@ from stfmkit._kernels._gene_stats import (
     summarize,
 )
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
-from stfmkit._random import RNGLike, as_generator
-from stfmkit._validate import check_fraction, check_integer, check_positive
 from stfmkit.pp._training import Rows, read_training, resolve_rows, seed_note
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def gene_sparsity(
     patient_key: str,
     sample_key: str,
     layer: str | None = None,
-    spatial_key: str = _keys.SPATIAL,
+    spatial_key: str = slots.SPATIAL,
     table_key: str | None = None,
     graph: str | None = None,
     rows: Rows = None,
@@ -229,7 +229,7 @@ def gene_sparsity(
 
 def _drop_old_p(adata: AnnData) -> None:
     """Remove the p-values of an earlier run, which would stand beside statistics that they do not belong to."""
-    ours = adata.uns.get(_keys.ROOT, {}).get(STEP, {}).get("wrote", [])
+    ours = adata.uns.get(slots.ROOT, {}).get(STEP, {}).get("wrote", [])
     for name in P_COLUMNS:
         if name in adata.var.columns and name in ours:
             del adata.var[name]

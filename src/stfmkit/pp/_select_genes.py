@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from stfmkit import _keys
+from stfmkit._core import slots
+from stfmkit._core.arguments import check_choice, check_fraction, check_integer, listed
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
+from stfmkit._core.random import RNGLike
 from stfmkit._data._read import read_groups
 from stfmkit._data._resolve import resolve_table
 from stfmkit._data._write import check_free, package_versions, write_result
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
 from stfmkit._kernels._gene_stats import Thresholds
-from stfmkit._random import RNGLike
-from stfmkit._validate import check_choice, check_fraction, check_integer, listed
 from stfmkit.pp._controls import control_names
 from stfmkit.pp._selectors import FLAVORS, NON_SPATIAL, Options, rank_genes
 from stfmkit.pp._training import Rows, check_no_test_patients, read_training, resolve_rows, seed_note
@@ -38,7 +38,7 @@ def select_genes(
     train: Rows = None,
     test_ids: Collection[object] | None = None,
     layer: str | None = None,
-    spatial_key: str = _keys.SPATIAL,
+    spatial_key: str = slots.SPATIAL,
     table_key: str | None = None,
     graph: str | None = None,
     panel_key: str | None = None,

@@ -7,7 +7,9 @@ import numpy as np
 from scipy import sparse
 from scipy.stats import rankdata
 
-from stfmkit._errors import InputError
+from stfmkit._core.arguments import check_choice, check_integer
+from stfmkit._core.errors import InputError
+from stfmkit._core.random import RNGLike, as_generator
 from stfmkit._kernels._autocorr import row_stochastic
 from stfmkit._kernels._combine_p import over_patients_log_p
 from stfmkit._kernels._dispersion import normalized_dispersion
@@ -23,8 +25,6 @@ from stfmkit._kernels._gene_stats import (
 from stfmkit._kernels._neighbors import knn_within, mean_operator
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
 from stfmkit._kernels._sparkx import sparkx_log_p
-from stfmkit._random import RNGLike, as_generator
-from stfmkit._validate import check_choice, check_integer
 from stfmkit.pp._controls import control_names
 
 NEIGHBORS = 6

@@ -8,13 +8,13 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from stfmkit import _keys
+from stfmkit._core import slots
+from stfmkit._core.arguments import check_choice, check_integer, check_positive, listed
+from stfmkit._core.errors import InputError, StfmkitWarning
 from stfmkit._data._checks import check_names, check_one_frame, check_positions
 from stfmkit._data._read import read_coords, read_groups, read_microns_per_unit
 from stfmkit._data._resolve import resolve_table
 from stfmkit._data._write import check_free, package_versions, write_result
-from stfmkit._errors import InputError, StfmkitWarning
-from stfmkit._validate import check_choice, check_integer, check_positive, listed
 
 if TYPE_CHECKING:
     from stfmkit._data._resolve import Container
@@ -32,7 +32,7 @@ def spatial_graph(
     n_neighbors: int = 6,
     radius: float | None = None,
     microns_per_unit: float | None = None,
-    spatial_key: str = _keys.SPATIAL,
+    spatial_key: str = slots.SPATIAL,
     table_key: str | None = None,
     key_added: str | None = None,
     copy: bool = False,
@@ -103,7 +103,7 @@ def spatial_graph(
     adata = resolve_table(data, table_key=table_key)
     check_choice(kind, KINDS, name="kind")
     check_integer(n_neighbors, name="n_neighbors", least=1)
-    keys = _keys.spatial_graph(key_added)
+    keys = slots.spatial_graph(key_added)
     if not copy:
         check_free(adata, "obsp", keys, step=STEP)
     length = _radius_in_units(adata, kind, radius, microns_per_unit)

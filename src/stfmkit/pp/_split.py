@@ -6,17 +6,17 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from stfmkit import _keys
+from stfmkit._core import slots
+from stfmkit._core.errors import InputError
+from stfmkit._core.random import RNGLike, as_generator
 from stfmkit._data._read import read_coords, read_groups, read_microns_per_unit
 from stfmkit._data._resolve import resolve_table
 from stfmkit._data._write import write_params
-from stfmkit._errors import InputError
-from stfmkit._random import RNGLike, as_generator
-from stfmkit.pp._splitters import SplitRows, Splitter
+from stfmkit.splits.splitters import SplitRows, Splitter
 
 if TYPE_CHECKING:
     from stfmkit._data._resolve import Container
-    from stfmkit._kernels._fold import Fold
+    from stfmkit.splits.folds import Fold
 
 
 def split(
@@ -26,7 +26,7 @@ def split(
     patient_key: str,
     sample_key: str,
     table_key: str | None = None,
-    spatial_key: str = _keys.SPATIAL,
+    spatial_key: str = slots.SPATIAL,
     microns_per_unit: float | None = None,
     key_added: str = "fold",
     rng: RNGLike = 0,

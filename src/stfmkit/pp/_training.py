@@ -8,13 +8,13 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
+from stfmkit._core.arguments import listed, nearest
+from stfmkit._core.errors import InputError, InputTypeError, LeakError, MissingKeyError
+from stfmkit._core.random import RNGLike
 from stfmkit._data._checks import check_names, check_no_empty, check_positions
 from stfmkit._data._read import read_column, read_coords, read_counts, read_groups
-from stfmkit._errors import InputError, InputTypeError, LeakError, MissingKeyError
-from stfmkit._kernels._fold import Fold
-from stfmkit._random import RNGLike
-from stfmkit._validate import listed, nearest
 from stfmkit.pp._selectors import Training
+from stfmkit.splits.folds import Fold
 
 Rows: TypeAlias = "str | np.ndarray | pd.Series | Fold | None"
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from anndata import AnnData
 
-from stfmkit import _keys
+from stfmkit._core import slots
 from stfmkit.pp._bin import bin as bin_molecules
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def xisium(
     points_key: str | Sequence[str] | None = None,
     table_key: str | None = None,
     coordinate_system: str | None = None,
-    spatial_key: str = _keys.SPATIAL,
+    spatial_key: str = slots.SPATIAL,
     layer: str | None = None,
     microns_per_unit: float | None = None,
     min_qv: float | None = 20,

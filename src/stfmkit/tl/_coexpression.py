@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from stfmkit import _keys
+from stfmkit._core import slots
+from stfmkit._core.arguments import check_choice, check_integer
+from stfmkit._core.errors import InputError
+from stfmkit._core.random import RNGLike, as_generator, int_seed
 from stfmkit._data._resolve import resolve_table
 from stfmkit._data._write import check_free, package_versions, write_result
-from stfmkit._errors import InputError
-from stfmkit._random import RNGLike, as_generator, int_seed
-from stfmkit._validate import check_choice, check_integer
 from stfmkit.metrics._ssim import check_fits, check_window
 from stfmkit.tl._coexpression_inputs import Inputs, read_graph, read_inputs, read_places
 from stfmkit.tl._coexpression_scores import Settings
@@ -38,7 +38,7 @@ def coexpression(
     order: list[str] | pd.Index | np.ndarray | None = None,
     lr_pairs: str | pd.DataFrame | None = None,
     graph: str | None = None,
-    spatial_key: str = _keys.SPATIAL,
+    spatial_key: str = slots.SPATIAL,
     null: Literal["rotation", "permutation"] | None = "rotation",
     window: int = 7,
     n_orders: int = 100,
@@ -239,7 +239,7 @@ def _check_choices(*, method: str, null: str | None, key_added: str, sizes: dict
     check_choice(method, ["pearson", "spearman"], name="method")
     if null is not None:
         check_choice(null, ["rotation", "permutation"], name="null")
-    if not (isinstance(key_added, str) and key_added) or "/" in key_added or key_added == _keys.ROOT:
+    if not (isinstance(key_added, str) and key_added) or "/" in key_added or key_added == slots.ROOT:
         raise InputError(f"key_added={key_added!r}.", allowed="text without '/'", remedy="pass another key_added.")
     least = {"n_orders": 2, "n_permutations": 1, "n_modules": 2, "k": 1}
     for name, value in sizes.items():

@@ -7,12 +7,12 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._data._checks import check_names, check_no_empty, check_one_frame, check_positions
 from stfmkit._data._read import read_column, read_coords, read_counts, read_groups, read_matrix
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._kernels._neighbors import knn_within, mean_operator
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
-from stfmkit._validate import listed
 
 LIBRARY_SIZE = "library_size"
 _RING = 6

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from stfmkit import metrics
-from stfmkit._random import stream
+from stfmkit._core.random import stream
 
 _CLEAR = 0.1  # lagged correlations are small
 

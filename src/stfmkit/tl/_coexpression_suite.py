@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import sparse
 
 from stfmkit import metrics
-from stfmkit._random import stream
+from stfmkit._core.random import stream
 from stfmkit.tl._coexpression_controls import halves, permuted, random_prediction, rotated
 from stfmkit.tl._coexpression_inputs import LIBRARY_SIZE, Inputs
 from stfmkit.tl._coexpression_scores import Settings, score_matrices, score_pairs

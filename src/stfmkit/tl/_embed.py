@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from stfmkit import _keys
+from stfmkit._core import slots
+from stfmkit._core.arguments import check_choice
+from stfmkit._core.errors import InputError, InputTypeError
+from stfmkit._core.random import RNGLike
 from stfmkit._data._checks import check_names
 from stfmkit._data._read import read_column, read_groups
 from stfmkit._data._resolve import resolve_table
 from stfmkit._data._write import check_free_embedding, write_embedding
-from stfmkit._errors import InputError, InputTypeError
-from stfmkit._random import RNGLike
-from stfmkit._validate import check_choice
 from stfmkit.models._base import EmbeddingModel, GeneModel
 from stfmkit.models._block import open_block
 from stfmkit.models._load_model import load_model
@@ -36,7 +36,7 @@ def embed(
     sample_key: str | None = None,
     patient_key: str | None = None,
     layer: str | None = None,
-    spatial_key: str = _keys.SPATIAL,
+    spatial_key: str = slots.SPATIAL,
     celltype_key: str | None = None,
     train: str | np.ndarray | pd.Series | None = None,
     weights: str | os.PathLike[str] | None = None,
@@ -159,7 +159,7 @@ def embed(
             allowed="models with encode_genes(block)",
             remedy="leave output out.",
         )
-    key = _check_key(adata, _keys.embedding(loaded.card.name) if key_added is None else key_added, output, copy=copy)
+    key = _check_key(adata, slots.embedding(loaded.card.name) if key_added is None else key_added, output, copy=copy)
     keys = {"layer": layer, "sample_key": sample_key, "spatial_key": spatial_key, "celltype_key": celltype_key}
     block = open_block(adata, loaded, allow_stream=not loaded.card.fits and output == "obs", **keys)
     facts: dict[str, Any] = {"n_obs_fitted": 0}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stfmkit import metrics
-from stfmkit._errors import StfmkitError
+from stfmkit._core.errors import StfmkitError
 from stfmkit.metrics._scib import BATCH, BIO, kmeans_scores
 from stfmkit.tl._embedding_study import EmbeddingStudy
 

@@ -11,10 +11,10 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from stfmkit import metrics
-from stfmkit._errors import InputError
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError
+from stfmkit._core.random import int_seed, stream
 from stfmkit._kernels._neighbors import knn_within
-from stfmkit._random import int_seed, stream
-from stfmkit._validate import listed
 from stfmkit.metrics import Neighborhoods, Neighbors
 from stfmkit.metrics._embedding import standardized
 from stfmkit.metrics._scib import MOST

@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from stfmkit import _keys, metrics
+from stfmkit import metrics
+from stfmkit._core import slots
+from stfmkit._core.arguments import check_choice, check_integer, check_known, check_positive, listed, nearest
+from stfmkit._core.errors import InputError, MissingKeyError
+from stfmkit._core.progress import progress
+from stfmkit._core.random import RNGLike, as_generator, int_seed
 from stfmkit._data._read import read_coords, read_groups, read_labels, read_microns_per_unit, read_totals
 from stfmkit._data._resolve import resolve_table
 from stfmkit._data._write import check_free, package_versions, write_result
-from stfmkit._errors import InputError, MissingKeyError
-from stfmkit._progress import progress
-from stfmkit._random import RNGLike, as_generator, int_seed
-from stfmkit._validate import check_choice, check_integer, check_known, check_positive, listed, nearest
 from stfmkit.metrics._checks import table as check_table
 from stfmkit.metrics._neighbors import METHODS
 from stfmkit.tl._embedding_scores import PLAN, Score, scores
@@ -45,7 +46,7 @@ def evaluate_embedding(
     radius: float | None = None,
     neighbors: str = "exact",
     layer: str | None = None,
-    spatial_key: str = _keys.SPATIAL,
+    spatial_key: str = slots.SPATIAL,
     microns_per_unit: float | None = None,
     table_key: str | None = None,
     key_added: str = "embedding_scores",
@@ -174,9 +175,9 @@ def evaluate_embedding(
 
 
 def _check_key(adata: AnnData, key: str) -> None:
-    if not (isinstance(key, str) and key) or "/" in key or key == _keys.ROOT:
+    if not (isinstance(key, str) and key) or "/" in key or key == slots.ROOT:
         raise InputError(
-            f"key_added={key!r}.", allowed=f"text without '/', not {_keys.ROOT!r}", remedy="pass another key_added."
+            f"key_added={key!r}.", allowed=f"text without '/', not {slots.ROOT!r}", remedy="pass another key_added."
         )
     check_free(adata, "uns", [key], step=STEP)
 
@@ -313,7 +314,7 @@ def _stated(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _before(adata: AnnData, key_added: str) -> dict[str, Any]:
-    results = adata.uns.get(_keys.ROOT, {}).get(STEP, {}).get("results", {})
+    results = adata.uns.get(slots.ROOT, {}).get(STEP, {}).get("results", {})
     return dict(results.get(key_added, {})) if key_added in adata.uns else {}
 
 

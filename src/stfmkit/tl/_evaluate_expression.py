@@ -8,15 +8,15 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from stfmkit import _keys
+from stfmkit._core import slots
+from stfmkit._core.arguments import check_integer
+from stfmkit._core.errors import InputError, StfmkitWarning
+from stfmkit._core.random import RNGLike, stream
 from stfmkit._data._checks import check_names
 from stfmkit._data._read import read_groups
 from stfmkit._data._resolve import resolve_table
 from stfmkit._data._write import check_free, package_versions, write_result
-from stfmkit._errors import InputError, StfmkitWarning
 from stfmkit._kernels._thinning import thin
-from stfmkit._random import RNGLike, stream
-from stfmkit._validate import check_integer
 from stfmkit.pp._split import check_nested
 from stfmkit.pp._training import resolve_rows
 from stfmkit.tl._expression_baselines import Baselines, patient_folds, placed
@@ -53,7 +53,7 @@ def evaluate_expression(
     train_mean: ArrayLike | pd.Series | None = None,
     target_sum: float | None = None,
     library_size_key: str | None = None,
-    spatial_key: str | None = _keys.SPATIAL,
+    spatial_key: str | None = slots.SPATIAL,
     graph: str | None = None,
     min_obs: int = 20,
     hest_compat: bool = False,

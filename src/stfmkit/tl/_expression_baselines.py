@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from stfmkit._kernels._ridge import Folds, inner_folds, ridge_probe
-from stfmkit._random import stream
+from stfmkit._core.random import stream
+from stfmkit._kernels._ridge import ridge_probe
+from stfmkit.splits.folds import Folds, inner_folds
 from stfmkit.tl._expression_inputs import Truth
 
 _PENALTY = 1.0  # on one or two scaled columns and hundreds of rows: next to nothing

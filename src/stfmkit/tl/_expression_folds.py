@@ -10,14 +10,14 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
+from stfmkit._core.arguments import check_choice, check_integer, check_positive, listed, nearest
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
+from stfmkit._core.random import stream
 from stfmkit._data._read import read_coords, read_groups
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
-from stfmkit._kernels._fold import Fold
 from stfmkit._kernels._normalize import median_total
-from stfmkit._kernels._ridge import inner_folds, ridge_probe
-from stfmkit._random import stream
-from stfmkit._validate import check_choice, check_integer, check_positive, listed, nearest
+from stfmkit._kernels._ridge import ridge_probe
 from stfmkit.pp._selectors import FLAVORS, NON_SPATIAL, rank_genes
+from stfmkit.splits.folds import Fold, inner_folds
 from stfmkit.tl._expression_inputs import Truth
 from stfmkit.tl._hest_probe import N_GENES, hest_genes, hest_predict
 

@@ -8,13 +8,13 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from stfmkit import _keys
+from stfmkit._core import slots
+from stfmkit._core.arguments import check_choice, listed, nearest
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
+from stfmkit._core.random import RNGLike, as_generator, int_seed
 from stfmkit._data._checks import check_no_empty
 from stfmkit._data._read import read_column, read_counts, read_matrix
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._kernels._normalize import size_factor_log1p, totals
-from stfmkit._random import RNGLike, as_generator, int_seed
-from stfmkit._validate import check_choice, listed, nearest
 
 Target: TypeAlias = Literal["size_factor_log1p", "log1p", "counts", "as_is"]
 Matrix: TypeAlias = np.ndarray | sparse.csr_array
@@ -198,7 +198,7 @@ def check_prediction(predicted: Predicted, *, key: str, target: str) -> np.ndarr
 
 def provenance(adata: AnnData, key: str) -> dict[str, Any] | None:
     """Return what `predict_expression` recorded of a prediction, or None where it came from elsewhere."""
-    results = adata.uns.get(_keys.ROOT, {}).get(STEP_PREDICT, {}).get("results", {})
+    results = adata.uns.get(slots.ROOT, {}).get(STEP_PREDICT, {}).get("results", {})
     return results.get(key) if fold_key(key) in adata.obs.columns else None
 
 

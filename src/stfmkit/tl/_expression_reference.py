@@ -8,11 +8,11 @@ from anndata import AnnData
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+from stfmkit._core.arguments import check_positive, listed, nearest
+from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._data._checks import check_positions
 from stfmkit._data._read import read_coords
-from stfmkit._errors import InputError, MissingKeyError
 from stfmkit._kernels._normalize import median_total
-from stfmkit._validate import check_positive, listed, nearest
 from stfmkit.tl._expression_inputs import Predicted, Truth, fold_key
 
 

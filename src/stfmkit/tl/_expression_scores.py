@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import sparse
 
 from stfmkit import metrics
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._autocorr import row_stochastic
 from stfmkit._kernels._neighbors import knn_within, mean_operator
 from stfmkit.tl._expression_baselines import Baselines

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from stfmkit import metrics
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 
 N_GENES = 50
 COMPONENTS = 256

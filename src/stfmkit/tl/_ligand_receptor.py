@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError
-from stfmkit._optional import require
-from stfmkit._validate import check_known, listed
+from stfmkit._core.arguments import check_known, listed
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
+from stfmkit._core.optional import require
 
 _COLUMNS = ("ligand", "receptor")
 _COMPLEX = "_"

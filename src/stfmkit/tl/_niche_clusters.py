@@ -9,8 +9,8 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from stfmkit._errors import InputError
-from stfmkit._random import int_seed, stream
+from stfmkit._core.errors import InputError
+from stfmkit._core.random import int_seed, stream
 
 METHODS = ("kmeans", "gmm")
 _STARTS = {"kmeans": 10, "gmm": 3}

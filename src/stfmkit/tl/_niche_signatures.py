@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from anndata import AnnData
 
-from stfmkit import _keys
+from stfmkit._core import slots
+from stfmkit._core.arguments import check_choice, check_fraction, check_integer
+from stfmkit._core.errors import InputError
+from stfmkit._core.random import RNGLike, as_generator, int_seed
 from stfmkit._data._read import read_groups
 from stfmkit._data._resolve import resolve_table
 from stfmkit._data._write import check_free, package_versions, write_result
-from stfmkit._errors import InputError
 from stfmkit._kernels._torus import MOVES
-from stfmkit._random import RNGLike, as_generator, int_seed
-from stfmkit._validate import check_choice, check_fraction, check_integer
 from stfmkit.tl._signature_agreement import Signatures, Thresholds
 from stfmkit.tl._signature_input import SignatureInput, check_sizes, read_input
 from stfmkit.tl._signature_null import null_table, read_places
@@ -53,7 +53,7 @@ def niche_signatures(
     n_null: int = 99,
     ceiling: bool = True,
     within_patient: bool = False,
-    spatial_key: str = _keys.SPATIAL,
+    spatial_key: str = slots.SPATIAL,
     table_key: str | None = None,
     key_added: str = STEP,
     rng: RNGLike = 0,

@@ -8,13 +8,13 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from stfmkit import _keys
+from stfmkit._core import slots
+from stfmkit._core.arguments import check_choice, check_integer
+from stfmkit._core.errors import InputError
+from stfmkit._core.random import RNGLike, as_generator, int_seed, stream
 from stfmkit._data._read import read_groups
 from stfmkit._data._resolve import resolve_table
 from stfmkit._data._write import check_free, package_versions, write_result
-from stfmkit._errors import InputError
-from stfmkit._random import RNGLike, as_generator, int_seed, stream
-from stfmkit._validate import check_choice, check_integer
 from stfmkit.models._block import build_block
 from stfmkit.models._load_model import load_model
 from stfmkit.models._model_card import model_card
@@ -45,7 +45,7 @@ def niches(
     n_components: int = 30,
     center_key: str | None = None,
     method: str = "kmeans",
-    spatial_key: str = _keys.SPATIAL,
+    spatial_key: str = slots.SPATIAL,
     table_key: str | None = None,
     key_added: str = "niche",
     rng: RNGLike = 0,

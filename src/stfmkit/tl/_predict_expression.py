@@ -10,16 +10,16 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from stfmkit import _keys
+from stfmkit._core import slots
+from stfmkit._core.arguments import check_choice, listed, nearest
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
+from stfmkit._core.random import RNGLike, stream
 from stfmkit._data._checks import check_names
 from stfmkit._data._read import read_groups
 from stfmkit._data._resolve import resolve_table
 from stfmkit._data._write import check_free, package_versions, write_result
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
-from stfmkit._random import RNGLike, stream
-from stfmkit._validate import check_choice, listed, nearest
 from stfmkit.pp._split import split_rows
-from stfmkit.pp._splitters import PatientKFold, Splitter
+from stfmkit.splits.splitters import PatientKFold, Splitter
 from stfmkit.tl._expression_folds import (
     Genes,
     ProbeSettings,
@@ -53,7 +53,7 @@ def predict_expression(
     n_inner: int = 4,
     max_components: int = 256,
     library_size_key: str | None = None,
-    spatial_key: str = _keys.SPATIAL,
+    spatial_key: str = slots.SPATIAL,
     microns_per_unit: float | None = None,
     table_key: str | None = None,
     hest_compat: bool = False,
@@ -238,7 +238,7 @@ def _read_rep(adata: AnnData, key: str) -> np.ndarray:
 
 
 def _warn_of_transductive(adata: AnnData, key: str) -> None:
-    facts = adata.uns.get(_keys.ROOT, {}).get(_keys.EMBEDDINGS, {}).get(key, {})
+    facts = adata.uns.get(slots.ROOT, {}).get(slots.EMBEDDINGS, {}).get(key, {})
     fitted = int(facts.get("n_obs_fitted", 0))
     if fitted:
         warnings.warn(

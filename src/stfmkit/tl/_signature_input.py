@@ -10,11 +10,11 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
+from stfmkit._core.arguments import check_choice, check_integer, listed
+from stfmkit._core.errors import InputError, StfmkitWarning
 from stfmkit._data._checks import check_names, check_no_empty
 from stfmkit._data._read import read_column, read_counts, read_groups, read_labels, read_matrix
-from stfmkit._errors import InputError, StfmkitWarning
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
-from stfmkit._validate import check_choice, check_integer, listed
 from stfmkit.metrics._signature_patients import MIN_PATIENTS
 
 SCALES = ("counts", "log1p")

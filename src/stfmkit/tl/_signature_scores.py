@@ -7,8 +7,8 @@ import pandas as pd
 from scipy import sparse
 
 from stfmkit import metrics
+from stfmkit._core.random import stream
 from stfmkit._kernels._thinning import thin
-from stfmkit._random import stream
 from stfmkit.metrics._signature_patients import PatientStatistics
 from stfmkit.tl._signature_agreement import (
     ALL_GENES,

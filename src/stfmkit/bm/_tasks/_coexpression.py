@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from stfmkit import metrics
-from stfmkit._random import stream
+from stfmkit._core.random import stream
 from stfmkit.bm._rows import Row, by_sample
 from stfmkit.bm._study import Study
 from stfmkit.bm._tasks._truth import FoldTruth

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from stfmkit._core.random import stream
 from stfmkit._kernels._normalize import median_total, size_factor_log1p
 from stfmkit._kernels._thinning import thin
-from stfmkit._random import stream
 from stfmkit.bm._rows import Row
 from stfmkit.bm._study import Study
 from stfmkit.bm._tasks._niche_signatures import MIN_OBS, TASK, THRESHOLDS, sizes_for

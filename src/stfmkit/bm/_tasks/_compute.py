@@ -6,9 +6,8 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 
-from stfmkit._kernels._fold import Fold
-from stfmkit._kernels._ridge import inner_folds, ridge_probe
-from stfmkit._random import stream
+from stfmkit._core.random import stream
+from stfmkit._kernels._ridge import ridge_probe
 from stfmkit.bm._rows import to_table
 from stfmkit.bm._study import Study
 from stfmkit.bm._tasks._coexpression import TASK as COEXPRESSION
@@ -21,6 +20,7 @@ from stfmkit.bm._tasks._niche_signatures import TASK as SIGNATURES
 from stfmkit.bm._tasks._niche_signatures import judge_signatures, marker_table, score_signatures
 from stfmkit.bm._tasks._truth import FoldTruth
 from stfmkit.bm._units import Output
+from stfmkit.splits.folds import Fold, inner_folds
 
 Embed = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Takes the positions of hidden genes and returns the embeddings of training and test observations."""

@@ -6,8 +6,7 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 
-from stfmkit._kernels._fold import Fold
-from stfmkit._random import stream
+from stfmkit._core.random import stream
 from stfmkit.bm._rows import to_table
 from stfmkit.bm._study import Study
 from stfmkit.bm._tasks._coexpression import TASK as COEXPRESSION
@@ -19,6 +18,7 @@ from stfmkit.bm._tasks._niche_signatures import TASK as SIGNATURES
 from stfmkit.bm._tasks._niche_signatures import signature_ceilings
 from stfmkit.bm._tasks._truth import FoldTruth, shuffled
 from stfmkit.bm._units import Output
+from stfmkit.splits.folds import Fold
 
 CONTROLS = {
     "labels": ("control:truth", "control:shuffled", "control:mean"),

@@ -8,11 +8,11 @@ import pandas as pd
 from sklearn.cluster import KMeans
 
 from stfmkit import metrics
-from stfmkit._kernels._fold import Fold
-from stfmkit._random import int_seed, stream
+from stfmkit._core.random import int_seed, stream
 from stfmkit.bm._rows import Row, by_sample
 from stfmkit.bm._study import Study
 from stfmkit.bm._tasks._niche_probe import labelled
+from stfmkit.splits.folds import Fold
 
 TASK = "domains"
 _STARTS = 10

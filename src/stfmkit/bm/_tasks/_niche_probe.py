@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 
 from stfmkit import metrics
-from stfmkit._kernels._fold import Fold
-from stfmkit._kernels._ridge import inner_folds
-from stfmkit._random import stream
+from stfmkit._core.random import stream
 from stfmkit.bm._rows import Row
 from stfmkit.bm._study import Study
 from stfmkit.bm._tasks._probes import knn_probe, linear_probe
+from stfmkit.splits.folds import Fold, inner_folds
 
 TASK = "niche_probe"
 PROBES = ("linear", "knn")

@@ -10,7 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.neighbors import NearestNeighbors
 
-from stfmkit._kernels._ridge import Folds, Scaler
+from stfmkit._kernels._ridge import Scaler
+from stfmkit.splits.folds import Folds
 
 _ITERATIONS = 500
 _TOLERANCE = 1e-3

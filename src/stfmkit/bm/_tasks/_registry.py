@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from stfmkit._errors import InputError
-from stfmkit._validate import check_known, listed
+from stfmkit._core.arguments import check_known, listed
+from stfmkit._core.errors import InputError
 
 Unit = Literal["labels", "clusters", "expression"]
 

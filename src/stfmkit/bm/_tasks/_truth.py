@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from stfmkit._errors import InputError
-from stfmkit._kernels._fold import Fold
+from stfmkit._core.errors import InputError
+from stfmkit._core.random import stream
 from stfmkit._kernels._neighbors import knn_within, mean_operator
 from stfmkit._kernels._normalize import median_total, size_factor_log1p
 from stfmkit._kernels._thinning import thin
-from stfmkit._random import stream
 from stfmkit.bm._study import Study
 from stfmkit.pp._selectors import rank_genes
+from stfmkit.splits.folds import Fold
 
 _LEAST = 5
 _GRAPH_K = 6

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from stfmkit._core.arguments import check_integer
 from stfmkit._kernels._neighbors import knn_within, mean_operator
-from stfmkit._validate import check_integer
 from stfmkit.models._base import Block
 from stfmkit.models._cards import CELLTYPE_COMPOSITION
 from stfmkit.models._contract import check_needs

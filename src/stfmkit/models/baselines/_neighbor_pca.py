@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from stfmkit._core.arguments import check_integer
 from stfmkit._kernels._neighbors import knn_within, mean_operator
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
-from stfmkit._validate import check_integer
 from stfmkit.models._base import Block
 from stfmkit.models._cards import NEIGHBOR_PCA
 from stfmkit.models._contract import align_genes, expression, fitted

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from stfmkit._validate import check_integer
+from stfmkit._core.arguments import check_integer
 from stfmkit.models._base import Block
 from stfmkit.models._cards import RANDOM
 

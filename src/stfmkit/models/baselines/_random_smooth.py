@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from stfmkit._core.arguments import check_integer
 from stfmkit._kernels._neighbors import knn_within, mean_operator
-from stfmkit._validate import check_integer
 from stfmkit.models._base import Block
 from stfmkit.models._cards import RANDOM_SMOOTH
 from stfmkit.models._contract import check_needs

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.models._mappings import read_mapping
 from stfmkit.models.zoo._encoder import ACTIVATIONS, Encoder
 from stfmkit.models.zoo._state import Rename, fuse_qkv

@@ -10,9 +10,9 @@ import pandas as pd
 from torch import Tensor
 from torch.nn import functional
 
-from stfmkit._errors import InputError
+from stfmkit._core.arguments import check_integer, listed
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._neighbors import knn_within
-from stfmkit._validate import check_integer, listed
 from stfmkit.models._base import Block
 from stfmkit.models._gene_table import GeneTable, kind_of
 from stfmkit.models._genes import GeneVocabulary

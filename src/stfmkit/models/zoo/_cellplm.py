@@ -11,8 +11,8 @@ import torch
 from scipy.special import ndtr
 from torch import Tensor
 
-from stfmkit._errors import InputError
-from stfmkit._validate import listed
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError
 from stfmkit.models._base import Block
 from stfmkit.models._contract import expression
 from stfmkit.models._genes import GeneVocabulary

@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 
 DTYPES = ("float32", "bfloat16", "float16")
 MOST_TOKENS = {"cpu": 2048, "cuda": 16_384, "mps": 16_384}

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from stfmkit._errors import MissingFileError
-from stfmkit._validate import listed
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import MissingFileError
 from stfmkit.models._checksum import sha256_of
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stfmkit._errors import InputError
-from stfmkit._validate import check_choice
+from stfmkit._core.arguments import check_choice
+from stfmkit._core.errors import InputError
 from stfmkit.models._base import Block
 from stfmkit.models._contract import expression
 from stfmkit.models._gene_table import GeneTable

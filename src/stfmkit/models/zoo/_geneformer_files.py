@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stfmkit._errors import InputError
-from stfmkit._validate import listed
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError
 from stfmkit.models._mappings import read_mapping
 from stfmkit.models.zoo._files import Files
 

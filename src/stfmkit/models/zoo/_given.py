@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from stfmkit._errors import InputError, InputTypeError, StfmkitError
+from stfmkit._core.errors import InputError, InputTypeError, StfmkitError
 from stfmkit.models._weights import RANDOM
 from stfmkit.models.zoo._files import Files
 

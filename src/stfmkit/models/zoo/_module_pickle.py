@@ -10,7 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 
 _STORAGES = {
     "FloatStorage": torch.float32,

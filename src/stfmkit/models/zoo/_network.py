@@ -13,8 +13,8 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
-from stfmkit._errors import InputError
-from stfmkit._validate import check_choice, check_integer, listed
+from stfmkit._core.arguments import check_choice, check_integer, listed
+from stfmkit._core.errors import InputError
 from stfmkit.models._base import Block
 from stfmkit.models._card import ModelCard
 from stfmkit.models._checksum import sha256_of

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from stfmkit._errors import UnitsError
+from stfmkit._core.errors import UnitsError
 from stfmkit._kernels._neighbors import knn_within
 from stfmkit.models.zoo._tokens import Tokens
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stfmkit._errors import InputError
+from stfmkit._core.arguments import check_choice
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._tokens_nicheformer import rank_shares
-from stfmkit._validate import check_choice
 from stfmkit.models._base import Block
 from stfmkit.models._genes import GeneVocabulary
 from stfmkit.models.cards._nicheformer import NICHEFORMER

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from stfmkit._errors import InputError
-from stfmkit._validate import listed, nearest
+from stfmkit._core.arguments import listed, nearest
+from stfmkit._core.errors import InputError
 
 MODALITIES = {"dissociated": 3, "spatial": 4}
 SPECIES = {"human": 5, "mouse": 6}

@@ -10,7 +10,7 @@ import pandas as pd
 from anndata.io import read_elem
 from torch import Tensor
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.models._mappings import read_mapping
 from stfmkit.models._weights import read_checkpoint
 

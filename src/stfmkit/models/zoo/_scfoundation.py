@@ -7,8 +7,8 @@ from typing import Any, Literal, Unpack
 import torch
 from torch import Tensor, nn
 
-from stfmkit._errors import InputError, MissingKeyError
-from stfmkit._validate import check_choice, listed
+from stfmkit._core.arguments import check_choice, listed
+from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit.models._base import Block
 from stfmkit.models._weights import read_checkpoint
 from stfmkit.models.cards._scfoundation import SCFOUNDATION

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from stfmkit._errors import InputError
-from stfmkit._validate import listed
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError
 from stfmkit.models._base import Block
 from stfmkit.models.cards._scgpt import SCGPT_SPATIAL
 from stfmkit.models.zoo._bins import binned_tokens

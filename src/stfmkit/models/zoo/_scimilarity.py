@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stfmkit._errors import InputError
-from stfmkit._validate import check_integer
+from stfmkit._core.arguments import check_integer
+from stfmkit._core.errors import InputError
 from stfmkit.models._base import Block
 from stfmkit.models._contract import expression
 from stfmkit.models._genes import GeneVocabulary

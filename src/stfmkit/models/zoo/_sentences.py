@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from stfmkit._errors import InputTypeError
+from stfmkit._core.errors import InputTypeError
 from stfmkit._kernels._tokens import first_entries, rank_tokens
 from stfmkit._kernels._tokens_cellama import top_columns
 from stfmkit.models.zoo._tokens import Tokens

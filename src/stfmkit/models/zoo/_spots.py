@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from stfmkit._errors import InputError
-from stfmkit._validate import listed
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError
 
 LEAST = 0.05
 """Share of a spot below which the original takes a cell type as absent."""

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stfmkit._errors import InputError
-from stfmkit._random import stream
-from stfmkit._validate import listed
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError
+from stfmkit._core.random import stream
 
 Rename = Sequence[tuple[str, str]]
 

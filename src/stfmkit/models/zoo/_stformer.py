@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from torch import Tensor, nn
 
-from stfmkit._errors import InputError
-from stfmkit._validate import check_choice, check_integer, listed
+from stfmkit._core.arguments import check_choice, check_integer, listed
+from stfmkit._core.errors import InputError
 from stfmkit.models._base import Block
 from stfmkit.models.cards._scfoundation import STFORMER
 from stfmkit.models.zoo._autobin import GENE_LIST, read_gene_list

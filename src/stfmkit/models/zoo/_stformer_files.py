@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.models.zoo._autobin import GENE_LIST
 
 _HEADS, _ALPHA = 12, 1.0

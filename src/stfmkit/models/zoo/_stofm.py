@@ -9,8 +9,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from stfmkit._errors import InputError
-from stfmkit._validate import check_fraction, check_integer, check_positive
+from stfmkit._core.arguments import check_fraction, check_integer, check_positive
+from stfmkit._core.errors import InputError
 from stfmkit.models._base import Block
 from stfmkit.models._contract import expression
 from stfmkit.models._mappings import read_mapping

@@ -7,10 +7,10 @@ import numpy as np
 from anndata import AnnData
 from scipy.spatial.distance import cdist
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
+from stfmkit._core.optional import require
+from stfmkit._core.random import global_state_kept
 from stfmkit._kernels._neighbors import knn_within
-from stfmkit._optional import require
-from stfmkit._random import global_state_kept
 
 CELL, CLS, HYPER = 0, 1, 2
 FAR = 100.0

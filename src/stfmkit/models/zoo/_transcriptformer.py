@@ -12,9 +12,9 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from stfmkit._errors import InputError, StfmkitWarning
+from stfmkit._core.arguments import check_choice, listed, nearest
+from stfmkit._core.errors import InputError, StfmkitWarning
 from stfmkit._kernels._tokens import first_entries
-from stfmkit._validate import check_choice, listed, nearest
 from stfmkit.models._base import Block
 from stfmkit.models._contract import expression
 from stfmkit.models._gene_table import kind_of

@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from stfmkit._errors import InputError
-from stfmkit._validate import listed
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError
 from stfmkit.models._genes import GeneVocabulary
 from stfmkit.models._mappings import read_mapping
 

@@ -13,7 +13,7 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from stfmkit._validate import check_choice, check_integer
+from stfmkit._core.arguments import check_choice, check_integer
 from stfmkit.models._base import Block
 from stfmkit.models._contract import expression
 from stfmkit.models._weights import read_state, read_tensor

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from stfmkit._errors import InputError, MissingKeyError
-from stfmkit._validate import listed
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit.models._genes import GeneVocabulary
 from stfmkit.models._mappings import read_mapping
 from stfmkit.models._weights import read_checkpoint

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from scipy import sparse
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._tokens_uce import draw_sentences
 from stfmkit.models.zoo._tokens import Tokens
 from stfmkit.models.zoo._uce_files import Genome

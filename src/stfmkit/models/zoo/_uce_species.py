@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from stfmkit._errors import InputError
-from stfmkit._validate import listed, nearest
+from stfmkit._core.arguments import listed, nearest
+from stfmkit._core.errors import InputError
 from stfmkit.models.zoo._files import Files
 from stfmkit.models.zoo._uce_files import FOLDERS, SPECIES, TABLES, SpeciesFiles
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from stfmkit._errors import InputError
-from stfmkit._optional import require
+from stfmkit._core.errors import InputError
+from stfmkit._core.optional import require
 from stfmkit.models._mappings import read_mapping
 from stfmkit.models.zoo._tokens import Tokens
 

@@ -7,10 +7,10 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
+from stfmkit._core.arguments import listed, nearest
+from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._data._checks import check_names, check_one_frame, check_positions
 from stfmkit._data._read import read_coords, read_counts, read_groups, read_labels, read_microns_per_unit
-from stfmkit._errors import InputError, MissingKeyError
-from stfmkit._validate import listed, nearest
 from stfmkit.pp._binning._binned import Binned, Sample
 from stfmkit.pp._binning._chunks import UNLABELLED
 from stfmkit.pp._binning._plan import check_size

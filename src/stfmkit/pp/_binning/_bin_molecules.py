@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from scipy import sparse
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._counts import CountTable
 from stfmkit._kernels._molecules import FIRST
 from stfmkit._kernels._runs import Grouping

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._molecules import box_of, recode, unusable, used_entries
 from stfmkit.pp._binning._columns import MoleculeColumns
 from stfmkit.pp._binning._molecules import MoleculeTable

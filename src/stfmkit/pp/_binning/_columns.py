@@ -3,8 +3,8 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from stfmkit._errors import InputError, MissingKeyError, UnitsError
-from stfmkit._validate import check_positive, listed, nearest
+from stfmkit._core.arguments import check_positive, listed, nearest
+from stfmkit._core.errors import InputError, MissingKeyError, UnitsError
 from stfmkit.pp._controls import CATEGORY_COLUMNS
 
 _POSITIONS: tuple[tuple[str, str, float | None], ...] = (

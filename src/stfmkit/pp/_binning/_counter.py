@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._counts import BITS, CountTable
 from stfmkit._kernels._molecules import (
     FIRST,

@@ -11,11 +11,11 @@ import pandas as pd
 import shapely
 from anndata import AnnData
 
-from stfmkit import _keys
+from stfmkit._core import slots
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._data._resolve import is_spatialdata
-from stfmkit._errors import InputError, InputTypeError
 from stfmkit._kernels._lattice import Lattice
-from stfmkit._validate import listed
 from stfmkit.pp._binning._settings import BinSettings
 from stfmkit.pp._binning._source import Source
 
@@ -104,7 +104,7 @@ def _elements(
     for sample, name in by_sample:
         rows = slice(None) if settings.sample_key is None else (table.obs[settings.sample_key] == sample).to_numpy()
         region[rows] = name
-        outlines = _outlines(table.obsm[_keys.SPATIAL][rows], settings)
+        outlines = _outlines(table.obsm[slots.SPATIAL][rows], settings)
         outlines.index = pd.Index(table.obs_names[rows].astype(str), name=None)
         elements[name] = ShapesModel.parse(outlines, transformations=places_of(sample))
     table.obs[REGION] = pd.Categorical(region)

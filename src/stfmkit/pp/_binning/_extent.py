@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit.pp._binning._chunks import LARGEST, Vocabulary, check_places, read_places
 from stfmkit.pp._binning._columns import MoleculeColumns
 from stfmkit.pp._binning._molecules import MoleculeTable

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stfmkit._errors import UnitsError
-from stfmkit._validate import listed
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import UnitsError
 from stfmkit.pp._binning._extent import Extent
 
 _TIMES = 3.0  # the coarsest pixels in use are a third of a µm

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 
 _MOST_GROUPS = 3000
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._counts import BITS
 from stfmkit._kernels._runs import Grouping
 from stfmkit.pp._binning._binned import Sample

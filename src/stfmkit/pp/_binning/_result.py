@@ -7,9 +7,9 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from stfmkit import _keys
+from stfmkit._core import slots
+from stfmkit._core.errors import InputError
 from stfmkit._data._write import package_versions
-from stfmkit._errors import InputError
 from stfmkit._kernels._row_sums import keep_rows
 from stfmkit.pp._binning._binned import Binned, Sample
 from stfmkit.pp._binning._settings import BinSettings, like_rows
@@ -62,10 +62,10 @@ def to_anndata(binned: Binned, settings: BinSettings) -> AnnData:
     if binned.is_control is not None:
         var["is_control"] = binned.is_control
     out = AnnData(counts, obs=obs, var=var)
-    out.obsm[_keys.SPATIAL] = place[["x", "y"]].to_numpy(dtype=np.float64)
+    out.obsm[slots.SPATIAL] = place[["x", "y"]].to_numpy(dtype=np.float64)
     for key, (levels, matrix) in binned.shares.items():
         out.obs[key], out.obsm[f"{key}_share"] = _majority(levels, matrix[rows])
-    out.uns[_keys.ROOT] = {_keys.MICRONS: 1.0, "bin": _params(binned, settings, totals, keep)}
+    out.uns[slots.ROOT] = {slots.MICRONS: 1.0, "bin": _params(binned, settings, totals, keep)}
     return out
 
 

@@ -8,11 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from anndata import AnnData
 
-from stfmkit import _keys
+from stfmkit._core import slots
+from stfmkit._core.arguments import check_choice, check_fraction, check_integer, check_positive, listed
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._data._read import read_coords, read_groups, read_microns_per_unit
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._kernels._lattice import Lattice, Shape
-from stfmkit._validate import check_choice, check_fraction, check_integer, check_positive, listed
 from stfmkit.pp._binning._spots import LatticeSpots, PlacedSpots, Spots
 from stfmkit.pp._binning._tissue_mask import check_mask
 
@@ -192,7 +192,7 @@ def spots_for(settings: BinSettings, sample: str, *, box: Box, centroid: tuple[f
 
 def _like_unit(like: AnnData, value: float | None) -> float:
     """Return the unit of the coordinates of ``like``: its own, else the ``microns_per_unit`` of the call."""
-    own = like.uns.get(_keys.ROOT, {}).get(_keys.MICRONS)
+    own = like.uns.get(slots.ROOT, {}).get(slots.MICRONS)
     return read_microns_per_unit(like, value if own is None else own)
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from scipy.spatial import cKDTree
 
-from stfmkit._errors import InputError
+from stfmkit._core.errors import InputError
 from stfmkit._kernels._lattice import Lattice
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import shapely
 from scipy import ndimage
 
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._kernels._lattice import Lattice
 from stfmkit._kernels._raster import close, mark, mark_wanted, share_inside
-from stfmkit._validate import listed
 
 PIXEL = 5.0
 """Side of a pixel of the computed mask, in µm."""

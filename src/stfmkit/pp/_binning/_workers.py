@@ -7,7 +7,7 @@ from queue import SimpleQueue
 from threading import Event, Lock
 from typing import Any, Protocol
 
-from stfmkit._progress import progress
+from stfmkit._core.progress import progress
 from stfmkit.pp._binning._settings import BinSettings
 
 _MOST_THREADS = 4

@@ -1,8 +1,12 @@
 """Folds of a split, as row numbers."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+
+Folds: TypeAlias = list[tuple[np.ndarray, np.ndarray]]
+"""(fit, check) row numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,3 +43,12 @@ def deal_groups(groups: np.ndarray, n_folds: int, rng: np.random.Generator | Non
         fold_of[group] = np.argmin(load)
         load[fold_of[group]] += sizes[group]
     return fold_of[codes.ravel()]
+
+
+def inner_folds(groups: np.ndarray, n_folds: int, rng: np.random.Generator) -> Folds:
+    """Return (fit, check) row numbers of inner folds that keep groups whole; none where there is one group."""
+    n = min(n_folds, len(np.unique(groups)))
+    if n < 2:
+        return []
+    row = deal_groups(groups, n, rng)
+    return [(np.flatnonzero(row != k), np.flatnonzero(row == k)) for k in range(n)]

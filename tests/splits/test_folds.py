@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stfmkit._kernels._fold import deal_groups
+from stfmkit.splits.folds import deal_groups
 
 
 @given(

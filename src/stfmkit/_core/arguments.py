@@ -3,9 +3,8 @@
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from math import isfinite
-from typing import Any
 
-from stfmkit._errors import InputError, InputTypeError, MissingKeyError
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 
 
 def listed(values: Iterable[object], *, most: int = 12) -> str:
@@ -64,19 +63,15 @@ def check_integer(value: int, *, name: str, least: int) -> None:
         )
 
 
+def check_key(key: object, *, name: str = "key_added") -> str:
+    """Return the key of a slot that is to be written: text that h5ad and zarr can store."""
+    if not isinstance(key, str):
+        raise InputTypeError(f"{name}={key!r}.", allowed="text", remedy=f"pass text for {name}.")
+    if not key or "/" in key:
+        raise InputError(f"{name}={key!r}.", allowed="text without '/', not empty", remedy=f"pass another {name}.")
+    return key
+
+
 def _check_number(value: object, *, name: str) -> None:
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         raise InputTypeError(f"{name}={value!r}.", allowed="a number", remedy=f"pass a number for {name}.")
-
-
-def in_memory(matrix: Any) -> Any:
-    """Return a matrix of a backed AnnData, or a dask array of dense or sparse chunks, as numpy or scipy hold it.
-
-    What ranks, neighbours or permutations are computed from is needed as a whole: it is read once, sparse as it is
-    stored, and costs the memory of its values. Anything else is returned as it came.
-    """
-    if hasattr(matrix, "to_memory"):  # a sparse data set of a file
-        matrix = matrix.to_memory()
-    if hasattr(matrix, "compute"):  # dask
-        matrix = matrix.compute()
-    return matrix

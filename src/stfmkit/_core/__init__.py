@@ -1,0 +1,1 @@
+"""What every other room may use: errors, argument checks, slot names, randomness, progress, stores."""
