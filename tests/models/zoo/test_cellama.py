@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from scipy import sparse
 from tests.models.zoo._cases import gene_ids, synthetic_counts
-from tests.models.zoo._parity import SAME, assert_parity
+from tests.models.zoo._parity import assert_parity
 from tests.models.zoo._published import DATA, copy_of, cut
 
 import stfmkit as sk
@@ -135,9 +135,9 @@ def test_rows_columns_and_batches_do_not_matter() -> None:
     whole = embedded(cells, **TOLD)
     draw = np.random.default_rng(0)
     rows, genes = draw.permutation(cells.n_obs), draw.permutation(cells.n_vars)
-    assert_parity(embedded(cells[rows][:, genes].copy(), **TOLD), whole[rows], share=SAME)
+    assert_parity(embedded(cells[rows][:, genes].copy(), **TOLD), whole[rows])
     for size in (1, 3, 14):
-        assert_parity(embedded(cells, batch_size=size, **TOLD), whole, share=SAME)
+        assert_parity(embedded(cells, batch_size=size, **TOLD), whole)
 
 
 def test_genes_without_counts_fill_the_sentence_as_in_the_original_unless_told_otherwise() -> None:
@@ -163,7 +163,7 @@ def test_the_nearest_cells_are_told() -> None:
     told = cells.copy()
     told.obs["nearest_cells"] = [text.rpartition(" is ")[2][:-1] for text in found]
     plain = embedded(told, top_k=2, obs_features=["region", "nearest_cells"])
-    assert_parity(whole, plain, share=SAME)
+    assert_parity(whole, plain)
 
 
 def test_neighbours_stay_within_a_sample() -> None:
@@ -191,14 +191,14 @@ def test_ensembl_ids_need_a_table() -> None:
     with pytest.raises(InputError, match="gene names of the kind 'ensembl'"):
         embedded(named)
     table = pd.DataFrame({"symbol": ids.index, "ensembl": ids.to_numpy()})
-    assert_parity(embedded(named, gene_table=table), embedded(cells), share=SAME)
+    assert_parity(embedded(named, gene_table=table), embedded(cells))
 
 
 def test_a_column_of_symbols() -> None:
     cells, named = synthetic(), synthetic()
     named.var["symbol"] = named.var_names
     named.var_names = gene_ids(48)
-    assert_parity(embedded(named, gene_key="symbol"), embedded(cells), share=SAME)
+    assert_parity(embedded(named, gene_key="symbol"), embedded(cells))
 
 
 def test_without_the_step_that_normalises(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_a_folder_with_a_vocabulary_only_and_the_network_in_a_folder(tmp_path: P
     steps = json.loads(path.read_text())
     steps[0]["path"] = "0_Transformer"
     path.write_text(json.dumps(steps))
-    assert_parity(embedded(synthetic(), weights=folder), embedded(synthetic()), share=SAME)
+    assert_parity(embedded(synthetic(), weights=folder), embedded(synthetic()))
 
 
 def test_the_random_twin_keeps_the_contract() -> None:

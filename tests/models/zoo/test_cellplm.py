@@ -13,7 +13,7 @@ import pytest
 import torch
 from anndata import AnnData
 from tests.models.zoo._cases import gene_ids, synthetic_counts
-from tests.models.zoo._parity import SAME, assert_parity
+from tests.models.zoo._parity import assert_parity
 
 import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError
@@ -117,11 +117,11 @@ def test_batches_do_not_see_each_other() -> None:
     adata = made_up()
     whole = embedded(adata, CellPLM(weights=DATA, batch_key="batch"))
     alone = adata[adata.obs["batch"] == "a"].copy()
-    assert_parity(embedded(alone, CellPLM(weights=DATA)), whole[(adata.obs["batch"] == "a").to_numpy()], share=SAME)
+    assert_parity(embedded(alone, CellPLM(weights=DATA)), whole[(adata.obs["batch"] == "a").to_numpy()])
     assert np.abs(embedded(adata, CellPLM(weights=DATA)) - whole).max() > 0.01  # without batches all see all
     by_sample = CellPLM(weights=DATA)
     sk.tl.embed(adata, by_sample, sample_key="batch", key_added="X_sample")
-    assert_parity(adata.obsm["X_sample"], whole, share=SAME)
+    assert_parity(adata.obsm["X_sample"], whole)
 
 
 def test_the_order_of_rows_and_genes_does_not_matter() -> None:
@@ -140,7 +140,7 @@ def test_empty_cells_are_no_context() -> None:
     values = embedded(adata, CellPLM(weights=DATA, on_empty="zero"))
     others = np.delete(np.arange(24), 3)
     assert (values[3] == 0).all()
-    assert_parity(values[others], embedded(adata[others].copy(), CellPLM(weights=DATA)), share=SAME)
+    assert_parity(values[others], embedded(adata[others].copy(), CellPLM(weights=DATA)))
 
 
 def test_genes_have_vectors() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.models.zoo._parity import SAME, assert_parity
+from tests.models.zoo._parity import assert_parity
 from torch import nn
 
 from stfmkit.errors import InputError
@@ -64,7 +64,7 @@ def test_states_that_nobody_asks_for_are_left_out() -> None:
         whole = ours.states(x, **given)
         for layers, queries in ((3, 1), (1, 2), (0, 1)):
             found = ours(x, layers=layers, queries=queries, **given)
-            assert_parity(found, whole[layers][:, :queries], share=SAME)
+            assert_parity(found, whole[layers][:, :queries])
 
 
 @pytest.mark.parametrize(("width", "heads"), [(12, 5), (2, 4), (8, 0)])

@@ -11,7 +11,7 @@ from anndata import AnnData
 from safetensors.torch import load_file
 from scipy import sparse
 from tests.models.zoo._cases import gene_ids, synthetic_counts
-from tests.models.zoo._parity import SAME, assert_parity
+from tests.models.zoo._parity import assert_parity
 from tests.models.zoo._tiny import GENES, Tiny, block_of, embedded
 from torch import nn
 
@@ -37,7 +37,7 @@ def test_it_equals_torch_s_own_layers(folder: Path, cells: AnnData) -> None:
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_the_size_of_a_batch_does_not_matter(folder: Path, cells: AnnData, batch_size: int) -> None:
     whole = embedded(cells, weights=folder)
-    assert_parity(embedded(cells, weights=folder, batch_size=batch_size), whole, share=SAME)
+    assert_parity(embedded(cells, weights=folder, batch_size=batch_size), whole)
 
 
 def test_a_random_twin_follows_from_seed_and_names_alone(cells: AnnData) -> None:
@@ -79,7 +79,7 @@ def test_results_survive_a_round_trip(folder: Path, cells: AnnData, tmp_path: Pa
 def test_a_table_on_disk_is_embedded_part_by_part(folder: Path, cells: AnnData, tmp_path: Path) -> None:
     cells.write_h5ad(tmp_path / "cells.h5ad")
     backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
-    assert_parity(embedded(backed, weights=folder), embedded(cells, weights=folder), share=SAME)
+    assert_parity(embedded(backed, weights=folder), embedded(cells, weights=folder))
 
 
 def test_a_run_that_was_stopped_goes_on(
@@ -158,12 +158,12 @@ def test_whole_parts_without_a_known_gene(folder: Path, cells: AnnData, tmp_path
     wanted = np.where(gone[:, None], 0, whole)
     with pytest.raises(InputError, match=r"7 of 12 observations have no count of a gene that 'tiny' knows: 'cell0'"):
         embedded(cells, weights=folder)
-    assert_parity(embedded(cells, weights=folder, on_empty="zero"), wanted, share=SAME)
+    assert_parity(embedded(cells, weights=folder, on_empty="zero"), wanted)
     cells.write_h5ad(tmp_path / "cells.h5ad")
     backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
     for _ in range(2):
         sk.tl.embed(backed, Tiny(weights=folder, on_empty="zero"), resume=tmp_path / "parts", key_added="X_b")
-        assert_parity(backed.obsm.pop("X_b"), wanted, share=SAME)
+        assert_parity(backed.obsm.pop("X_b"), wanted)
     none = cells[gone].copy()
     with pytest.raises(InputError, match=r"none of the 7 observations has a count of a gene that 'tiny' knows"):
         embedded(none, weights=folder, on_empty="zero")
@@ -197,7 +197,7 @@ def test_a_gene_without_a_name_is_none(cells: AnnData) -> None:
     cells.var["id"] = [None if i < 3 else name for i, name in enumerate(cells.var_names)]
     sk.tl.embed(cells, Tiny(weights="random", gene_key="id"), key_added="X_a")
     named = embedded(cells[:, 3:].copy(), weights="random")
-    assert_parity(cells.obsm["X_a"], named, share=SAME)
+    assert_parity(cells.obsm["X_a"], named)
     assert cells.uns["stfmkit"]["embeddings"]["X_a"]["gene_coverage"]["n_genes"] == 27
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from anndata import AnnData
 from tests.models.zoo._cases import synthetic_counts
-from tests.models.zoo._parity import SAME, assert_parity
+from tests.models.zoo._parity import assert_parity
 from tests.models.zoo._published import DATA, Bomb, change_state, copy_of, cut
 
 import stfmkit as sk
@@ -120,7 +120,7 @@ def test_genes_of_the_same_symbol_are_added_up() -> None:
     twice.var["symbol"] = twice.var_names.str.partition("-").get_level_values(0)
     doubled = cells.copy()
     doubled.X = cells.X * 2
-    assert_parity(embedded(twice, gene_key="symbol"), embedded(doubled), share=SAME)
+    assert_parity(embedded(twice, gene_key="symbol"), embedded(doubled))
 
 
 @pytest.mark.parametrize("options", [{}, {"pool": "max"}])

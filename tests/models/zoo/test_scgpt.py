@@ -12,7 +12,7 @@ import pytest
 import torch
 from anndata import AnnData
 from tests.models.zoo._cases import synthetic_counts
-from tests.models.zoo._parity import SAME, assert_parity
+from tests.models.zoo._parity import assert_parity
 from tests.models.zoo._published import DATA, Bomb, change_state, copy_of, cut
 
 import stfmkit as sk
@@ -117,7 +117,7 @@ def test_genes_have_the_vectors_of_the_original() -> None:
     wanted = np.load(FOLDER / "genes.npz")["embedding"]
     found = pd.DataFrame(cells.varm["X_scgpt"], index=cells.var_names)
     assert found.loc[["UNKNOWN1", "UNKNOWN2"]].isna().all(axis=None)
-    assert_parity(found.loc[GENES], wanted[[vocab[name] for name in GENES]], share=SAME)
+    assert_parity(found.loc[GENES], wanted[[vocab[name] for name in GENES]])
 
 
 def test_rows_columns_and_batches_do_not_matter() -> None:
@@ -127,7 +127,7 @@ def test_rows_columns_and_batches_do_not_matter() -> None:
     draw = np.random.default_rng(0)
     rows, genes = draw.permutation(cells.n_obs), draw.permutation(cells.n_vars)
     turned = embedded(cells[rows][:, genes].copy(), batch_size=7, max_length=30)
-    assert_parity(turned, whole[rows], share=SAME)
+    assert_parity(turned, whole[rows])
 
 
 def test_only_ties_are_noise() -> None:
@@ -246,7 +246,7 @@ def test_genes_of_another_species_or_kind_are_refused() -> None:
     with pytest.raises(InputError, match=r"kind 'ensembl'.* knows 'symbol'"):
         embedded(cells)
     table = pd.DataFrame({"symbol": synthetic().var_names, "ensembl": cells.var_names})
-    assert_parity(embedded(cells, gene_table=table), embedded(synthetic()), share=SAME)
+    assert_parity(embedded(cells, gene_table=table), embedded(synthetic()))
 
 
 def test_few_known_counts_are_told() -> None:

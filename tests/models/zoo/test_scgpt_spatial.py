@@ -12,7 +12,7 @@ import torch
 from anndata import AnnData
 from scipy import sparse
 from tests.models.zoo._cases import synthetic_counts
-from tests.models.zoo._parity import SAME, assert_parity
+from tests.models.zoo._parity import assert_parity
 from tests.models.zoo._published import DATA, change_state, copy_of
 
 import stfmkit as sk
@@ -105,8 +105,8 @@ def test_samples_are_slides_of_their_own() -> None:
     cells = synthetic()
     cells.obs["slide"] = pd.Categorical(np.repeat(["a", "b"], 6))
     both = embedded(cells, sample_key="slide")
-    assert_parity(both[:6], embedded(cells[:6].copy()), share=SAME)
-    assert_parity(both[6:], embedded(cells[6:].copy()), share=SAME)
+    assert_parity(both[:6], embedded(cells[:6].copy()))
+    assert_parity(both[6:], embedded(cells[6:].copy()))
 
 
 def test_rows_columns_and_batches_do_not_matter() -> None:
@@ -115,7 +115,7 @@ def test_rows_columns_and_batches_do_not_matter() -> None:
     draw = np.random.default_rng(0)
     rows, genes = draw.permutation(cells.n_obs), draw.permutation(cells.n_vars)
     turned = embedded(cells[rows][:, genes].copy(), batch_size=5)
-    assert_parity(turned, whole[rows], share=SAME)
+    assert_parity(turned, whole[rows])
 
 
 def test_the_contract_holds_for_a_random_twin() -> None:

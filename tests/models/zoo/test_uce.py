@@ -13,7 +13,7 @@ import torch
 from anndata import AnnData
 from scipy import sparse
 from tests.models.zoo._cases import gene_ids, synthetic_counts
-from tests.models.zoo._parity import SAME, assert_parity
+from tests.models.zoo._parity import assert_parity
 from tests.models.zoo._published import DATA, Bomb, change_state, copy_of, cut
 
 import stfmkit as sk
@@ -104,7 +104,7 @@ def test_a_further_species_by_the_files_of_the_notebook() -> None:
     whole = embedded(cells, **CHICKEN)
     draw = np.random.default_rng(0)
     rows, genes = draw.permutation(cells.n_obs), draw.permutation(cells.n_vars)
-    assert_parity(embedded(cells[rows][:, genes].copy(), **CHICKEN), whole[rows], share=SAME)
+    assert_parity(embedded(cells[rows][:, genes].copy(), **CHICKEN), whole[rows])
     facts = cells.uns["stfmkit"]["embeddings"]["X_uce"]
     assert facts["options"]["chrom_token_offset"] == 54
     names = {path.rpartition("/")[2] for path in facts["provenance"]["sha256"]}
@@ -142,7 +142,7 @@ def test_a_further_species_under_the_names_of_the_publication_and_after_the_publ
     (folder / "species_offsets.pkl").write_bytes(pickle.dumps({"mouse": 4, "human": 44, "chicken": 274}))
     for path in folder.glob("chicken_*"):
         path.unlink()
-    assert_parity(embedded(chicken(), weights=folder, **CHICKEN), wanted, share=SAME)
+    assert_parity(embedded(chicken(), weights=folder, **CHICKEN), wanted)
 
 
 def test_genes_after_two_names_alike_keep_their_own_rows(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_genes_after_two_names_alike_keep_their_own_rows(tmp_path: Path) -> None
     change_state(folder / CHICKEN_PROTEINS, lambda held: _insert(held, "CGENE1", at=1))
     table = torch.load(folder / "chicken_pe_tokens.torch", weights_only=True)
     torch.save(torch.cat([table[:5], torch.ones(1, table.shape[1]), table[5:]]), folder / "chicken_pe_tokens.torch")
-    assert_parity(embedded(chicken(), weights=folder, **CHICKEN), whole, share=SAME)
+    assert_parity(embedded(chicken(), weights=folder, **CHICKEN), whole)
     wanted = np.load(DATA / "uce/chicken.npz")["embedding"]
     shifted = embedded(chicken(), weights=folder, exact=True, batch_size=4, **CHICKEN)  # as the original counts
     assert np.abs(shifted - wanted).max() > 1e-3
@@ -205,7 +205,7 @@ def test_the_mask_of_the_original_depends_on_the_batch() -> None:
     one, five = (embedded(cells, exact=True, batch_size=size) for size in (1, 5))
     assert np.abs(one - five).max() > 1e-4
     one, five = (embedded(cells, batch_size=size) for size in (1, 5))
-    assert_parity(one, five, share=SAME)
+    assert_parity(one, five)
 
 
 def test_rows_and_columns_do_not_matter() -> None:
@@ -213,7 +213,7 @@ def test_rows_and_columns_do_not_matter() -> None:
     whole = embedded(cells)
     draw = np.random.default_rng(0)
     rows, genes = draw.permutation(cells.n_obs), draw.permutation(cells.n_vars)
-    assert_parity(embedded(cells[rows][:, genes].copy()), whole[rows], share=SAME)
+    assert_parity(embedded(cells[rows][:, genes].copy()), whole[rows])
     assert np.abs(embedded(cells, rng=1) - whole).max() > 1e-4
 
 
@@ -262,7 +262,7 @@ def test_cells_without_a_known_gene(exact: bool) -> None:
         embedded(cells, exact=exact)
     found = embedded(cells, exact=exact, on_empty="zero")
     assert not found[0].any()
-    assert_parity(found[1:], whole, share=SAME)
+    assert_parity(found[1:], whole)
 
 
 def test_a_sample_without_a_known_gene_draws_nothing() -> None:
@@ -274,7 +274,7 @@ def test_a_sample_without_a_known_gene_draws_nothing() -> None:
     whole = embedded(cells, exact=True, sample_key="sample")
     gone = (cells.obs["sample"] == "b").to_numpy()
     np.testing.assert_array_equal(found[gone], 0)
-    assert_parity(found[~gone], whole[~gone], share=SAME)
+    assert_parity(found[~gone], whole[~gone])
 
 
 def test_the_33_layers_have_a_file_of_their_own(tmp_path: Path) -> None:
