@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from stfmkit._core.atomic import write_atomic
 from stfmkit._core.errors import InputError
+from stfmkit._core.files import write_atomic
 from stfmkit.bm._files import read_json, read_parquet, write_parquet
 from stfmkit.bm._units import Output, UnitStore
 

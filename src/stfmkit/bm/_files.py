@@ -1,6 +1,5 @@
 """Files that are whole or not there: atomic writes, checksums, clear errors on damage."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stfmkit._core.atomic import write_atomic
 from stfmkit._core.errors import InputError
+from stfmkit._core.files import write_atomic
 
 
 def to_parquet(frame: pd.DataFrame) -> bytes:
@@ -55,8 +54,3 @@ def read_json(path: Path) -> dict[str, Any]:
 def damaged(path: Path, evidence: str) -> InputError:
     """Return the error for a file that cannot be read."""
     return InputError(f"a damaged file {path} ({evidence}).", allowed="a file as it was saved", remedy="run again.")
-
-
-def digest(content: bytes) -> str:
-    """Return the sha256 of bytes, in hex."""
-    return hashlib.sha256(content).hexdigest()

@@ -8,8 +8,8 @@ from typing import Any, Self
 import pandas as pd
 
 from stfmkit._core.arguments import check_integer, check_known, listed
-from stfmkit._core.atomic import write_atomic
 from stfmkit._core.errors import InputError
+from stfmkit._core.files import write_atomic
 from stfmkit.bm._checks import check_output, check_report
 from stfmkit.bm._files import read_json, read_parquet, write_parquet
 from stfmkit.bm._rank import compare_models, rank_table

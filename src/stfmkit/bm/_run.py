@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stfmkit._core.arguments import check_integer
+from stfmkit._core.files import digest
 from stfmkit._core.progress import progress
 from stfmkit.bm._after import findings_of_scores
 from stfmkit.bm._assemble import assemble
 from stfmkit.bm._audit import audit_study
 from stfmkit.bm._checks import check_labels, check_output
-from stfmkit.bm._files import digest
 from stfmkit.bm._job import Job, Outputs
 from stfmkit.bm._protocol import Protocol
 from stfmkit.bm._results import Results

@@ -12,6 +12,7 @@ import numpy as np
 
 from stfmkit._core.arguments import check_known, listed
 from stfmkit._core.errors import InputError, InputTypeError
+from stfmkit._core.identity import exact
 from stfmkit.bm._rows import CONTROL
 from stfmkit.bm._study import Study
 from stfmkit.models._base import Block, EmbeddingModel
@@ -19,7 +20,6 @@ from stfmkit.models._block import build_block
 from stfmkit.models._card import ModelCard
 from stfmkit.models._load_model import load_model
 from stfmkit.models._model_card import model_card
-from stfmkit.models._options import exact
 from stfmkit.models._registry import registry
 from stfmkit.models._runner import fit_model, run_model
 from stfmkit.splits.folds import Fold

@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stfmkit._core.atomic import write_atomic
-from stfmkit.bm._files import digest, to_parquet
+from stfmkit._core.files import digest, write_atomic
+from stfmkit.bm._files import to_parquet
 
 _PARTS = {".rows": "rows", ".observations": "observations", ".markers": "markers"}
 """Files of a unit, and what is in them."""

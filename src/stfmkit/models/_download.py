@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 from stfmkit._core.errors import InputError, MissingFileError
+from stfmkit._core.files import sha256_of
 from stfmkit._core.optional import require
 from stfmkit.models._card import ModelCard
-from stfmkit.models._checksum import sha256_of
 
 _OFFLINE = ("STFMKIT_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _TRUE = {"1", "true", "yes", "on"}

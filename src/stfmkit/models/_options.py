@@ -1,16 +1,14 @@
 """The options of a model class: what it takes, and what an object was built with."""
 
-import dataclasses
-import hashlib
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from stfmkit._core.arguments import nearest
 from stfmkit._core.errors import InputError, InputTypeError
+from stfmkit._core.identity import exact
 
 _NOT_OPTIONS = {"rng", "card"}
 _LONGEST = 200
@@ -82,20 +80,6 @@ def _shown(parameter: inspect.Parameter) -> str:
     if parameter.default is parameter.empty:
         return parameter.name
     return f"{parameter.name}={parameter.default!r}"
-
-
-def exact(value: object) -> str:
-    """Return text that tells a value of an option from any other; a table counts with all of its rows."""
-    if isinstance(value, pd.DataFrame):
-        rows = pd.util.hash_pandas_object(value, index=True).to_numpy()
-        return f"table {list(map(str, value.columns))} {hashlib.sha256(rows.tobytes()).hexdigest()}"
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return exact({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
-    if isinstance(value, pd.Index):
-        return exact(value.to_frame(index=False, name="name"))
-    if isinstance(value, Mapping):
-        return repr(sorted((str(name), exact(held)) for name, held in value.items()))
-    return repr(value)
 
 
 def exact_options(model: object) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from stfmkit._core.atomic import write_atomic
 from stfmkit._core.errors import InputError
+from stfmkit._core.files import write_atomic
 from stfmkit.models._base import Block, EmbeddingModel
 from stfmkit.models._options import exact_options
 

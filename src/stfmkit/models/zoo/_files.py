@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stfmkit._core.arguments import listed
 from stfmkit._core.errors import MissingFileError
-from stfmkit.models._checksum import sha256_of
+from stfmkit._core.files import sha256_of
 
 
 class Files:

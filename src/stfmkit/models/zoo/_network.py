@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from stfmkit._core.arguments import check_choice, check_integer, listed
 from stfmkit._core.errors import InputError
+from stfmkit._core.files import sha256_of
 from stfmkit.models._base import Block
 from stfmkit.models._card import ModelCard
-from stfmkit.models._checksum import sha256_of
 from stfmkit.models._contract import expression
 from stfmkit.models._coverage import counts_seen, coverage, warn_of_low_coverage
 from stfmkit.models._gene_table import GeneTable, GeneTableLike, kind_of

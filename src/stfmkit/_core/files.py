@@ -1,5 +1,6 @@
-"""Files that are whole or not there."""
+"""Write files so that they are whole or not there, and take checksums."""
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -18,3 +19,14 @@ def write_atomic(path: Path, content: bytes) -> None:
         Path(name).replace(path)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file, in hex."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def digest(content: bytes) -> str:
+    """Return the sha256 of bytes, in hex."""
+    return hashlib.sha256(content).hexdigest()
