@@ -60,7 +60,7 @@ def embed(
         options = read_options(option or [])
         _check_options(options)
         from stfmkit import io, tl
-        from stfmkit._data._resolve import resolve_table
+        from stfmkit._data.view import resolve_table
 
         say(f"Reading {data} …")
         table = resolve_table(io.read(data), table_key=table_key)

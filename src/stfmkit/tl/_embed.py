@@ -13,10 +13,10 @@ from stfmkit._core import slots
 from stfmkit._core.arguments import check_choice
 from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._core.random import RNGLike
-from stfmkit._data._checks import check_names
-from stfmkit._data._read import read_column, read_groups
-from stfmkit._data._resolve import resolve_table
-from stfmkit._data._write import check_free_embedding, write_embedding
+from stfmkit._data.columns import read_column, read_groups
+from stfmkit._data.names import check_names
+from stfmkit._data.view import resolve_table
+from stfmkit._data.write import check_free_embedding, write_embedding
 from stfmkit.models._base import EmbeddingModel, GeneModel
 from stfmkit.models._block import open_block
 from stfmkit.models._load_model import load_model
@@ -25,7 +25,7 @@ from stfmkit.models._share import find_share
 from stfmkit.tl._embedding_facts import embedding_facts
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 
 def embed(
