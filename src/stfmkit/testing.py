@@ -10,11 +10,11 @@ import pandas as pd
 from scipy import sparse
 
 from stfmkit._core.errors import InputError, InputTypeError, StfmkitError
-from stfmkit.models._base import Block, EmbeddingModel, FittedModel
-from stfmkit.models._card import ModelCard
+from stfmkit.models.contract import Block, EmbeddingModel, FittedModel
+from stfmkit.models.card import ModelCard
 from stfmkit.models._load_model import load_model
-from stfmkit.models._registry import check_card, registry
-from stfmkit.models._runner import fit_model, run_model
+from stfmkit.models.catalogue import check_card, registry
+from stfmkit.models.runtime.run import fit_model, run_model
 
 __all__ = ["check_model", "example_block"]
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from stfmkit._kernels._tokens_nicheformer import rank_shares
+from stfmkit.models.zoo.nicheformer.kernels import rank_shares
 
 
 @given(seed=st.integers(0, 10_000), limit=st.integers(1, 12), n_rows=st.integers(1, 40))

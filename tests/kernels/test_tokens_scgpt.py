@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from stfmkit._kernels._tokens_scgpt import bin_rows
+from stfmkit.models.zoo.scgpt.kernels import bin_rows
 
 KEYS = np.random.default_rng(0).integers(0, 2**63, size=500).astype(np.uint64)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from stfmkit._kernels._tokens_uce import draw_sentences
+from stfmkit.models.zoo.uce.kernels import draw_sentences
 
 CLOSE = np.iinfo(np.int64).min
 

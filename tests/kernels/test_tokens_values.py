@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from stfmkit._kernels._tokens_values import log_values
+from stfmkit.models.nets.value_kernels import log_values
 
 
 @settings(deadline=None)  # the first call compiles

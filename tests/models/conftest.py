@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from stfmkit.models._base import Block
-from stfmkit.models._card import ModelCard
-from stfmkit.models._registry import registry
+from stfmkit.models.contract import Block
+from stfmkit.models.card import ModelCard
+from stfmkit.models.catalogue import registry
 from stfmkit.testing import example_block
 
 
@@ -32,7 +32,7 @@ def card() -> Callable[..., ModelCard]:
     def make(**fields) -> ModelCard:
         base = {
             "name": "mine",
-            "target": "stfmkit.models.baselines._library_size:LibrarySize",
+            "target": "stfmkit.models.baselines.library_size:LibrarySize",
             "family": "rna",
             "summary": "A test.",
             "needs": ("counts",),

@@ -6,7 +6,7 @@ import pytest
 from scipy import sparse
 
 from stfmkit._core.errors import InputError, MissingKeyError
-from stfmkit.models._block import build_block
+from stfmkit.models.open_block import build_block
 from stfmkit.models._cards import CELLTYPE_COMPOSITION, COORDINATES, HVG_PCA, NEIGHBOR_PCA, RANDOM
 
 

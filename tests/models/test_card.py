@@ -4,9 +4,9 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from stfmkit.models._card import FAMILIES, INPUTS
+from stfmkit.models.card import FAMILIES, INPUTS
 from stfmkit.models._cards import BUILT_IN
-from stfmkit.models._published import WeightFile, Weights
+from stfmkit.models.card import WeightFile, Weights
 
 
 def test_a_card_is_data_that_does_not_change(card):

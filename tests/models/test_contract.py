@@ -7,7 +7,7 @@ from scipy import sparse
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, MissingKeyError
-from stfmkit.models._base import Block
+from stfmkit.models.contract import Block
 from stfmkit.models._cards import HVG_PCA
 from stfmkit.models._contract import align_genes, expression, fitted
 from stfmkit.testing import example_block

@@ -5,7 +5,7 @@ import pytest
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
-from stfmkit.models._options import check_options, options_of
+from stfmkit.models.options import check_options, options_of
 
 NAMES = list(sk.models.list_models(family="baseline")["name"])
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from stfmkit._core.errors import InputError
-from stfmkit.models import _pca
-from stfmkit.models._pca import Pca
+from stfmkit.models.baselines import components as _pca
+from stfmkit.models.baselines.components import Pca
 
 
 def _matrix(n: int, features: int, seed: int = 0, rank: int = 5) -> sparse.csr_array:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stfmkit.models._card import ModelCard
+from stfmkit.models.card import ModelCard
 from stfmkit.models._cards import BUILT_IN
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -8,9 +8,9 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
-from stfmkit.models import _registry
+from stfmkit.models import catalogue as _registry
 from stfmkit.models._cards import BUILT_IN
-from stfmkit.models._registry import GROUP, Registry
+from stfmkit.models.catalogue import GROUP, Registry
 
 
 @pytest.fixture

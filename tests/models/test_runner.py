@@ -8,11 +8,11 @@ import pytest
 from scipy import sparse
 
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
-from stfmkit.models import _runner
-from stfmkit.models._base import Block
+from stfmkit.models.runtime import run as _runner
+from stfmkit.models.contract import Block
 from stfmkit.models._cards import LIBRARY_SIZE
 from stfmkit.models._load_model import load_model
-from stfmkit.models._runner import fit_model, run_model
+from stfmkit.models.runtime.run import fit_model, run_model
 from stfmkit.testing import example_block
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import stfmkit as sk
-from stfmkit.models import _share
-from stfmkit.models._share import Share, find_share
+from stfmkit.models.runtime import distributed as _share
+from stfmkit.models.runtime.distributed import Share, find_share
 
 SCRIPT = """
 import os

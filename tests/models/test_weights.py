@@ -14,7 +14,7 @@ import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError
 from stfmkit.models import ModelCard, WeightFile, Weights
 from stfmkit.models._cards import BUILT_IN
-from stfmkit.models._weights import resolve_weights
+from stfmkit.models.weights.places import resolve_weights
 
 CARD = ModelCard(
     name="net",
@@ -246,7 +246,7 @@ def test_no_published_weights_at_all() -> None:
 
 
 def test_a_model_that_cannot_be_run_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    from stfmkit.models._registry import registry
+    from stfmkit.models.catalogue import registry
 
     monkeypatch.setitem(registry._cards, "net", replace(CARD, runnable=False, reason="no licence", target=""))
     with pytest.raises(InputError, match="cannot be run: no licence"):

@@ -15,13 +15,13 @@ from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._core.identity import exact
 from stfmkit.bm._rows import CONTROL
 from stfmkit.bm._study import Study
-from stfmkit.models._base import Block, EmbeddingModel
-from stfmkit.models._block import build_block
-from stfmkit.models._card import ModelCard
+from stfmkit.models.contract import Block, EmbeddingModel
+from stfmkit.models.open_block import build_block
+from stfmkit.models.card import ModelCard
 from stfmkit.models._load_model import load_model
 from stfmkit.models._model_card import model_card
-from stfmkit.models._registry import registry
-from stfmkit.models._runner import fit_model, run_model
+from stfmkit.models.catalogue import registry
+from stfmkit.models.runtime.run import fit_model, run_model
 from stfmkit.splits.folds import Fold
 
 

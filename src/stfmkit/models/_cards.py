@@ -1,6 +1,6 @@
 """The cards of the models that come with the package; data only, no model file is imported."""
 
-from stfmkit.models._card import ModelCard
+from stfmkit.models.card import ModelCard
 from stfmkit.models.cards import (
     _bert,
     _cellplm,

@@ -7,8 +7,8 @@ from scipy import sparse
 
 from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError, MissingKeyError
-from stfmkit.models._base import Block
-from stfmkit.models._card import ModelCard
+from stfmkit.models.contract import Block
+from stfmkit.models.card import ModelCard
 
 if TYPE_CHECKING:
     from stfmkit.models._streamed import StreamedBlock

@@ -9,11 +9,11 @@ import numpy as np
 from stfmkit._core.arguments import check_integer
 from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._core.random import RNGLike, int_seed
-from stfmkit.models._base import EmbeddingModel
-from stfmkit.models._card import ModelCard
+from stfmkit.models.contract import EmbeddingModel
+from stfmkit.models.card import ModelCard
 from stfmkit.models._extras import missing_packages
-from stfmkit.models._options import check_kinds, check_options, parameters
-from stfmkit.models._registry import registry
+from stfmkit.models.options import check_kinds, check_options, parameters
+from stfmkit.models.catalogue import registry
 
 _SEEDS = 2**63
 """h5ad and zarr store no larger integer, and the seed is recorded."""

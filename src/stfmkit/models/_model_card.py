@@ -1,7 +1,7 @@
 """The card of one model."""
 
-from stfmkit.models._card import ModelCard
-from stfmkit.models._registry import registry
+from stfmkit.models.card import ModelCard
+from stfmkit.models.catalogue import registry
 
 
 def model_card(name: str) -> ModelCard:

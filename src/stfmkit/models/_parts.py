@@ -11,8 +11,8 @@ import numpy as np
 
 from stfmkit._core.errors import InputError
 from stfmkit._core.files import write_atomic
-from stfmkit.models._base import Block, EmbeddingModel
-from stfmkit.models._options import exact_options
+from stfmkit.models.contract import Block, EmbeddingModel
+from stfmkit.models.options import exact_options
 
 
 class Parts:

@@ -1,7 +1,7 @@
 """Add a model to the registry of this session."""
 
-from stfmkit.models._card import ModelCard
-from stfmkit.models._registry import registry
+from stfmkit.models.card import ModelCard
+from stfmkit.models.catalogue import registry
 
 
 def register_model(card: ModelCard, *, overwrite: bool = False) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from stfmkit.models._base import Block
+from stfmkit.models.contract import Block
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,11 +17,11 @@ from stfmkit._data.columns import read_column, read_groups
 from stfmkit._data.names import check_names
 from stfmkit._data.view import resolve_table
 from stfmkit._data.write import check_free_embedding, write_embedding
-from stfmkit.models._base import EmbeddingModel, GeneModel
-from stfmkit.models._block import open_block
+from stfmkit.models.contract import EmbeddingModel, GeneModel
+from stfmkit.models.open_block import open_block
 from stfmkit.models._load_model import load_model
-from stfmkit.models._runner import encode_genes, fit_model, run_model
-from stfmkit.models._share import find_share
+from stfmkit.models.runtime.run import encode_genes, fit_model, run_model
+from stfmkit.models.runtime.distributed import find_share
 from stfmkit.tl._embedding_facts import embedding_facts
 
 if TYPE_CHECKING:

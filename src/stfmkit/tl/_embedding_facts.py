@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from stfmkit._data.write import package_versions
-from stfmkit.models._base import Block, EmbeddingModel
-from stfmkit.models._options import options_of
+from stfmkit.models.contract import Block, EmbeddingModel
+from stfmkit.models.options import options_of
 from stfmkit.models._streamed import StreamedBlock
 
 

@@ -15,10 +15,10 @@ from stfmkit._core.random import RNGLike, as_generator, int_seed, stream
 from stfmkit._data.columns import read_groups
 from stfmkit._data.view import resolve_table
 from stfmkit._data.write import check_free, package_versions, write_result
-from stfmkit.models._block import build_block
+from stfmkit.models.open_block import build_block
 from stfmkit.models._load_model import load_model
 from stfmkit.models._model_card import model_card
-from stfmkit.models._runner import fit_model, run_model
+from stfmkit.models.runtime.run import fit_model, run_model
 from stfmkit.pp._spatial_graph import spatial_graph
 from stfmkit.tl._niche_clusters import METHODS, Choice, choose_number, clusters
 

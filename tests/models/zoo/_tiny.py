@@ -11,14 +11,14 @@ from tests.models.zoo._cases import gene_ids
 from torch import Tensor, nn
 
 import stfmkit as sk
-from stfmkit._kernels._tokens import rank_tokens
-from stfmkit.models._base import Block
-from stfmkit.models._genes import GeneVocabulary
-from stfmkit.models._mappings import read_mapping
-from stfmkit.models._weights import read_state
-from stfmkit.models.zoo._encoder import Encoder
-from stfmkit.models.zoo._network import Assets, Common, Network
-from stfmkit.models.zoo._tokens import Tokens
+from stfmkit.models.nets.rank_kernels import rank_tokens
+from stfmkit.models.contract import Block
+from stfmkit.models.genes.alignment import GeneVocabulary
+from stfmkit.models.weights.tables import read_mapping
+from stfmkit.models.weights.places import read_state
+from stfmkit.models.nets.encoder import Encoder
+from stfmkit.models.nets.network import Assets, Common, Network
+from stfmkit.models.nets.tokens import Tokens
 
 CARD = sk.models.ModelCard(
     name="tiny",

@@ -17,10 +17,10 @@ from tests.models.zoo._parity import assert_parity
 
 import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError
-from stfmkit.models._block import build_block
-from stfmkit.models.cards._cellplm import CELLPLM, GMVAE
-from stfmkit.models.zoo import _cellplm
-from stfmkit.models.zoo._cellplm import CellPLM
+from stfmkit.models.open_block import build_block
+from stfmkit.models.zoo.cellplm.card import CELLPLM, GMVAE
+from stfmkit.models.zoo.cellplm import model as _cellplm
+from stfmkit.models.zoo.cellplm.model import CellPLM
 
 DATA = Path(__file__).parent / "data" / "cellplm"
 OTHER = Path(__file__).parent / "data" / "scimilarity"

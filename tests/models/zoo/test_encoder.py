@@ -6,7 +6,7 @@ from tests.models.zoo._parity import assert_parity
 from torch import nn
 
 from stfmkit.errors import InputError
-from stfmkit.models.zoo._encoder import Encoder
+from stfmkit.models.nets.encoder import Encoder
 
 
 def peers(activation: str, eps: float) -> tuple[Encoder, nn.TransformerEncoder]:

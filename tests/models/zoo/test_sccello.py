@@ -18,8 +18,8 @@ from tests.models.zoo._published import DATA, Bomb, change_state, copy_of, cut
 
 import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError
-from stfmkit.models._block import build_block
-from stfmkit.models.zoo._sccello import ScCello
+from stfmkit.models.open_block import build_block
+from stfmkit.models.zoo.sccello.model import ScCello
 
 HOME = DATA / "sccello"
 TINY = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 12}

@@ -15,10 +15,10 @@ from tests.models.zoo._published import DATA, Bomb, change_state, copy_of, cut
 
 import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError, MissingKeyError
-from stfmkit.models._block import build_block
-from stfmkit.models._card import ModelCard
-from stfmkit.models.cards._scfoundation import CARDS
-from stfmkit.models.zoo._scfoundation import ScFoundation
+from stfmkit.models.open_block import build_block
+from stfmkit.models.card import ModelCard
+from stfmkit.models.zoo.scfoundation.card import CARDS
+from stfmkit.models.zoo.scfoundation.model import ScFoundation
 
 FOLDER = DATA / "scfoundation"
 TINY = {"hidden_dim": 8, "heads": 2, "depth": 2, "bin_num": 6}

@@ -18,11 +18,11 @@ from tests.models.zoo._published import DATA, Bomb, change_state, copy_of, cut
 import stfmkit as sk
 from stfmkit._kernels import _tokens_scgpt as kernels
 from stfmkit.errors import InputError, MissingFileError, StfmkitWarning
-from stfmkit.models._block import build_block
-from stfmkit.models._card import ModelCard
-from stfmkit.models.cards._scgpt import CARDS
-from stfmkit.models.zoo._scgpt import ScGPT
-from stfmkit.models.zoo._tokens import Tokens
+from stfmkit.models.open_block import build_block
+from stfmkit.models.card import ModelCard
+from stfmkit.models.zoo.scgpt.card import CARDS
+from stfmkit.models.zoo.scgpt.model import ScGPT
+from stfmkit.models.nets.tokens import Tokens
 
 FOLDER = DATA / "scgpt"
 TINY = {"embsize": 8, "nheads": 2, "d_hid": 12, "nlayers": 2}

@@ -18,10 +18,10 @@ from tests.models.zoo._published import DATA, change_state, copy_of
 import stfmkit as sk
 from stfmkit._kernels import _tokens_scgpt as kernels
 from stfmkit.errors import InputError, MissingFileError
-from stfmkit.models._block import build_block
-from stfmkit.models._card import ModelCard
-from stfmkit.models.cards._scgpt import CARDS
-from stfmkit.models.zoo._scgpt_spatial import ScGPTSpatial, relative_counts
+from stfmkit.models.open_block import build_block
+from stfmkit.models.card import ModelCard
+from stfmkit.models.zoo.scgpt.card import CARDS
+from stfmkit.models.zoo.scgpt.spatial import ScGPTSpatial, relative_counts
 
 FOLDER = DATA / "scgpt-spatial"
 TINY = {"embsize": 8, "nheads": 2, "d_hid": 12, "nlayers": 2}

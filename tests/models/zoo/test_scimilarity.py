@@ -16,9 +16,9 @@ from tests.models.zoo._parity import assert_parity
 
 import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError
-from stfmkit.models._block import build_block
-from stfmkit.models.cards._scimilarity import SCIMILARITY
-from stfmkit.models.zoo._scimilarity import SCimilarity
+from stfmkit.models.open_block import build_block
+from stfmkit.models.zoo.scimilarity.card import SCIMILARITY
+from stfmkit.models.zoo.scimilarity.model import SCimilarity
 
 DATA = Path(__file__).parent / "data" / "scimilarity"
 OTHER = Path(__file__).parent / "data" / "cellplm"

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from stfmkit.errors import InputError
-from stfmkit.models.zoo._state import draw_state, fuse_qkv, load_state, renamed
+from stfmkit.models.nets.state import draw_state, fuse_qkv, load_state, renamed
 
 
 def test_rules_apply_in_turn() -> None:

@@ -16,12 +16,12 @@ from tests.models.zoo._published import DATA, copy_of, cut
 
 import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError, MissingKeyError
-from stfmkit.models._block import build_block
-from stfmkit.models._card import ModelCard
-from stfmkit.models.cards._scfoundation import CARDS
-from stfmkit.models.zoo import _stformer_files
-from stfmkit.models.zoo._module_pickle import read_module
-from stfmkit.models.zoo._stformer import StFormer
+from stfmkit.models.open_block import build_block
+from stfmkit.models.card import ModelCard
+from stfmkit.models.zoo.scfoundation.card import CARDS
+from stfmkit.models.zoo.stformer import files as _stformer_files
+from stfmkit.models.zoo.stformer.module_pickle import read_module
+from stfmkit.models.zoo.stformer.model import StFormer
 
 FOLDER = DATA / "stformer"
 TINY = {"width": 8, "heads": 2, "hidden": 12, "n_layers": 2, "n_bins": 6}
@@ -312,7 +312,7 @@ def test_a_damaged_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("attribute", [{"pre_norm": True}, {"cell_emb_style": "avg-pool"}])
 def test_a_module_of_another_kind_is_refused(attribute: dict[str, Any]) -> None:
-    from stfmkit.models.zoo._stformer_files import read_sizes
+    from stfmkit.models.zoo.stformer.files import read_sizes
 
     tensors, plain = read_module(FOLDER / CKPT)
     with pytest.raises(InputError, match="the largest state, as published"):

@@ -18,9 +18,9 @@ from tests.models.zoo._parity import assert_parity
 
 import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError, MissingKeyError
-from stfmkit.models._block import build_block
-from stfmkit.models.zoo._stofm import SToFM
-from stfmkit.models.zoo._stofm_graph import Tile
+from stfmkit.models.open_block import build_block
+from stfmkit.models.zoo.stofm.model import SToFM
+from stfmkit.models.zoo.stofm.graph import Tile
 
 DATA = Path(__file__).parent / "data" / "stofm"
 OTHER = Path(__file__).parent / "data" / "cellplm"

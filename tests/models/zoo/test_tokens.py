@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from stfmkit._kernels._tokens import first_entries, rank_tokens
-from stfmkit.models.zoo._tokens import Tokens, batches, collate
+from stfmkit.models.nets.rank_kernels import first_entries, rank_tokens
+from stfmkit.models.nets.tokens import Tokens, batches, collate
 
 lengths_of = st.lists(st.integers(0, 6), min_size=1, max_size=12)
 

@@ -19,9 +19,9 @@ from tests.models.zoo._published import DATA, Bomb, change_state, copy_of, cut
 
 import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError, MissingKeyError, StfmkitWarning
-from stfmkit.models._block import build_block
-from stfmkit.models.zoo._transcriptformer import TranscriptFormer
-from stfmkit.models.zoo._transcriptformer_net import CausalAttention
+from stfmkit.models.open_block import build_block
+from stfmkit.models.zoo.transcriptformer.model import TranscriptFormer
+from stfmkit.models.zoo.transcriptformer.net import CausalAttention
 
 ASSAYS = ("unknown", "10x 3' v3", "10x 5' v2", "Visium Spatial Gene Expression", "not in the vocabulary")
 TINY = {"embed_dim": 8, "model_dim": 8, "num_heads": 2, "num_layers": 2, "gene_dim": 8, "seq_len": 40}
@@ -236,7 +236,7 @@ def test_attention_in_parts_is_attention(monkeypatch: pytest.MonkeyPatch) -> Non
     keep = torch.rand(2, 21, generator=draw) > 0.3
     keep[:, 0] = True
     whole = layer(x, keep=keep, bias=bias)
-    monkeypatch.setattr("stfmkit.models.zoo._transcriptformer_net._QUERIES", 4)
+    monkeypatch.setattr("stfmkit.models.zoo.transcriptformer.net._QUERIES", 4)
     torch.testing.assert_close(layer(x, keep=keep, bias=bias), whole)
     q, k, v = (layer.linears[i](x).view(2, 21, 2, 4).transpose(1, 2) for i in range(3))
     seen = torch.ones(21, 21).tril().bool() & (keep[:, None, None] | torch.eye(21).bool())

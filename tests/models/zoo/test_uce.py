@@ -18,9 +18,9 @@ from tests.models.zoo._published import DATA, Bomb, change_state, copy_of, cut
 
 import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError, MissingKeyError
-from stfmkit.models._block import build_block
-from stfmkit.models.zoo._tokens import Tokens
-from stfmkit.models.zoo._uce import UCE
+from stfmkit.models.open_block import build_block
+from stfmkit.models.nets.tokens import Tokens
+from stfmkit.models.zoo.uce.model import UCE
 
 MADE = {"species": "human", "n_genes": 48, "chrom_token_offset": 274}
 TINY = {"token_dim": 8, "d_model": 8, "nhead": 2, "d_hid": 8, "nlayers": 2, "output_dim": 8, "hidden": 8}
