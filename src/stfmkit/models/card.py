@@ -1,14 +1,13 @@
-"""What is known of a model before it is loaded; data only."""
+"""Cards: the facts of a model and of its published weights, as data."""
 
 from dataclasses import dataclass
 from html import escape
 from typing import Literal, TypeAlias, get_args
 
-
-Input: TypeAlias = Literal["counts", "expression", "coordinates", "composition", "nothing"]
+Modality: TypeAlias = Literal["counts", "expression", "coordinates", "composition", "image", "text", "proteins"]
 Family: TypeAlias = Literal["baseline", "rna", "spatial", "histology", "hybrid"]
 
-INPUTS: tuple[str, ...] = get_args(Input)
+MODALITIES: tuple[str, ...] = get_args(Modality)
 FAMILIES: tuple[str, ...] = get_args(Family)
 Kind: TypeAlias = Literal["hub", "url", "manual"]
 
@@ -88,14 +87,16 @@ class ModelCard:
     summary
         One sentence for listings.
     needs
-        What the model reads: "counts", "expression" (any values ≥ 0), "coordinates", "composition"; or "nothing".
+        What the model reads by default: "counts", "expression" (any values ≥ 0), "coordinates", "composition", "image",
+        "text", "proteins"; empty where it reads nothing. Options may change it: ``model.requirements()``
+        says what holds.
     fits
         Whether the model learns from the data it is given (PCA, gene choice); such models are fitted on training
         patients only inside a benchmark.
     uses_neighbors
-        Whether the vector of one observation depends on others; such models see whole samples.
+        Whether the vector of one observation depends on others by default; such models see whole samples.
     needs_rng
-        Whether the model draws random numbers. A baseline then requires a seed; a network takes 0 if there is none.
+        Whether the model draws random numbers by default, so that the result depends on the seed.
     dimension
         Width of the embedding; None where it depends on options or data.
     licence
@@ -135,7 +136,7 @@ class ModelCard:
     >>> import stfmkit as sk
     >>> sk.models.model_card("library_size")
     ModelCard: library_size (baseline)
-      summary        Depth alone: log1p of the total counts and of the number of detected genes.
+      summary        Sequencing depth: log1p of the total counts and of the number of detected genes.
       reads          counts
       fits           no
       neighbours     no
@@ -150,7 +151,7 @@ class ModelCard:
     target: str
     family: Family
     summary: str
-    needs: tuple[Input, ...]
+    needs: tuple[Modality, ...]
     fits: bool = False
     uses_neighbors: bool = False
     needs_rng: bool = False
@@ -184,7 +185,7 @@ class ModelCard:
             "reads": ", ".join(self.needs) or "nothing",
             "fits": "yes, on the observations it is given" if self.fits else "no",
             "neighbours": "yes, within a sample" if self.uses_neighbors else "no",
-            "random": _random(self),
+            "random": "yes, by the seed (rng=)" if self.needs_rng else "no",
             "dimension": "set by options or data" if self.dimension is None else str(self.dimension),
             "modality": self.modality,
             "species": ", ".join(self.species),
@@ -216,12 +217,6 @@ class ModelCard:
 
 _ALLOWED = {True: "yes", False: "no", None: "not known"}
 _ALWAYS = ("summary", "reads", "fits", "neighbours", "random", "dimension", "licence", "source", "install")
-
-
-def _random(card: ModelCard) -> str:
-    if not card.needs_rng:
-        return "no"
-    return "yes, pass rng=" if card.family == "baseline" else "yes, pass rng= (0 if left out)"
 
 
 def _place(weights: Weights) -> str:

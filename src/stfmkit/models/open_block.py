@@ -1,6 +1,6 @@
-"""From a table to the block that a model sees, with every check before the work."""
+"""Open what a model reads of a table as a block: every modality becomes a reader here, checked before the work."""
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from anndata import AnnData
@@ -11,39 +11,44 @@ from stfmkit._core.arguments import listed, nearest
 from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._data.columns import read_column, read_groups, read_obs_text
 from stfmkit._data.coordinates import check_one_frame, check_positions, read_coords
-from stfmkit._data.matrices import check_no_empty, read_counts, read_expression, row_reader
+from stfmkit._data.matrices import check_no_empty, read_counts, read_expression, stored_matrix
 from stfmkit._data.names import check_names, read_gene_names
-from stfmkit.models.contract import Block, EmbeddingModel
-from stfmkit.models.card import ModelCard
-from stfmkit.models._streamed import StreamedBlock
+from stfmkit._data.rows import ArrayRows, StoredMatrix, is_stored
+from stfmkit._data.view import View
+from stfmkit.models.contract import Block, Requirements, Rows
+
+if TYPE_CHECKING:
+    from stfmkit._data.view import Container
+    from stfmkit.models.card import Modality
 
 _ROUNDING = 1e-3
 
 
-def build_block(
-    adata: AnnData,
-    card: ModelCard,
+def open_block(
+    data: "Container | View",
+    requirements: Requirements,
     *,
+    model: str,
     layer: str | None = None,
     sample_key: str | None = None,
     spatial_key: str = slots.SPATIAL,
     celltype_key: str | None = None,
-    obs_keys: Sequence[str] = (),
-    var_keys: Sequence[str] = (),
-    reads_counts: bool = True,
-    allow_empty: bool = False,
-    stream: bool = False,
+    image_key: str | None = None,
+    coordinate_system: str | None = None,
+    stay_on_disk: bool = True,
 ) -> Block:
-    """Return what a model reads of a table, checked; only what the card names is read.
+    """Return what a model reads of a table; nothing that the requirements do not name is read.
 
     Parameters
     ----------
-    adata
-        The table.
-    card
-        Card of the model.
+    data
+        The table, or the view of it.
+    requirements
+        What the model reads.
+    model
+        Name of the model, for errors.
     layer
-        Layer with raw counts; None for ``X``.
+        Layer with the matrix; None for ``X``.
     sample_key
         Column of ``obs`` that tells the samples (sections, slides) apart. None where all observations are one sample;
         groups that overlap in space are then refused.
@@ -51,20 +56,16 @@ def build_block(
         Key of the coordinates in ``obsm``.
     celltype_key
         A column of ``obs`` with one label per observation, or a key of ``obsm`` with shares (n_obs, n_types).
-    obs_keys
-        Further columns of ``obs`` that the options of the model name.
-    var_keys
-        Columns of ``var`` with other names of the genes.
-    reads_counts
-        Refuse what is not raw counts; otherwise any finite values ≥ 0 are taken.
-    allow_empty
-        Whether an observation without counts is the model's own business.
-    stream
-        Leave the counts out; they are read part by part.
+    image_key
+        The image of a SpatialData, or of ``uns["spatial"]``; may be left out where there is one.
+    coordinate_system
+        Coordinate system in which image and observations lie; may be left out where there is one.
+    stay_on_disk
+        Leave a matrix of a backed table, or of dask arrays, where it is, and read it part by part.
 
     Returns
     -------
-    A block in the order of ``adata.obs_names``.
+    A block in the order of ``obs_names``.
 
     Raises
     ------
@@ -74,72 +75,73 @@ def build_block(
     MissingKeyError
         A key that the model needs is not there.
     """
+    view = View.of(data)
+    adata = view.table
     check_names(adata)
-    codes = None if sample_key is None else read_groups(adata, sample_key, role="sample_key").codes.astype(np.int64)
-    coords = counts = genes = composition = None
-    if "coordinates" in card.needs:
+    groups = None if sample_key is None else read_groups(adata, sample_key, role="sample_key")
+    codes = None if groups is None else groups.codes.astype(np.int64)
+    obs = {key: read_obs_text(adata, key) for key in requirements.obs_keys}
+    var = {key: read_gene_names(adata, key) for key in requirements.var_keys}
+    inputs: dict[Modality, Rows] = {}
+    if "coordinates" in requirements.needs:
         coords = read_coords(adata, spatial_key=spatial_key)
-        if sample_key is None:
+        if codes is None:
             check_one_frame(adata, coords)
         check_positions(coords, codes, adata.obs_names, sample_key=sample_key)
-    if "composition" in card.needs:
-        composition = _read_composition(adata, card, celltype_key)
-    if card.reads_expression:
-        genes = adata.var_names
-        if not stream:
-            counts = read_counts(adata, layer) if reads_counts else read_expression(adata, layer)
-            if not allow_empty:
-                check_no_empty(counts, adata.obs_names)
+        inputs["coordinates"] = ArrayRows(coords)
+    if "composition" in requirements.needs:
+        inputs["composition"] = ArrayRows(_read_composition(adata, celltype_key, model=model))
+    if "image" in requirements.needs:
+        inputs["image"] = _open_image(
+            view, requirements, model=model, image_key=image_key, coordinate_system=coordinate_system
+        )
+    for need in requirements.needs:
+        if need in {"text", "proteins"}:
+            raise InputError(
+                f"the model {model!r} reads {need}, which no table of stfmkit holds yet.",
+                allowed="counts, expression, coordinates, composition and image",
+                remedy="choose another model.",
+            )
+    if requirements.matrix is not None:
+        inputs[requirements.matrix] = _open_matrix(adata, requirements, layer=layer, stay_on_disk=stay_on_disk)
     return Block(
         obs_names=adata.obs_names,
         samples=np.zeros(adata.n_obs, dtype=np.int64) if codes is None else codes,
-        counts=counts,
-        genes=genes,
-        coords=coords,
-        composition=composition,
-        obs={key: read_obs_text(adata, key) for key in obs_keys},
-        var={key: read_gene_names(adata, key) for key in var_keys},
+        inputs=inputs,
+        genes=None if requirements.matrix is None else adata.var_names,
+        obs=obs,
+        var=var,
     )
 
 
-def open_block(
-    adata: AnnData, model: EmbeddingModel, *, layer: str | None = None, allow_stream: bool = True, **keys: str | None
-) -> Block | StreamedBlock:
-    """Return what a model reads of a table: in memory, or part by part where the matrix is on disk or in dask arrays.
+def _open_matrix(adata: AnnData, requirements: Requirements, *, layer: str | None, stay_on_disk: bool) -> Rows:
+    kind, stored = requirements.matrix, stored_matrix(adata, layer)
+    names = None if requirements.takes_empty else adata.obs_names
+    if stay_on_disk and is_stored(stored):
+        return StoredMatrix(stored, kind="counts" if kind == "counts" else "expression", obs_names=names)
+    values = read_counts(adata, layer) if kind == "counts" else read_expression(adata, layer)
+    if names is not None:
+        check_no_empty(values, names)
+    return ArrayRows(values)
 
-    Parameters
-    ----------
-    adata
-        The table.
-    model
-        The model; its options may name further columns of obs and var.
-    layer
-        Layer with the matrix; None for ``X``.
-    allow_stream
-        Whether a matrix on disk may stay there; models that fit need it in memory.
-    keys
-        Further arguments of `build_block`.
-    """
-    reads_counts = getattr(model, "reads_counts", True)
-    reader = row_reader(adata, layer) if allow_stream and reads_counts and model.card.reads_expression else None
-    frame = build_block(
-        adata,
-        model.card,
-        layer=layer,
-        obs_keys=getattr(model, "obs_keys", ()),
-        var_keys=getattr(model, "var_keys", ()),
-        reads_counts=reads_counts,
-        allow_empty=getattr(model, "on_empty", "refused") != "refused",
-        stream=reader is not None,
-        **keys,  # type: ignore[arg-type]
+
+def _open_image(
+    view: View, requirements: Requirements, *, model: str, image_key: str | None, coordinate_system: str | None
+) -> Rows:
+    """Return the reader of the patches around the observations."""
+    held = "a SpatialData" if view.container is not None else "an AnnData"
+    raise InputError(
+        f"the model {model!r} reads {requirements.patch} of an image (image_key={image_key!r}, "
+        f"coordinate_system={coordinate_system!r}) of {held}.",
+        allowed="models that read no image",
+        remedy="choose another model.",
     )
-    return frame if reader is None else StreamedBlock(frame, reader)
 
 
-def _read_composition(adata: AnnData, card: ModelCard, key: str | None) -> np.ndarray:
+def _read_composition(adata: AnnData, key: str | None, *, model: str) -> np.ndarray:
     if key is None:
         raise MissingKeyError(
-            f"the model {card.name!r} reads cell types, and celltype_key is None.",
+            f"the model {model!r} reads cell types, and celltype_key is None.",
             allowed="an obs column of labels, or an obsm matrix of shares",
             remedy="pass celltype_key=; cell types are never invented.",
         )

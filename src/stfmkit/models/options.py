@@ -1,4 +1,4 @@
-"""The options of a model class: what it takes, and what an object was built with."""
+"""The options of a model class: what its constructor takes, and what an object was constructed with."""
 
 import inspect
 from collections.abc import Iterable, Mapping
@@ -8,11 +8,9 @@ import numpy as np
 
 from stfmkit._core.arguments import nearest
 from stfmkit._core.errors import InputError, InputTypeError
-from stfmkit._core.identity import exact
 
 _NOT_OPTIONS = {"rng", "card"}
 _LONGEST = 200
-_WITHOUT_EFFECT = {"on_empty"}
 
 
 def parameters(kind: type) -> dict[str, inspect.Parameter]:
@@ -21,23 +19,24 @@ def parameters(kind: type) -> dict[str, inspect.Parameter]:
     The entry of a ``**`` is there only where the last constructor that is reached takes any name.
     """
     found: dict[str, inspect.Parameter] = {}
-    held = list(inspect.signature(kind).parameters.values())
+    own: list[inspect.Parameter] = []
     for base in kind.__mro__:
         if "__init__" in vars(base) and base is not object:
-            held = list(inspect.signature(base.__init__).parameters.values())[1:]  # type: ignore[misc]
-            found |= {p.name: p for p in held if p.kind is not p.VAR_KEYWORD and p.name not in found}
-            if not any(p.kind is p.VAR_KEYWORD for p in held):
+            own = list(inspect.signature(base.__init__).parameters.values())[1:]  # type: ignore[misc]
+            found |= {p.name: p for p in own if p.kind is not p.VAR_KEYWORD and p.name not in found}
+            if not any(p.kind is p.VAR_KEYWORD for p in own):
                 return found
-    return found | {p.name: p for p in held if p.name not in found}
+    return found | {p.name: p for p in own if p.name not in found}
 
 
-def _options(kind: type) -> dict[str, inspect.Parameter]:
+def option_parameters(kind: type) -> dict[str, inspect.Parameter]:
+    """Return the options of a class, which are all that its constructor takes but the card and the seed."""
     return {name: parameter for name, parameter in parameters(kind).items() if name not in _NOT_OPTIONS}
 
 
 def check_options(kind: type, given: Iterable[str], *, model: str) -> None:
     """Refuse options that the class of a model does not take, and suggest the nearest."""
-    taken = _options(kind)
+    taken = option_parameters(kind)
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
         return
     known = [name for name, parameter in taken.items() if parameter.kind is not parameter.VAR_POSITIONAL]
@@ -53,7 +52,7 @@ def check_options(kind: type, given: Iterable[str], *, model: str) -> None:
 
 def check_kinds(kind: type, given: Mapping[str, Any], *, model: str) -> None:
     """Refuse text for a switch and what is no number for a number, as the constructor of the model annotates them."""
-    taken = _options(kind)
+    taken = option_parameters(kind)
     for name, value in given.items():
         wanted = taken[name].annotation if name in taken else None
         for annotated, (allowed, types) in _KINDS.items():
@@ -82,19 +81,28 @@ def _shown(parameter: inspect.Parameter) -> str:
     return f"{parameter.name}={parameter.default!r}"
 
 
-def exact_options(model: object) -> str:
-    """Return text that tells the options of a model from any others, apart from those that change no vector."""
-    held = {name: getattr(model, name) for name in _options(type(model)) if hasattr(model, name)}
-    return exact({name: value for name, value in held.items() if name not in _WITHOUT_EFFECT})
-
-
 def options_of(model: object) -> dict[str, Any]:
-    """Return the options that a model object holds, as values that h5ad and zarr can store.
+    """Return the options that a model object was constructed with.
 
-    An option is an argument of the constructor that the object keeps as an attribute of the same name.
+    Raises
+    ------
+    InputTypeError
+        The constructor did not store one of them under its name.
     """
-    values = {name: getattr(model, name) for name in _options(type(model)) if hasattr(model, name)}
-    return {
-        name: value if isinstance(value, (str, bool, int, float)) else repr(value)[:_LONGEST]
-        for name, value in values.items()
-    }
+    stored = vars(model)
+    taken = option_parameters(type(model)).values()
+    names = [parameter.name for parameter in taken if parameter.kind is not parameter.VAR_KEYWORD]
+    lost = [name for name in names if name not in stored]
+    if lost:
+        raise InputTypeError(
+            f"{type(model).__name__}, whose constructor takes {lost[0]!r} and does not store it.",
+            allowed="options stored under their names, so that they can be recorded",
+            remedy=f"add self.{lost[0]} = {lost[0]} to the constructor.",
+        )
+    return {name: stored[name] for name in names}
+
+
+def as_stored(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as values that h5ad and zarr can store."""
+    plain = (str, bool, int, float, type(None))
+    return {name: value if isinstance(value, plain) else repr(value)[:_LONGEST] for name, value in options.items()}

@@ -1,4 +1,4 @@
-"""Cell types of the neighbourhood."""
+"""The cell types around an observation."""
 
 from typing import NamedTuple
 
@@ -7,9 +7,19 @@ from scipy import sparse
 
 from stfmkit._core.arguments import check_integer
 from stfmkit._kernels._neighbors import knn_within, mean_operator
-from stfmkit.models.contract import Block
-from stfmkit.models._cards import CELLTYPE_COMPOSITION
-from stfmkit.models._contract import check_needs
+from stfmkit.models.card import ModelCard
+from stfmkit.models.contract import Block, EmbeddingModel
+
+CARD = ModelCard(
+    name="celltype_composition",
+    target="stfmkit.models.baselines.celltype_composition:CelltypeComposition",
+    family="baseline",
+    summary="Share of every cell type among an observation and its spatial neighbours.",
+    needs=("coordinates", "composition"),
+    uses_neighbors=True,
+    source="cellular neighbourhoods, Schürch et al. 2020, Cell 182:1341",
+)
+CARDS = (CARD,)
 
 
 class _Batch(NamedTuple):
@@ -17,7 +27,7 @@ class _Batch(NamedTuple):
     smooth: sparse.csr_array
 
 
-class CelltypeComposition:
+class CelltypeComposition(EmbeddingModel):
     """Mean share of every cell type over an observation and its nearest neighbours in the same sample.
 
     Ten neighbours are the window of the cellular neighbourhoods of Schürch et al. 2020 (Cell 182:1341). Cell types are
@@ -26,21 +36,20 @@ class CelltypeComposition:
 
     Parameters
     ----------
-    k
+    n_neighbors
         Number of neighbours; a smaller sample gives all it has, and 0 takes the observation alone.
     """
 
-    card = CELLTYPE_COMPOSITION
+    card = CARD
 
-    def __init__(self, *, k: int = 10) -> None:
-        check_integer(k, name="k", least=0)
-        self.k = k
+    def __init__(self, *, n_neighbors: int = 10) -> None:
+        check_integer(n_neighbors, name="n_neighbors", least=0)
+        self.n_neighbors = n_neighbors
 
     def prepare(self, block: Block) -> _Batch:
         """Return shares and the averaging matrix."""
-        check_needs(self.card, block)
-        neighbors = knn_within(np.asarray(block.coords), block.samples, k=self.k)
-        return _Batch(np.asarray(block.composition), mean_operator(neighbors))
+        neighbors = knn_within(np.asarray(block.read("coordinates")), block.samples, k=self.n_neighbors)
+        return _Batch(np.asarray(block.read("composition")), mean_operator(neighbors))
 
     def encode(self, batch: _Batch) -> np.ndarray:
         """Return (n_obs, n_types)."""

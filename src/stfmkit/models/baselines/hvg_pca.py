@@ -10,10 +10,21 @@ from scipy import sparse
 from stfmkit._core.arguments import check_integer
 from stfmkit._kernels._dispersion import normalized_dispersion
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
-from stfmkit.models.contract import Block
-from stfmkit.models._cards import HVG_PCA
-from stfmkit.models._contract import align_genes, expression, fitted
-from stfmkit.models.baselines.components import Pca
+from stfmkit.models.card import ModelCard
+from stfmkit.models.contract import Block, EmbeddingModel
+from stfmkit.models.genes.alignment import counts_of
+from stfmkit.models.principal_components import Pca
+
+CARD = ModelCard(
+    name="hvg_pca",
+    target="stfmkit.models.baselines.hvg_pca:HvgPca",
+    family="baseline",
+    summary="Principal components of the log-normalised highly variable genes.",
+    needs=("counts",),
+    fits=True,
+    source="Satija et al. 2015, Nat Biotechnol 33:495 (gene choice); PCA",
+)
+CARDS = (CARD,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +35,7 @@ class _State:
     pca: Pca
 
 
-class HvgPca:
+class HvgPca(EmbeddingModel):
     """Size-factor log1p, the most variable genes by normalised dispersion, principal components.
 
     Library sizes are scaled to the median of the training observations. Genes, median and components come from `fit`
@@ -39,7 +50,7 @@ class HvgPca:
         that is in use.
     """
 
-    card = HVG_PCA
+    card = CARD
 
     def __init__(self, *, n_genes: int = 2000, n_components: int = 50) -> None:
         check_integer(n_genes, name="n_genes", least=1)
@@ -47,15 +58,14 @@ class HvgPca:
         self.n_genes, self.n_components = n_genes, n_components
         self._state: _State | None = None
 
-    @property
-    def genes_used(self) -> pd.Index:
-        """The highly variable genes of the fit."""
-        state = fitted(self.card, self._state)
-        return state.genes[state.chosen]
+    def genes_read(self, block: Block) -> np.ndarray:
+        """Return which genes are the highly variable ones of the fit (n_genes,)."""
+        state = self.learned(self._state)
+        return np.asarray(pd.Index(block.genes).isin(state.genes[state.chosen]))
 
     def fit(self, block: Block) -> Self:
         """Choose genes and find the components."""
-        counts, genes = expression(block, card=self.card)
+        counts, genes = block.read("counts"), pd.Index(block.genes)
         depth = totals(counts)
         target = median_total(depth)
         logged = size_factor_log1p(counts, depth=depth, target=target)
@@ -66,14 +76,14 @@ class HvgPca:
 
     def prepare(self, block: Block) -> sparse.csr_array:
         """Return log-normalised expression of the chosen genes."""
-        state = fitted(self.card, self._state)
-        counts = align_genes(block, state.genes, card=self.card)
+        state = self.learned(self._state)
+        counts = counts_of(block.read("counts"), pd.Index(block.genes), state.genes, what=self.card.name)
         logged = size_factor_log1p(counts, depth=totals(counts), target=state.target)
         return sparse.csr_array(logged[:, state.chosen])
 
     def encode(self, batch: sparse.csr_array) -> np.ndarray:
         """Return the scores (n_obs, k)."""
-        return fitted(self.card, self._state).pca.project(batch)
+        return self.learned(self._state).pca.project(batch)
 
 
 def _choose(logged: sparse.csr_array, n_genes: int) -> np.ndarray:

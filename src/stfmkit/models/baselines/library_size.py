@@ -1,27 +1,36 @@
-"""Depth alone."""
+"""The library size: what sequencing depth alone tells."""
 
 import numpy as np
 from scipy import sparse
 
 from stfmkit._kernels._normalize import totals
-from stfmkit.models.contract import Block
-from stfmkit.models._cards import LIBRARY_SIZE
-from stfmkit.models._contract import check_needs
+from stfmkit.models.card import ModelCard
+from stfmkit.models.contract import Block, EmbeddingModel
+
+CARD = ModelCard(
+    name="library_size",
+    target="stfmkit.models.baselines.library_size:LibrarySize",
+    family="baseline",
+    summary="Sequencing depth: log1p of the total counts and of the number of detected genes.",
+    needs=("counts",),
+    dimension=2,
+    source="control for sequencing depth",
+)
+CARDS = (CARD,)
 
 
-class LibrarySize:
+class LibrarySize(EmbeddingModel):
     """Two numbers per observation: log1p of the total counts, log1p of the number of detected genes.
 
     A representation that does not beat these says no more than how deeply an observation was sequenced. Only the genes
     that the model is given count.
     """
 
-    card = LIBRARY_SIZE
+    card = CARD
 
     def prepare(self, block: Block) -> sparse.csr_array:
         """Return the counts."""
-        check_needs(self.card, block)
-        return sparse.csr_array(block.counts)
+        return sparse.csr_array(block.read("counts"))
 
     def encode(self, batch: sparse.csr_array) -> np.ndarray:
         """Return (n_obs, 2)."""

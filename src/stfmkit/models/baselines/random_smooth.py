@@ -1,5 +1,6 @@
-"""Smooth noise."""
+"""Random numbers averaged over neighbours: what smoothness alone scores."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -8,10 +9,21 @@ from scipy import sparse
 
 from stfmkit._core.arguments import check_integer
 from stfmkit._kernels._neighbors import knn_within, mean_operator
-from stfmkit.models.contract import Block
-from stfmkit.models._cards import RANDOM_SMOOTH
-from stfmkit.models._contract import check_needs
-from stfmkit.models.baselines.random import named_normals
+from stfmkit.models.card import ModelCard
+from stfmkit.models.contract import Block, EmbeddingModel, Requirements
+from stfmkit.models.keyed_random import named_normals
+
+CARD = ModelCard(
+    name="random_smooth",
+    target="stfmkit.models.baselines.random_smooth:RandomSmooth",
+    family="baseline",
+    summary="Random numbers averaged over spatial neighbours: smooth in space, and empty.",
+    needs=("coordinates",),
+    uses_neighbors=True,
+    needs_rng=True,
+    source="negative control for spatial smoothness",
+)
+CARDS = (CARD,)
 
 
 class _Batch(NamedTuple):
@@ -19,8 +31,8 @@ class _Batch(NamedTuple):
     smooth: sparse.csr_array
 
 
-class RandomSmooth:
-    """The numbers of `Random`, averaged over an observation and its nearest neighbours in the same sample.
+class RandomSmooth(EmbeddingModel):
+    """Standard normal numbers, averaged over an observation and its nearest neighbours in the same sample.
 
     It is smooth in space and says nothing about the tissue: what it scores, smoothness alone scores.
 
@@ -30,21 +42,25 @@ class RandomSmooth:
         Seed.
     dimension
         Number of columns.
-    k
+    n_neighbors
         Number of neighbours; a smaller sample gives all it has.
     """
 
-    card = RANDOM_SMOOTH
+    card = CARD
+    rng: int
 
-    def __init__(self, *, rng: int, dimension: int = 50, k: int = 25) -> None:
+    def __init__(self, *, rng: int = 0, dimension: int = 50, n_neighbors: int = 25) -> None:
         check_integer(dimension, name="dimension", least=1)
-        check_integer(k, name="k", least=1)
-        self.rng, self.dimension, self.k = rng, dimension, k
+        check_integer(n_neighbors, name="n_neighbors", least=1)
+        self.rng, self.dimension, self.n_neighbors = rng, dimension, n_neighbors
+
+    def requirements(self) -> Requirements:
+        """Return what the model needs."""
+        return replace(super().requirements(), dimension=self.dimension)
 
     def prepare(self, block: Block) -> _Batch:
         """Return names and the averaging matrix."""
-        check_needs(self.card, block)
-        neighbors = knn_within(np.asarray(block.coords), block.samples, k=self.k)
+        neighbors = knn_within(np.asarray(block.read("coordinates")), block.samples, k=self.n_neighbors)
         return _Batch(block.obs_names, mean_operator(neighbors))
 
     def encode(self, batch: _Batch) -> np.ndarray:

@@ -8,8 +8,7 @@ import pandas as pd
 from scipy import sparse
 
 from stfmkit._core.arguments import listed
-from stfmkit._core.errors import InputError
-from stfmkit._kernels._take_columns import take_columns
+from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit.models.genes.table import GeneIds, GeneTable, GeneTableLike, kind_of, without_version
 
 Duplicates: TypeAlias = Literal["sum", "first", "keep", "error"]
@@ -72,6 +71,24 @@ class GeneMatch:
     columns: np.ndarray
     ids: np.ndarray
     table: str = ""
+
+
+class MatchMemory:
+    """The last match, found again by the very objects that it was made of, as the parts of one table share them."""
+
+    def __init__(self) -> None:
+        self._last: tuple[tuple[object, ...], GeneMatch] | None = None
+
+    def get(self, *sources: object) -> GeneMatch | None:
+        """Return the match of these objects, None where the last one was of others."""
+        if self._last is None or any(a is not b for a, b in zip(sources, self._last[0], strict=True)):
+            return None
+        return self._last[1]
+
+    def put(self, match: GeneMatch, *sources: object) -> GeneMatch:
+        """Keep a match, and return it."""
+        self._last = (sources, match)
+        return match
 
 
 def match_genes(
@@ -145,8 +162,39 @@ def align_counts(
     data = counts.data
     if len(ids) < len(match.ids):
         data = data.astype(np.result_type(data.dtype, np.float32))  # sums outgrow the narrow integers of some files
+    from stfmkit._kernels._take_columns import take_columns  # here, so that cards are listed without numba
+
     indptr, indices, data = take_columns((counts.indptr, counts.indices, data), places, len(ids))
     return sparse.csr_array((data, indices, indptr), shape=(counts.shape[0], len(ids))), ids
+
+
+def counts_of(counts: sparse.csr_array, genes: pd.Index, wanted: pd.Index, *, what: str) -> sparse.csr_array:
+    """Return the counts of the genes that a model was fitted on, in that order (n_obs, n_wanted).
+
+    Further genes are left out; a missing one is an error, because a zero would be an invention.
+
+    Parameters
+    ----------
+    counts
+        Counts (n_obs, n_genes).
+    genes
+        Names of their columns (n_genes,).
+    wanted
+        Names of the genes of the fit (n_wanted,).
+    what
+        Name of the model, for errors.
+    """
+    if genes.equals(wanted):
+        return counts
+    where = genes.get_indexer(wanted)
+    if (where < 0).any():
+        lost = wanted[where < 0]
+        raise MissingKeyError(
+            f"{len(lost)} of the {len(wanted)} genes that {what!r} was fitted on are missing: {listed(lost, most=5)}.",
+            allowed="all genes of the fit, in any order",
+            remedy="fit again on the genes that both sides share.",
+        )
+    return sparse.csr_array(counts[:, where])
 
 
 def _positions(keys: pd.Index, vocabulary: GeneVocabulary) -> np.ndarray:

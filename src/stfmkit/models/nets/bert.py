@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from stfmkit._core.errors import InputError
-from stfmkit.models.weights.tables import read_mapping
 from stfmkit.models.nets.encoder import ACTIVATIONS, Encoder
 from stfmkit.models.nets.state import Rename, fuse_qkv
+from stfmkit.models.weights.tables import read_mapping
 
 SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings")
 """Numbers that a configuration has to state."""

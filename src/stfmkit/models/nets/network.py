@@ -1,11 +1,11 @@
-"""What all networks share: weights, genes, batches, device, and the record of what was run."""
+"""What all networks share: options, loading, genes, batches, and the record of what was loaded."""
 
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypedDict
+from typing import Any, ClassVar, Generic, Literal, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -14,48 +14,20 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from stfmkit._core.arguments import check_choice, check_integer, listed
-from stfmkit._core.errors import InputError
+from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._core.files import sha256_of
-from stfmkit.models.contract import Block
 from stfmkit.models.card import ModelCard
-from stfmkit.models._contract import expression
-from stfmkit.models.genes.coverage import counts_seen, coverage, warn_of_low_coverage
-from stfmkit.models.genes.table import GeneTable, GeneTableLike, kind_of
-from stfmkit.models.genes.alignment import Duplicates, GeneMatch, GeneVocabulary, align_counts, match_genes
-from stfmkit.models.weights.places import RANDOM, resolve_weights
-from stfmkit.models.baselines.random import named_normals
-from stfmkit.models.runtime.device import DTYPES, MOST_TOKENS, as_device, computing
-from stfmkit.models.weights.files import Files
-from stfmkit.models.weights.arguments import as_place, as_sizes, built, readable
-from stfmkit.models.nets.state import Rename, draw_state, load_state
+from stfmkit.models.contract import Block, EmbeddingModel, Requirements
+from stfmkit.models.genes.alignment import Duplicates, GeneMatch, GeneVocabulary, MatchMemory, align_counts, match_genes
+from stfmkit.models.genes.table import GeneTable, GeneTableLike
+from stfmkit.models.nets.checkpoint import AnyAssets, Assets, Checkpoint
+from stfmkit.models.nets.modules import published_module, random_module, vocabulary_of
+from stfmkit.models.nets.state import Rename
 from stfmkit.models.nets.tokens import Tokens, batches, collate
+from stfmkit.models.runtime.device import DTYPES, MOST_TOKENS, as_device, computing
+from stfmkit.models.weights.places import RANDOM, as_place
 
 OnEmpty = Literal["error", "zero"]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Assets:
-    """What a published folder holds, or what stands for it in a random twin.
-
-    Attributes
-    ----------
-    config
-        Sizes of the network.
-    genes
-        The vocabulary; None in a random twin until it has seen the genes of the data.
-    state
-        Tensors by published name; None for a random twin.
-    gene_table
-        Symbols and Ensembl ids, where the publication has them.
-    more
-        Whatever else the model needs (medians, means, special tokens).
-    """
-
-    config: Mapping[str, Any]
-    genes: GeneVocabulary | None = None
-    state: Mapping[str, Tensor] | None = None
-    gene_table: GeneTableLike | None = None
-    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Common(TypedDict, total=False):
@@ -67,13 +39,13 @@ class Common(TypedDict, total=False):
     batch_size: int | None
     device: str | None
     dtype: str | None
-    rng: int | None
+    rng: int
     on_empty: OnEmpty
     gene_key: str | None
     gene_table: GeneTableLike | None
 
 
-class Network(ABC):
+class Network(EmbeddingModel, Generic[AnyAssets]):
     """A neural network with published weights, or with random ones.
 
     Parameters
@@ -92,7 +64,7 @@ class Network(ABC):
     dtype
         "float32" (also None); "bfloat16" or "float16" on CUDA, as the record then says.
     rng
-        Seed of random weights and of models that draw; None for 0.
+        Seed of random weights and of models that draw.
     on_empty
         What to do with observations without a known gene: "error", or "zero" for a vector of zeros.
     gene_key
@@ -102,16 +74,17 @@ class Network(ABC):
         data have the other kind of names.
     """
 
-    card: ModelCard
-    coverage: dict[str, float]
-    """Share of the genes and of the counts that the model saw since `begin`."""
+    rng: int
+    has_vocabulary = True
+    options_without_effect = ("on_empty",)
+
     defaults: ClassVar[Mapping[str, Any]] = {}
     """Published sizes, which ``config=`` updates in a random twin."""
     rename: ClassVar[Rename] = ()
     """From published names of tensors to those of our module."""
     ignore: ClassVar[Sequence[str]] = ()
     """Published tensors that an embedding does not need."""
-    duplicates: ClassVar[Duplicates] = "sum"
+    duplicates: Duplicates = "sum"
     """What several genes of one token mean."""
     n_special: ClassVar[int] = 0
     """Tokens of a random twin before its first gene."""
@@ -119,8 +92,8 @@ class Network(ABC):
     """Parameter whose rows belong to tokens; in a random twin they follow from the names of the genes."""
     pad_id: ClassVar[int] = 0
     pad_value: ClassVar[float] = 0.0
-    block_size: ClassVar[int] = 2048
-    """Observations that the runner gives at once, unless the card says that the model uses neighbours."""
+    rows_per_part: ClassVar[int] = 2048
+    """Observations that a run gives at once, unless the model needs whole samples."""
 
     def __init__(
         self,
@@ -131,7 +104,7 @@ class Network(ABC):
         batch_size: int | None = None,
         device: str | None = None,
         dtype: str | None = None,
-        rng: int | None = None,
+        rng: int = 0,
         on_empty: OnEmpty = "error",
         gene_key: str | None = None,
         gene_table: GeneTableLike | None = None,
@@ -142,31 +115,32 @@ class Network(ABC):
         check_choice(dtype or "float32", DTYPES, name="dtype")
         if batch_size is not None:
             check_integer(batch_size, name="batch_size", least=1)
-        self.weights = as_place(weights)
-        self.batch_size, self.on_empty, self.rng = batch_size, on_empty, 0 if rng is None else int(rng)
+        self.weights, self.rng = as_place(weights), int(rng)
+        self.batch_size, self.on_empty = batch_size, on_empty
         self.dtype = dtype or "float32"
         self._device = as_device(device, dtype=self.dtype)
         self.device = str(self._device)
-        self.config = as_sizes(config)
+        self.config = _checked_sizes(config, self.defaults, random=self.weights == RANDOM)
         self.gene_key, self.gene_table = gene_key, gene_table
-        self.begin()
-        self._files = Files()
-        self._pairs = None if gene_table is None else GeneTable.of(gene_table)
-        self._pairs_sha256 = sha256_of(Path(gene_table)) if isinstance(gene_table, (str, os.PathLike)) else ""
-        self._revision = ""
+        self._assets: AnyAssets | None = None
+        self._checkpoint: Checkpoint | None = None
         self._module: nn.Module | None = None
-        self._genes_used: pd.Index = pd.Index([], dtype=object)
-        self._matched: tuple[tuple[object, ...], GeneMatch] | None = None
-        self.assets = self._random() if self.weights == RANDOM else self._published()
+        self._pairs: GeneTable | None = None
+        self._pairs_sha256 = ""
+        self._matches = MatchMemory()
 
-    # what a model defines
+    # what a family defines
 
     @abstractmethod
-    def read(self, folder: Path) -> Assets:
+    def read(self, folder: Path) -> AnyAssets:
         """Return what a published folder holds; find files with ``self.find``."""
 
+    def random_assets(self, config: Mapping[str, Any]) -> AnyAssets:
+        """Return what a random twin stands on; the vocabulary follows from the data."""
+        return Assets(config=config)  # type: ignore[return-value]  # families with more of them say so
+
     @abstractmethod
-    def build(self, assets: Assets) -> nn.Module:
+    def build(self, assets: AnyAssets) -> nn.Module:
         """Return the module, not yet filled."""
 
     @abstractmethod
@@ -177,94 +151,185 @@ class Network(ABC):
     def forward(self, module: Any, batch: dict[str, Tensor]) -> Tensor:
         """Return the embedding (b, d) of a padded batch."""
 
-    def invent(self, config: Mapping[str, Any]) -> Assets:
-        """Return what a random twin stands on; the vocabulary follows from the data."""
-        return Assets(config=config)
+    def check_assets(self, assets: AnyAssets) -> None:
+        """Refuse options that the loaded files cannot serve."""
 
-    @property
-    def obs_keys(self) -> tuple[str, ...]:
-        """Columns of obs that the model reads, as its options name them."""
-        return ()
+    def start_training(self, module: nn.Module) -> None:
+        """Make a random module what it is before the training, where that is more than random numbers."""
 
-    @property
-    def var_keys(self) -> tuple[str, ...]:
-        """Columns of var that the model reads."""
-        return () if self.gene_key is None else (self.gene_key,)
+    # stated before anything is opened
 
-    @property
-    def reads_counts(self) -> bool:
-        """Whether the matrix has to hold raw counts; otherwise any finite values ≥ 0 will do."""
-        return True
+    def requirements(self) -> Requirements:
+        """Return what the model needs."""
+        return replace(
+            super().requirements(),
+            var_keys=() if self.gene_key is None else (self.gene_key,),
+            rows_per_part=self.rows_per_part,
+            draws=self.card.needs_rng or self.weights == RANDOM,
+            takes_empty=True,
+            dimension=self.card.dimension if self.weights is None else None,
+        )
 
-    # the contract of the runner
+    # loading
 
-    @property
-    def dimension(self) -> int | None:
-        """Width of the embedding, where it is known before; None leaves it to the network."""
-        return None
-
-    @property
-    def genes_used(self) -> pd.Index:
-        """The genes of the last block that are in the vocabulary."""
-        return self._genes_used
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """What was loaded: place, revision and checksums of the files, or that the weights are random."""
-        more = {"device": self.device, "dtype": self.dtype}
-        if self._pairs_sha256:
-            more["gene_table_sha256"] = self._pairs_sha256
+    def load(self) -> None:
+        """Open the weights and fill the module; a random twin is filled when it has seen the genes of the data."""
+        if self._assets is not None:
+            return
+        if self.gene_table is not None:
+            self._pairs = GeneTable.of(self.gene_table)
+            if isinstance(self.gene_table, (str, os.PathLike)):
+                self._pairs_sha256 = sha256_of(Path(self.gene_table))
         if self.weights == RANDOM:
-            return {"weights": RANDOM, "untrained": True, **more}
-        return {
-            "weights": self.weights or (self.card.weights.place if self.card.weights else ""),
-            "untrained": False,
-            "revision": self._revision,
-            "sha256": self._files.checksums(),
-            **more,
-        }
+            assets = self.random_assets({**self.defaults, **self.config})
+            self.check_assets(assets)
+        else:
+            self._checkpoint = Checkpoint(self.card, self.weights)
+            assets = self._checkpoint.read(self.read)
+            self.check_assets(assets)
+            self._module = self._filled(assets)
+        self._assets = replace(assets, state=None)
 
-    def begin(self) -> None:
-        """Start the count of what the model has seen anew."""
-        self._seen = np.zeros(2)
-        self.coverage = {}
+    @property
+    def assets(self) -> AnyAssets:
+        """What was loaded; opened on first use."""
+        if self._assets is None:
+            self.load()
+        return self._assets  # type: ignore[return-value]  # loaded
 
-    def check_block(self, block: Block) -> None:
-        """Refuse all observations without a known gene of a whole table at once, before the work."""
-        if self.on_empty == "error":
-            self._learn(block)
-            counts, genes = expression(block, card=self.card)
-            held = np.zeros(len(genes))
+    @property
+    def module(self) -> nn.Module:
+        """The filled module, on its device; built on first use."""
+        assets = self.assets
+        if self._module is None:
+            self._module = self._filled(assets)
+        return self._module
+
+    @property
+    def files(self) -> Any:
+        """What finds and remembers the files of the checkpoint."""
+        if self._checkpoint is None:
+            self._checkpoint = Checkpoint(self.card, self.weights)
+        return self._checkpoint.files
+
+    def find(self, folder: Path, *names: str, beside: Sequence[str] = ()) -> Path:
+        """Return the first of some files in a folder, in `beside` folders of it or of the two folders above."""
+        path: Path = self.files.find(folder, *names, beside=beside, what=self.card.name)
+        return path
+
+    def record(self) -> dict[str, Any]:
+        """Return what was loaded: place, revision and checksums of the files, or that the weights are random."""
+        self.load()
+        loaded = {"weights": RANDOM, "untrained": True} if self._checkpoint is None else self._checkpoint.record()
+        table = {"gene_table_sha256": self._pairs_sha256} if self._pairs_sha256 else {}
+        return {**loaded, "device": self.device, "dtype": self.dtype, **table}
+
+    def _filled(self, assets: AnyAssets) -> nn.Module:
+        def build() -> nn.Module:
+            return self.build(assets)
+
+        if assets.state is not None:
+            module = published_module(build, assets, what=self.card.name, rename=self.rename, ignore=self.ignore)
+        else:
+            module = random_module(build, assets, what=self.card.name, seed=self.rng, gene_rows=self.gene_rows)
+            self.start_training(module)
+        return module.eval().requires_grad_(requires_grad=False).to(self._device)
+
+    # genes
+
+    def names(self, block: Block) -> pd.Index:
+        """Return the names of the genes of a block (n_genes,), those of ``gene_key`` where it is given."""
+        return pd.Index(block.genes) if self.gene_key is None else pd.Index(block.var[self.gene_key])
+
+    def vocabulary(self, names: pd.Index) -> GeneVocabulary:
+        """Return the vocabulary that the names of a table are looked up in; that of a random twin grows with them."""
+        genes = self.assets.genes
+        if self.weights == RANDOM and self.gene_rows is not None:
+            new = vocabulary_of(names, n_special=self.n_special)
+            if genes is None or not new.names.isin(genes.names).all():
+                config = {**self.assets.config, "n_tokens": self.n_special + len(new.names)}
+                self._assets = replace(self.assets, genes=new, config=config)
+                self._module = None
+                return new
+        if genes is None:
+            raise InputError(
+                f"the model {self.card.name!r} has no vocabulary.",
+                allowed="a network with genes",
+                remedy="report this to the author of the model.",
+            )
+        return genes
+
+    def match(self, block: Block) -> GeneMatch:
+        """Return which genes of a block the model knows; the parts of one table share the answer."""
+        column = block.var.get(self.gene_key or "")
+        kept = self._matches.get(block.genes, column, self.assets.genes)
+        if kept is not None:
+            return kept
+        names = self.names(block)
+        vocabulary = self.vocabulary(names)
+        table = self.assets.gene_table if self._pairs is None else self._pairs
+        match = match_genes(names, vocabulary, what=self.card.name, duplicates=self.duplicates, gene_table=table)
+        return self._matches.put(match, block.genes, column, self.assets.genes)
+
+    def align(self, block: Block, *, add_up: bool | None = None) -> tuple[sparse.csr_array, np.ndarray]:
+        """Return the counts (n_obs, m) of the known genes by ascending token, and the tokens (m,)."""
+        add_up = self.duplicates == "sum" if add_up is None else add_up
+        return align_counts(block.read("expression"), self.match(block), add_up=add_up)
+
+    def genes_read(self, block: Block) -> np.ndarray:
+        """Return which genes of a block are in the vocabulary (n_genes,)."""
+        read = np.zeros(len(pd.Index(block.genes)), dtype=bool)
+        read[self.match(block).columns] = True
+        return read
+
+    def rows_of_genes(self, block: Block, table: np.ndarray) -> np.ndarray:
+        """Return the rows of a table of tokens (n_tokens, d) that belong to the genes of a block, NaN for unknown ones.
+
+        Parameters
+        ----------
+        block
+            The genes.
+        table
+            A vector of every token, NaN where there is none.
+        """
+        match = self.match(block)
+        rows = np.full((len(pd.Index(block.genes)), table.shape[1]), np.nan, dtype=np.float32)
+        rows[match.columns] = table[match.ids]
+        return rows
+
+    # the contract of a run
+
+    def check(self, block: Block) -> None:
+        """Refuse all observations without a known gene of a whole table at once, where it is in memory."""
+        if self.on_empty == "error" and block.in_memory("expression"):
             try:
-                held[self._match_once(block).columns] = 1.0
-            except InputError:  # the model says itself what is wrong with the names
+                read = self.genes_read(block)
+            except InputError:  # the model says itself, with its first part, what is wrong with the names
                 return
-            self._refuse_empty(counts @ held == 0, block)
-
-    def note_block(self, block: Block) -> None:
-        """Record what the model sees of observations whose vectors are there already."""
-        self.known(block)
+            self._refuse_empty(block.read("expression") @ read.astype(np.float64) == 0, block)
 
     def prepare(self, block: Block) -> Tokens:
         """Return the tokens of a block."""
-        if self.weights == RANDOM and self.gene_rows is not None:
-            self._adopt(self.names(block))
         tokens = self.tokenise(block)
-        self._check_empty(tokens, block)
+        if self.on_empty == "error":
+            self._refuse_empty(self.empty(tokens), block)
         return tokens
 
+    def empty(self, tokens: Tokens) -> np.ndarray:
+        """Return which observations have no known gene (n_obs,); ``rows["empty"]`` where special tokens hide it."""
+        return np.asarray(tokens.rows["empty"]) if "empty" in tokens.rows else tokens.lengths == 0
+
     def knows_nothing(self, batch: Tokens) -> bool:
-        """Return whether no observation has a known gene; the runner then needs no `encode`."""
-        return bool(self._empty(batch).all())
+        """Return whether no observation has a known gene."""
+        return bool(self.empty(batch).all())
 
     def encode(self, batch: Tokens) -> np.ndarray:
         """Return the embedding (n_obs, d); the result does not depend on how observations share batches."""
-        module = self.module
         out: np.ndarray | None = None
-        known = np.flatnonzero(~self._empty(batch))
+        known = np.flatnonzero(~self.empty(batch))
         for rows in self.batches(batch.lengths[known]):
             picked = known[rows]
-            values = self._run(module, self.collate(batch.take(picked)))
+            values = self.run(self.collate(batch.take(picked)))
             out = np.zeros((batch.n_obs, values.shape[1]), dtype=np.float32) if out is None else out
             out[picked] = values
         if out is None:
@@ -283,129 +348,15 @@ class Network(ABC):
         """Return a padded batch."""
         return collate(tokens, pad_id=self.pad_id, pad_value=self.pad_value)
 
-    @property
-    def module(self) -> nn.Module:
-        """The filled module, on its device; built on first use."""
-        if self._module is None:
-            self._module = self._filled(self.assets)
-        return self._module
+    def on_device(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return a batch on the device of the module."""
+        return {name: tensor.to(self._device) for name, tensor in batch.items()}
 
-    def find(self, folder: Path, *names: str, beside: Sequence[str] = ()) -> Path:
-        """Return the first of some files in a folder, in `beside` folders of it or of the two folders above."""
-        return self._files.find(folder, *names, beside=beside, what=self.card.name)
-
-    def align(self, block: Block, *, add_up: bool | None = None) -> tuple[sparse.csr_array, np.ndarray]:
-        """Return the counts (n_obs, m) of the known genes by ascending token, and the tokens (m,); records coverage."""
-        match = self.known(block)
-        counts = expression(block, card=self.card)[0]
-        return align_counts(counts, match, add_up=self.duplicates == "sum" if add_up is None else add_up)
-
-    def known(self, block: Block) -> GeneMatch:
-        """Return which genes of a block the model knows, and record how much of the data that is."""
-        counts, genes = expression(block, card=self.card)
-        self._learn(block)
-        match = self._match_once(block)
-        self._genes_used = genes[np.unique(match.columns)]
-        before = self._seen[0]
-        self._seen += counts_seen(counts, match)
-        self.coverage = coverage(self._seen, match, n_genes=len(genes))
-        if before == 0 and self._seen[0] > 0:  # parts of which nothing is known say nothing of the others
-            warn_of_low_coverage(self.coverage, n_genes=len(genes), what=self.card.name)
-        return match
-
-    def _learn(self, block: Block) -> None:
-        """Give a model without a vocabulary the genes of the data."""
-        if self.assets.genes is None:
-            self._adopt(self.names(block))
-
-    def _match_once(self, block: Block) -> GeneMatch:
-        """Return the match of the block before where the genes are the same objects, as in the parts of one table."""
-        key = (block.genes, block.var.get(self.gene_key or ""), self.assets.genes)
-        if self._matched is None or any(a is not b for a, b in zip(key, self._matched[0], strict=True)):
-            self._matched = (key, self.match(block))
-        return self._matched[1]
-
-    def names(self, block: Block) -> pd.Index:
-        """Return the names of the genes of a block (n_genes,), those of ``gene_key`` where it is given."""
-        return expression(block, card=self.card)[1] if self.gene_key is None else pd.Index(block.var[self.gene_key])
-
-    def match(self, block: Block) -> GeneMatch:
-        """Return which genes of a block the model knows."""
-        table = self.assets.gene_table if self._pairs is None else self._pairs
-        vocabulary: GeneVocabulary = self.assets.genes  # type: ignore[assignment]  # adopted before in a random twin
-        return match_genes(
-            self.names(block), vocabulary, what=self.card.name, duplicates=self.duplicates, gene_table=table
-        )
-
-    # weights
-
-    def _published(self) -> Assets:
-        if self.config:
-            raise InputError(
-                f"config={self.config!r} for published weights.",
-                allowed="config= with weights='random'",
-                remedy="leave it out: the sizes are those of the checkpoint.",
-            )
-        folder, self._revision = resolve_weights(self.card, self.weights)
-        assets = readable(self.read, self._files.enter(folder), files=self._files, what=self.card.name)
-        self._module = self._filled(assets)
-        return replace(assets, state=None)
-
-    def _random(self) -> Assets:
-        unknown = [name for name in self.config if name not in self.defaults]
-        if unknown:
-            raise InputError(
-                f"config with {listed(unknown)}.",
-                allowed=listed(self.defaults, most=30),
-                remedy="correct the name.",
-            )
-        return self.invent({**self.defaults, **self.config})
-
-    def _adopt(self, genes: pd.Index) -> None:
-        """Make the vocabulary of a random twin from the genes of the data, where it does not know them yet."""
-        held = genes.astype(str)
-        names = pd.Index(np.unique(held[held != ""]))  # a gene without a name is none
-        if self.assets.genes is not None and names.isin(self.assets.genes.names).all():
-            return
-        ids = self.n_special + np.arange(len(names))
-        vocabulary = GeneVocabulary(names, kind=kind_of(names), ids=ids)
-        config = {**self.assets.config, "n_tokens": self.n_special + len(names)}
-        self._module = self._filled(replace(self.assets, genes=vocabulary, config=config))
-        self.assets = replace(self.assets, genes=vocabulary, config=config)
-
-    def _filled(self, assets: Assets) -> nn.Module:
-        if assets.state is not None:
-            with torch.device("meta"):
-                module = built(lambda: self.build(assets), assets.config, what=self.card.name)
-            load_state(module, assets.state, what=self.card.name, rename=self.rename, ignore=self.ignore)
-        else:
-            with torch.random.fork_rng(devices=[]):
-                module = built(lambda: self.build(assets), assets.config, what=self.card.name)
-            draw_state(module, seed=self.rng)
-            if self.gene_rows is not None and assets.genes is not None:
-                rows = named_normals(assets.genes.names, seed=self.rng, dimension=self._row_width(module)) * 0.02
-                with torch.no_grad():
-                    where = torch.from_numpy(assets.genes.tokens())
-                    module.get_parameter(self.gene_rows)[where] = torch.from_numpy(rows.astype(np.float32))
-        return module.eval().requires_grad_(requires_grad=False).to(self._device)
-
-    def _row_width(self, module: nn.Module) -> int:
-        return int(module.get_parameter(str(self.gene_rows)).shape[1])
-
-    # batches
-
-    def _run(self, module: nn.Module, batch: dict[str, Tensor]) -> np.ndarray:
+    def run(self, batch: Mapping[str, Tensor]) -> np.ndarray:
+        """Return the embedding (b, d) of a batch, computed on the device and in the precision of the options."""
+        module = self.module
         with torch.inference_mode(), computing(self._device, self.dtype):
-            moved = {name: tensor.to(self._device) for name, tensor in batch.items()}
-            return self.forward(module, moved).float().cpu().numpy()
-
-    def _empty(self, tokens: Tokens) -> np.ndarray:
-        """Return which observations have no known gene (n_obs,); ``rows["empty"]`` where special tokens hide it."""
-        return np.asarray(tokens.rows["empty"]) if "empty" in tokens.rows else tokens.lengths == 0
-
-    def _check_empty(self, tokens: Tokens, block: Block) -> None:
-        if self.on_empty == "error":
-            self._refuse_empty(self._empty(tokens), block)
+            return self.forward(module, self.on_device(batch)).float().cpu().numpy()
 
     def _refuse_empty(self, empty: np.ndarray, block: Block) -> None:
         if empty.any():
@@ -415,3 +366,26 @@ class Network(ABC):
                 allowed="at least one known gene in every observation",
                 remedy="drop these observations, or pass on_empty='zero'.",
             )
+
+
+def _checked_sizes(config: object, defaults: Mapping[str, Any], *, random: bool) -> dict[str, Any]:
+    """Return ``config=`` as a dictionary; only a random twin takes one."""
+    if config is not None and not isinstance(config, Mapping):
+        raise InputTypeError(
+            f"config of type {type(config).__name__}.",
+            allowed="sizes by name, such as {'nlayers': 2}",
+            remedy="pass a dictionary.",
+        )
+    sizes = dict(config or {})
+    if sizes and not random:
+        raise InputError(
+            f"config={sizes!r} for published weights.",
+            allowed="config= with weights='random'",
+            remedy="leave it out: the sizes are those of the checkpoint.",
+        )
+    unknown = [name for name in sizes if name not in defaults]
+    if unknown:
+        raise InputError(
+            f"config with {listed(unknown)}.", allowed=listed(defaults, most=30), remedy="correct the name."
+        )
+    return sizes

@@ -9,8 +9,8 @@ from scipy import sparse
 
 from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError
-from stfmkit.models.nets.rank_kernels import rank_tokens
 from stfmkit.models.genes.alignment import GeneVocabulary
+from stfmkit.models.nets.rank_kernels import rank_tokens
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stfmkit.models.nets.value_kernels import log_values
 from stfmkit.models.genes.alignment import GeneMatch, align_counts
 from stfmkit.models.nets.tokens import Tokens
+from stfmkit.models.nets.value_kernels import log_values
 
 if TYPE_CHECKING:
     from scipy import sparse

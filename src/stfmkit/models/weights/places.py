@@ -1,20 +1,41 @@
-"""From what a caller says of weights to a folder on this machine, and safe readers of what lies in it."""
+"""From what a caller says of weights to a folder on this machine."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from stfmkit._core.errors import InputError, MissingFileError
-from stfmkit._core.optional import require
+from stfmkit._core.errors import InputError, InputTypeError, MissingFileError
 from stfmkit.models.card import ModelCard
 from stfmkit.models.weights.download import from_hub, from_urls
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 RANDOM = "random"
 """What ``weights=`` says for an untrained network."""
+
+
+def as_place(weights: object) -> str | None:
+    """Return what ``weights=`` says as text.
+
+    Raises
+    ------
+    InputTypeError
+        It is neither text nor a path.
+    InputError
+        It is empty.
+    """
+    allowed = f"a path, 'owner/repository' of the hub, {RANDOM!r}, or None"
+    if weights is None:
+        return None
+    if not isinstance(weights, (str, os.PathLike)):
+        raise InputTypeError(
+            f"weights of type {type(weights).__name__}.",
+            allowed=allowed,
+            remedy="pass the folder with the published files.",
+        )
+    text = os.fspath(weights)
+    if not text:
+        raise InputError(
+            "weights='', which names no place.", allowed=allowed, remedy="leave weights out for the published ones."
+        )
+    return str(text)
 
 
 def resolve_weights(card: ModelCard, weights: str | os.PathLike[str] | None) -> tuple[Path, str]:
@@ -78,98 +99,3 @@ def _published(card: ModelCard) -> tuple[Path, str]:
         remedy=f"download them from {place.place} and pass weights='FOLDER', or weights={RANDOM!r} for an untrained "
         "one." + (f" {place.note}" if place.note else ""),
     )
-
-
-def read_state(path: Path, *, mapped: bool = False) -> dict[str, "Tensor"]:
-    """Return the tensors of a checkpoint by name; nothing in the file is executed.
-
-    Safetensors by their own reader, all others by ``torch.load(weights_only=True)``. A dictionary around the tensors
-    is unwrapped by the caller (`read_checkpoint`). With ``mapped=True`` tensors stay in the file until they are used,
-    where its format allows it.
-
-    Raises
-    ------
-    InputError
-        The file is truncated, or holds more than tensors.
-    """
-    loaded = read_checkpoint(path, mapped=mapped)
-    tensors = {str(k): v for k, v in loaded.items() if _is_tensor(v)}
-    if not tensors:
-        raise InputError(
-            f"{path.name} holds no tensors: {', '.join(map(str, list(loaded)[:5])) or 'nothing'}.",
-            allowed="tensors by name",
-            remedy="pass the checkpoint of the model.",
-        )
-    return tensors
-
-
-def read_checkpoint(path: Path, *, mapped: bool = False) -> Mapping[str, Any]:
-    """Return what a checkpoint file holds, a mapping; nothing in the file is executed."""
-    if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    loaded = _load(path, mapped=mapped)
-    if not isinstance(loaded, Mapping):
-        raise InputError(
-            f"{path.name} holds a {type(loaded).__name__}.",
-            allowed="tensors by name",
-            remedy="pass the checkpoint of the model.",
-        )
-    return loaded
-
-
-def read_tensor(path: Path, *, mapped: bool = False) -> "Tensor":
-    """Return the one tensor that a file holds; nothing in the file is executed."""
-    loaded = _load(path, mapped=mapped)
-    if not _is_tensor(loaded):
-        raise InputError(
-            f"{path.name} holds a {type(loaded).__name__}.", allowed="one tensor", remedy="pass the published file."
-        )
-    tensor: Tensor = loaded
-    return tensor
-
-
-def _load(path: Path, *, mapped: bool) -> Any:
-    import pickle
-    import zipfile
-
-    torch = require("torch", extra="torch")
-    try:
-        mapped = mapped and zipfile.is_zipfile(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path.name} holds more than tensors and plain values, and is not loaded: {_first_line(error)}",
-            allowed="a checkpoint of tensors; nothing in it is ever executed",
-            remedy="get the file from its published place, or save it again as safetensors where you trust it.",
-        ) from None
-    except (EOFError, OSError, RuntimeError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
-        raise _broken(path, error) from None
-    return loaded
-
-
-def _read_safetensors(path: Path) -> dict[str, "Tensor"]:
-    safetensors = require("safetensors", extra="torch")
-    from safetensors.torch import load_file
-
-    try:
-        return dict(load_file(path, device="cpu"))
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise _broken(path, error) from None
-
-
-def _broken(path: Path, error: BaseException) -> InputError:
-    return InputError(
-        f"{path.name} ({path.stat().st_size:,} bytes) cannot be read: {_first_line(error)}",
-        allowed="a whole checkpoint",
-        remedy="the file may be truncated or a pointer of git-lfs: download it again.",
-    )
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200]
-
-
-def _is_tensor(value: object) -> bool:
-    torch = require("torch", extra="torch")
-    return bool(isinstance(value, torch.Tensor))

@@ -83,24 +83,12 @@ def _loaded(path: Path, read: Callable[[bytes], Any]) -> Any:
         )
     try:
         return read(held)
-    except (
-        pickle.UnpicklingError,
-        UnicodeDecodeError,
-        json.JSONDecodeError,
-        EOFError,
-        AttributeError,
-        ImportError,
-        IndexError,
-        KeyError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except Exception as error:
         raise InputError(
             f"{path.name} ({len(held):,} bytes) is not loaded: {str(error)[:200]}",
             allowed="plain values, of the published format; nothing in the file is ever executed",
             remedy="get the file again from its published place.",
-        ) from None
+        ) from error
 
 
 def _read_json(held: bytes) -> Any:

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from stfmkit.models.card import ModelCard, WeightFile, Weights
 
-
 _SHARED = {
     "modules.json": "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf",
     "1_Pooling/config.json": "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",

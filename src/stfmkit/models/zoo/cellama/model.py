@@ -1,7 +1,7 @@
 """CELLama: sentences with the highest genes, embedded by a language model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Unpack
 
@@ -13,20 +13,37 @@ from torch.nn import functional
 from stfmkit._core.arguments import check_integer, listed
 from stfmkit._core.errors import InputError
 from stfmkit._kernels._neighbors import knn_within
-from stfmkit.models.contract import Block
-from stfmkit.models.genes.table import GeneTable, kind_of
+from stfmkit.models.contract import Block, Requirements
 from stfmkit.models.genes.alignment import GeneVocabulary
-from stfmkit.models.weights.tables import read_json, read_mapping
-from stfmkit.models.weights.places import read_state
-from stfmkit.models.zoo.cellama.card import CELLAMA
+from stfmkit.models.genes.table import GeneTable, kind_of
 from stfmkit.models.nets.bert import HEADS, RENAME, Bert, fused, masked_mean, read_config
-from stfmkit.models.nets.network import Assets, Common, Network
-from stfmkit.models.zoo.cellama.sentences import Sentences, check_columns, top_genes, write_sentences
+from stfmkit.models.nets.checkpoint import Assets
+from stfmkit.models.nets.network import Common, Network
 from stfmkit.models.nets.tokens import Tokens
-from stfmkit.models.zoo.cellama.words import SPECIAL, hashed_words, read_words
+from stfmkit.models.weights.tables import read_json, read_mapping
+from stfmkit.models.weights.tensors import read_state
+from stfmkit.models.zoo.cellama.card import CELLAMA
+from stfmkit.models.zoo.cellama.sentences import Sentences, check_columns, top_genes, write_sentences
+from stfmkit.models.zoo.cellama.words import SPECIAL, Words, hashed_words, read_words
 
 
-class CELLama(Network):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CELLamaAssets(Assets):
+    """What a folder of sentence-transformers holds.
+
+    Attributes
+    ----------
+    words
+        The word pieces.
+    normalised
+        Whether vectors have the length one.
+    """
+
+    words: Words
+    normalised: bool
+
+
+class CELLama(Network[CELLamaAssets]):
     """CELLama (Choi et al. 2024): a sentence such as "Top genes are A, B, and C.", embedded by a BERT.
 
     Any folder of sentence-transformers with a BERT and its word pieces will do. Values may be counts or log-normalised;
@@ -84,20 +101,16 @@ class CELLama(Network):
         self.top_k, self.n_neighs, self.drop_zeros = top_k, n_neighs, bool(drop_zeros)
         self.cellname, self.nearest_cells_name = cellname, nearest_cells_name
         super().__init__(**common)
-        if cellname is not None:
-            self.card = replace(self.card, needs=("expression", "coordinates"), uses_neighbors=True)
 
-    @property
-    def obs_keys(self) -> tuple[str, ...]:
-        """Columns of obs that the sentence tells."""
-        return self.obs_features if self.cellname is None else (*self.obs_features, self.cellname)
+    def requirements(self) -> Requirements:
+        """Return what the model needs: with `cellname` also the neighbours of an observation."""
+        stated = replace(super().requirements(), obs_keys=self.obs_features)
+        if self.cellname is None:
+            return stated
+        keys = (*self.obs_features, self.cellname)
+        return replace(stated, obs_keys=keys, needs=("expression", "coordinates"), whole_samples=True)
 
-    @property
-    def reads_counts(self) -> bool:
-        """Any values ≥ 0 will do: only their order is read."""
-        return False
-
-    def read(self, folder: Path) -> Assets:
+    def read(self, folder: Path) -> CELLamaAssets:
         """Return a folder of sentence-transformers."""
         steps = read_json(self.find(folder, "modules.json"))
         kinds = [str(step.get("type", "")).rpartition(".")[2] for step in steps]
@@ -119,14 +132,15 @@ class CELLama(Network):
             n_tokens=config["n_tokens"],
         )
         state = fused(read_state(self.find(home, "model.safetensors", "pytorch_model.bin")))
-        more = {"words": words, "normalised": "Normalize" in kinds}
-        return Assets(config=config | {"max_seq_length": limit}, state=state, more=more)
+        return CELLamaAssets(
+            config=config | {"max_seq_length": limit}, state=state, words=words, normalised="Normalize" in kinds
+        )
 
     def _stated(self, folder: Path, name: str) -> dict[str, Any]:
-        path = self._files.look(folder, name)
+        path = self.files.look(folder, name)
         return {} if path is None else read_mapping(path)
 
-    def invent(self, config: Mapping[str, Any]) -> Assets:
+    def random_assets(self, config: Mapping[str, Any]) -> CELLamaAssets:
         """Return a twin whose words are tokens."""
         if config["n_tokens"] <= len(SPECIAL) or not 2 < config["max_seq_length"] <= config["max_position_embeddings"]:
             raise InputError(
@@ -135,9 +149,9 @@ class CELLama(Network):
                 allowed=f"more than {len(SPECIAL)} tokens, and 3 … max_position_embeddings",
                 remedy="correct config=.",
             )
-        return Assets(config=config, more={"words": hashed_words(config["n_tokens"]), "normalised": True})
+        return CELLamaAssets(config=config, words=hashed_words(config["n_tokens"]), normalised=True)
 
-    def build(self, assets: Assets) -> Bert:
+    def build(self, assets: CELLamaAssets) -> Bert:
         """Return the module."""
         return Bert(assets.config)
 
@@ -148,39 +162,33 @@ class CELLama(Network):
     def tokenise(self, block: Block) -> Tokens:
         """Return the word pieces of the sentence of every observation."""
         written, empty = self._sentences(block)
-        tokens = written.tokens(self.assets.more["words"], limit=self.assets.config["max_seq_length"])
+        tokens = written.tokens(self.assets.words, limit=self.assets.config["max_seq_length"])
         return replace(tokens, rows={"empty": empty})
 
     def forward(self, module: Bert, batch: dict[str, Tensor]) -> Tensor:
         """Return the mean state of the word pieces, of length one where the folder says so."""
         mean = masked_mean(module(batch).float(), batch["keep"])
-        return functional.normalize(mean, dim=1) if self.assets.more["normalised"] else mean
+        return functional.normalize(mean, dim=1) if self.assets.normalised else mean
 
     def _sentences(self, block: Block) -> tuple[Sentences, np.ndarray]:
         """Return the sentences, and which observations express no gene (n_obs,)."""
-        self._learn(block)
         values, ids = self.align(block)
-        symbols = self.assets.genes.names[ids]  # type: ignore[union-attr]  # set above
+        symbols = self.vocabulary(self.names(block)).names[ids]
         indptr, columns = top_genes(values, top_k=self.top_k, drop_zeros=self.drop_zeros)
         features = {name: block.obs[name] for name in self.obs_features}
-        if self.cellname is not None and block.coords is not None:
-            features[self.nearest_cells_name] = self._niche(block.coords, block)
+        if self.cellname is not None:
+            features[self.nearest_cells_name] = self._niche(block, block.obs[self.cellname])
         return write_sentences(indptr, columns, list(symbols), features), np.diff(values.indptr) == 0
 
-    def _learn(self, block: Block) -> None:
-        self.assets = replace(self.assets, genes=self._symbols(block))
-
-    def _symbols(self, block: Block) -> GeneVocabulary:
-        """Return the symbols of a block in alphabetical order, which is that of equal values."""
-        names = self.names(block)
+    def vocabulary(self, names: pd.Index) -> GeneVocabulary:
+        """Return the symbols of a table in alphabetical order, which is that of equal values."""
         if kind_of(names) == "ensembl" and self.gene_table is not None:
             names = GeneTable.of(self.gene_table).symbols
         return GeneVocabulary(pd.Index(np.unique(names.astype(str)), dtype=object), kind="symbol")
 
-    def _niche(self, coords: np.ndarray, block: Block) -> np.ndarray:
+    def _niche(self, block: Block, types: np.ndarray) -> np.ndarray:
         """Return the cell types of the nearest neighbours (n_obs,), nearest first."""
-        found = knn_within(coords, block.samples, k=self.n_neighs)
-        types = block.obs[str(self.cellname)]
+        found = knn_within(block.read("coordinates"), block.samples, k=self.n_neighs)
         return np.array([",".join(types[row[row >= 0]]) for row in found], dtype=object)
 
 

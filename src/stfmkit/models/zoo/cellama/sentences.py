@@ -8,8 +8,8 @@ from scipy import sparse
 
 from stfmkit._core.errors import InputTypeError
 from stfmkit.models.nets.rank_kernels import first_entries, rank_tokens
-from stfmkit.models.zoo.cellama.kernels import top_columns
 from stfmkit.models.nets.tokens import Tokens
+from stfmkit.models.zoo.cellama.kernels import top_columns
 from stfmkit.models.zoo.cellama.words import Words
 
 _FIXED = ("Top genes are ", "Top gene is ", ", ", ", and ", ".")

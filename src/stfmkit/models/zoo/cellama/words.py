@@ -11,8 +11,8 @@ import numpy as np
 
 from stfmkit._core.errors import InputError
 from stfmkit._core.optional import require
-from stfmkit.models.weights.tables import read_mapping
 from stfmkit.models.nets.tokens import Tokens
+from stfmkit.models.weights.tables import read_mapping
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 _WANTED = {"model": "WordPiece", "normalizer": "BertNormalizer", "pre_tokenizer": "BertPreTokenizer"}

@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from stfmkit.models.card import ModelCard
-from stfmkit.models.card import AS_CODE, WeightFile, Weights
+from stfmkit.models.card import AS_CODE, ModelCard, WeightFile, Weights
 
 _DROPBOX = "https://www.dropbox.com/scl/fo/i5rmxgtqzg7iykt2e9uqm/h?rlkey=o8hi0xads9ol07o48jdityzv1&dl=0"
 

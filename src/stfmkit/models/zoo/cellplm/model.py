@@ -13,17 +13,17 @@ from torch import Tensor
 
 from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError
-from stfmkit.models.contract import Block
-from stfmkit.models._contract import expression
+from stfmkit.models.contract import Block, Requirements
 from stfmkit.models.genes.alignment import GeneVocabulary
-from stfmkit.models.weights.tables import read_mapping
-from stfmkit.models.weights.places import read_checkpoint
-from stfmkit.models.baselines.random import named_normals
-from stfmkit.models.zoo.cellplm.card import CELLPLM
-from stfmkit.models.zoo.cellplm.net import CellPLMModule
-from stfmkit.models.nets.network import Assets, Common, Network
+from stfmkit.models.keyed_random import named_normals
+from stfmkit.models.nets.checkpoint import Assets
+from stfmkit.models.nets.network import Common, Network
 from stfmkit.models.nets.tokens import Tokens
 from stfmkit.models.nets.value_tokens import logged_tokens
+from stfmkit.models.weights.tables import read_mapping
+from stfmkit.models.weights.tensors import read_checkpoint
+from stfmkit.models.zoo.cellplm.card import CELLPLM
+from stfmkit.models.zoo.cellplm.net import CellPLMModule
 
 _SIZES = ("enc_hid", "enc_layers", "enc_head", "post_latent_dim", "latent_mod", "num_clusters", "norm")
 _ARCHITECTURE = {
@@ -36,7 +36,7 @@ _ARCHITECTURE = {
 }
 
 
-class CellPLM(Network):
+class CellPLM(Network[Assets]):
     """CellPLM (Wen et al. 2024, ICLR): the latent mean of every cell among the cells of its batch.
 
     Parameters
@@ -65,27 +65,25 @@ class CellPLM(Network):
         r"^(decoder|head|objective|mask_model)\.",
         r"^latent\.layers\.1\.(hid_2sigma|inference\.(inference_qzyx\.2\.var|y_mu|y_var))\.",
     )
+    gives_genes = True
     gene_rows = "embedder.feat_enc.emb"
 
     def __init__(self, *, batch_key: str | None = None, **common: Unpack[Common]) -> None:
         self.batch_key = batch_key
         super().__init__(**common)
-        if self.draws and common.get("rng") is None:
-            raise InputError(
-                f"a mixture latent in {self.card.name!r}, which draws random numbers, and rng is None.",
-                allowed="a seed, or the checkpoint 20231027_85M, which draws nothing",
-                remedy="pass rng=0 (or any integer).",
-            )
+
+    def requirements(self) -> Requirements:
+        """Return what the model needs; `batch_size` cuts the cells of a batch in the order of the rows."""
+        return replace(
+            super().requirements(),
+            obs_keys=() if self.batch_key is None else (self.batch_key,),
+            follows_order=() if self.batch_size is None else ("observations",),
+        )
 
     @property
     def draws(self) -> bool:
         """Whether the latent draws the cluster of every cell."""
         return bool(self.assets.config["latent_mod"] == "gmvae")
-
-    @property
-    def obs_keys(self) -> tuple[str, ...]:
-        """The column with the batches."""
-        return () if self.batch_key is None else (self.batch_key,)
 
     def read(self, folder: Path) -> Assets:
         """Return what ``<prefix>.config.json`` and ``<prefix>.best.ckpt`` hold."""
@@ -116,7 +114,7 @@ class CellPLM(Network):
 
     def tokenise(self, block: Block) -> Tokens:
         """Return the genes of every cell with log1p of their counts, its batch, and the numbers for its cluster."""
-        tokens = logged_tokens(expression(block, card=self.card)[0], self.known(block))
+        tokens = logged_tokens(block.read("expression"), self.match(block))
         group = block.samples
         if self.batch_key is not None:
             batch = pd.factorize(block.obs[self.batch_key], sort=True)[0]
@@ -129,15 +127,14 @@ class CellPLM(Network):
 
     def encode(self, batch: Tokens) -> np.ndarray:
         """Return the embedding (n_obs, d); cells see those of their batch, or of their chunk of it."""
-        module = self.module
-        known = np.flatnonzero(~self._empty(batch))
+        known = np.flatnonzero(~self.empty(batch))
         out = np.zeros((batch.n_obs, int(self.assets.config["post_latent_dim"])), dtype=np.float32)
         for group in np.unique(batch.rows["group"][known]):
             cells = known[batch.rows["group"][known] == group]
             size = len(cells) if self.batch_size is None else self.batch_size
             for start in range(0, len(cells), size):
                 chunk = cells[start : start + size]
-                out[chunk] = self._run(module, self.collate(batch.take(chunk)))
+                out[chunk] = self.run(self.collate(batch.take(chunk)))
         return out
 
     def collate(self, tokens: Tokens) -> dict[str, Tensor]:
@@ -157,10 +154,5 @@ class CellPLM(Network):
 
     def encode_genes(self, block: Block) -> np.ndarray:
         """Return the input vector of every gene (n_genes, d), NaN for genes that the model does not know."""
-        if self.assets.genes is None:
-            self._adopt(self.names(block))
-        match = self.match(block)
-        table = self.module.get_parameter(str(self.gene_rows)).float().cpu().numpy()
-        out = np.full((len(self.names(block)), table.shape[1]), np.nan, dtype=np.float32)
-        out[match.columns] = table[match.ids]
-        return out
+        self.match(block)  # first, since a random twin learns its genes from it
+        return self.rows_of_genes(block, self.module.get_parameter(str(self.gene_rows)).float().cpu().numpy())

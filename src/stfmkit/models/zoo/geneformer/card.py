@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from stfmkit.models.card import ModelCard
-from stfmkit.models.card import WeightFile, Weights
+from stfmkit.models.card import ModelCard, WeightFile, Weights
 from stfmkit.models.zoo.geneformer.checksums import CHECKSUMS, REVISION, REVISION_2024
 
 _KINDS = ("token_dictionary", "gene_median_dictionary", "ensembl_mapping_dict", "gene_name_id_dict")

@@ -6,8 +6,8 @@ from typing import Any
 
 from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError
-from stfmkit.models.weights.tables import read_mapping
 from stfmkit.models.weights.files import Files
+from stfmkit.models.weights.tables import read_mapping
 
 KINDS = ("token_dictionary", "gene_median_dictionary", "ensembl_mapping_dict", "gene_name_id_dict")
 SIZES = {"_gc104M": ("104M", "316M"), "_gc95M": ("95M",)}

@@ -1,7 +1,6 @@
 """Card of Nicheformer; data only."""
 
-from stfmkit.models.card import ModelCard
-from stfmkit.models.card import WeightFile, Weights
+from stfmkit.models.card import ModelCard, WeightFile, Weights
 
 NICHEFORMER = ModelCard(
     name="nicheformer",

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stfmkit._core.errors import InputError
 from stfmkit.models.weights.tables import read_mapping
-from stfmkit.models.weights.places import read_checkpoint
+from stfmkit.models.weights.tensors import read_checkpoint
 
 FOLDERS = ("model_means", "data/model_means")
 _SIZES = ("nheads", "context_length", "n_tokens", "dim_model", "dim_feedforward", "nlayers")

@@ -1,6 +1,7 @@
 """Nicheformer: genes ranked by their value over the mean of the technology, after three tokens of context."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Unpack
 
@@ -10,12 +11,13 @@ from torch import Tensor, nn
 
 from stfmkit._core.arguments import check_choice
 from stfmkit._core.errors import InputError
-from stfmkit.models.zoo.nicheformer.kernels import rank_shares
 from stfmkit.models.contract import Block
 from stfmkit.models.genes.alignment import GeneVocabulary
-from stfmkit.models.zoo.nicheformer.card import NICHEFORMER
+from stfmkit.models.nets.checkpoint import Assets
 from stfmkit.models.nets.encoder import Encoder
-from stfmkit.models.nets.network import Assets, Common, Network
+from stfmkit.models.nets.network import Common, Network
+from stfmkit.models.nets.tokens import Tokens, collate
+from stfmkit.models.zoo.nicheformer.card import NICHEFORMER
 from stfmkit.models.zoo.nicheformer.context import (
     MODALITIES,
     SPATIAL,
@@ -30,7 +32,7 @@ from stfmkit.models.zoo.nicheformer.files import (
     read_network,
     rounded_means,
 )
-from stfmkit.models.nets.tokens import Tokens, collate
+from stfmkit.models.zoo.nicheformer.kernels import rank_shares
 
 N_AUXILIARY, N_CONTEXT, PAD = 30, 3, 1
 MeansMode = Literal["notebook", "dataset", "none"]
@@ -53,7 +55,20 @@ class NicheformerNet(nn.Module):
         return out
 
 
-class Nicheformer(Network):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NicheformerAssets(Assets):
+    """What the files of Nicheformer hold.
+
+    Attributes
+    ----------
+    means
+        Mean of every gene (n_genes,) for the technology, NaN where it is not measured; None for no means.
+    """
+
+    means: np.ndarray | None = None
+
+
+class Nicheformer(Network[NicheformerAssets]):
     """Nicheformer (Tejada-Lapuerta et al. 2025).
 
     Parameters
@@ -106,10 +121,13 @@ class Nicheformer(Network):
         check_choice(means_mode, ("notebook", "dataset", "none"), name="means_mode")
         self.means_mode, self.layer_index, self.with_context = means_mode, layer_index, with_context
         super().__init__(**common)
-        n_layers = self._sizes["nlayers"]
-        if not -n_layers <= layer_index < n_layers:
+
+    def check_assets(self, assets: NicheformerAssets) -> None:
+        """Refuse a layer that the network does not have."""
+        n_layers = assets.config["nlayers"]
+        if not -n_layers <= self.layer_index < n_layers:
             raise InputError(
-                f"layer_index={layer_index!r} of {n_layers} layers.",
+                f"layer_index={self.layer_index!r} of {n_layers} layers.",
                 allowed=f"-{n_layers} … {n_layers - 1}",
                 remedy="pass -1 for the last layer.",
             )
@@ -118,7 +136,7 @@ class Nicheformer(Network):
     def _sizes(self) -> Mapping[str, Any]:
         return self.assets.config
 
-    def read(self, folder: Path) -> Assets:
+    def read(self, folder: Path) -> NicheformerAssets:
         """Return the checkpoint (Lightning or hub), the gene order and the means of the technology."""
         path = self.find(folder, "*.ckpt", "model.safetensors", "pytorch_model.bin", beside=("data",))
         stated = None if path.suffix == ".ckpt" else self.find(folder, "config.json")
@@ -130,17 +148,19 @@ class Nicheformer(Network):
                 allowed=f"{N_AUXILIARY} tokens more than genes",
                 remedy="take model.h5ad and the checkpoint from the same release.",
             )
-        more = {}
+        means = None
         if self.means_mode != "none":
             group = self.technology if self.technology in SPATIAL else "dissociated"
-            more["means"] = read_means(
-                self.find(folder, f"{group}_mean_script.npy", beside=FOLDERS), n_genes=len(genes)
-            )
+            means = read_means(self.find(folder, f"{group}_mean_script.npy", beside=FOLDERS), n_genes=len(genes))
         ids = N_AUXILIARY + np.arange(len(genes))
         vocabulary = GeneVocabulary(genes, kind="ensembl", ids=ids)
-        return Assets(config={**self.defaults, **config}, genes=vocabulary, state=state, more=more)
+        return NicheformerAssets(config={**self.defaults, **config}, genes=vocabulary, state=state, means=means)
 
-    def build(self, assets: Assets) -> NicheformerNet:
+    def random_assets(self, config: Mapping[str, Any]) -> NicheformerAssets:
+        """Return a twin without means."""
+        return NicheformerAssets(config=config)
+
+    def build(self, assets: NicheformerAssets) -> NicheformerNet:
         """Return the module."""
         return NicheformerNet(assets.config)
 
@@ -148,7 +168,7 @@ class Nicheformer(Network):
         """Return the genes of every observation by descending value, at most as many as the context holds."""
         counts, ids = self.align(block)
         limit = self._sizes["context_length"] - N_CONTEXT
-        means, tail = self.assets.more.get("means"), np.zeros(0, dtype=np.int64)
+        means, tail = self.assets.means, np.zeros(0, dtype=np.int64)
         if means is None:
             means = np.ones(int(ids.max()) + 1 - N_AUXILIARY)
         elif self.means_mode == "dataset":

@@ -3,8 +3,7 @@
 What could not be checked at the source is said to be so.
 """
 
-from stfmkit.models.card import ModelCard
-from stfmkit.models.card import Weights
+from stfmkit.models.card import ModelCard, Weights
 
 UNKNOWN = "not stated"
 

@@ -1,6 +1,7 @@
 """scCello: ranked genes through a BERT that was trained with the ontology of cell types."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Unpack
 
@@ -10,15 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stfmkit.models.contract import Block
-from stfmkit.models._contract import expression
 from stfmkit.models.genes.table import GeneTable
-from stfmkit.models.weights.tables import read_mapping
-from stfmkit.models.weights.places import read_state
-from stfmkit.models.zoo.sccello.card import SCCELLO
 from stfmkit.models.nets.bert import HEADS, RENAME, Bert, fused, read_config
-from stfmkit.models.nets.network import Assets, Common, Network
+from stfmkit.models.nets.checkpoint import Assets
+from stfmkit.models.nets.network import Common, Network
 from stfmkit.models.nets.rank_genes import rank_genes, ranked
 from stfmkit.models.nets.tokens import Tokens
+from stfmkit.models.weights.tables import read_mapping
+from stfmkit.models.weights.tensors import read_state
+from stfmkit.models.zoo.sccello.card import SCCELLO
 
 _TABLES = {"tf_class_embeddings": 1, "tf_superclass_embeddings": 1, "expbin_embeddings": 1}
 _FOLDERS = ("data/token_vocabulary", "token_vocabulary")
@@ -51,7 +52,23 @@ class ScCelloModule(Bert):
         return self(batch, queries=1)[:, 0]
 
 
-class ScCello(Network):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScCelloAssets(Assets):
+    """What a checkpoint of scCello holds.
+
+    Attributes
+    ----------
+    cls
+        The class token.
+    medians
+        Median count of every token; None for a random twin.
+    """
+
+    cls: int
+    medians: np.ndarray | None
+
+
+class ScCello(Network[ScCelloAssets]):
     """scCello (Yuan et al. 2024, NeurIPS): the class token of the last layer.
 
     Parameters
@@ -89,7 +106,7 @@ class ScCello(Network):
         self.pass_cell_cls, self.normalize = bool(pass_cell_cls), bool(normalize)
         super().__init__(**common)
 
-    def read(self, folder: Path) -> Assets:
+    def read(self, folder: Path) -> ScCelloAssets:
         """Return the checkpoint, and the dictionaries beside it or in ``data/token_vocabulary``."""
         config = read_config(self.find(folder, "config.json"), what=self.card.name)
         tokens = read_mapping(self.find(folder, "token_dictionary.pkl", beside=_FOLDERS))
@@ -99,33 +116,38 @@ class ScCello(Network):
         state = fused(read_state(self.find(folder, "pytorch_model.bin", "model.safetensors")))
         if f"{_HEAD}.bias" in state:  # one tensor under two names
             state.setdefault(f"{_HEAD}.dense_2.bias", state[f"{_HEAD}.bias"])
-        more = {"cls": genes.special["<cls>"], "medians": genes.medians}
-        table = self._symbols(folder)
-        return Assets(config=config, genes=genes.vocabulary, state=state, gene_table=table, more=more)
+        return ScCelloAssets(
+            config=config,
+            genes=genes.vocabulary,
+            state=state,
+            gene_table=self._symbols(folder),
+            cls=genes.special["<cls>"],
+            medians=genes.medians,
+        )
 
     def _symbols(self, folder: Path) -> GeneTable | None:
-        path = self._files.look(folder, "vocab_id2name.csv", beside=_FOLDERS)
+        path = self.files.look(folder, "vocab_id2name.csv", beside=_FOLDERS)
         if path is None:
             return None
         pairs = pd.read_csv(path, dtype=str).dropna()
         return GeneTable.of_mapping(dict(zip(pairs["name"], pairs["id"], strict=True)), source=path.name)
 
-    def invent(self, config: Mapping[str, Any]) -> Assets:
+    def random_assets(self, config: Mapping[str, Any]) -> ScCelloAssets:
         """Return a twin without medians."""
-        return Assets(config=config, more={"cls": 2, "medians": None})
+        return ScCelloAssets(config=config, cls=2, medians=None)
 
-    def build(self, assets: Assets) -> ScCelloModule:
+    def build(self, assets: ScCelloAssets) -> ScCelloModule:
         """Return the module."""
         return ScCelloModule(assets.config)
 
     def tokenise(self, block: Block) -> Tokens:
         """Return ``<cls>`` and the genes of every observation by descending count over median."""
         counts, ids = self.align(block)
-        totals = np.asarray(expression(block, card=self.card)[0].sum(axis=1), dtype=np.float64).ravel()
+        totals = np.asarray(block.read("expression").sum(axis=1), dtype=np.float64).ravel()
         limit = self.assets.config["max_position_embeddings"] - 1
-        indptr, tokens = ranked(counts, ids, self.assets.more["medians"], totals, limit=limit)
+        indptr, tokens = ranked(counts, ids, self.assets.medians, totals, limit=limit)
         rows = {"empty": np.diff(indptr) == 0}
-        return Tokens(indptr, tokens, rows=rows).framed(first=(self.assets.more["cls"], 0.0))
+        return Tokens(indptr, tokens, rows=rows).framed(first=(self.assets.cls, 0.0))
 
     def forward(self, module: ScCelloModule, batch: dict[str, Tensor]) -> Tensor:
         """Return the class token of the last layer."""

@@ -1,6 +1,7 @@
 """scFoundation: log counts as soft bins, with the depth and a wanted depth as two further tokens."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
@@ -9,14 +10,15 @@ from torch import Tensor, nn
 
 from stfmkit._core.arguments import check_choice, listed
 from stfmkit._core.errors import InputError, MissingKeyError
-from stfmkit.models.contract import Block
-from stfmkit.models.weights.places import read_checkpoint
-from stfmkit.models.zoo.scfoundation.card import SCFOUNDATION
+from stfmkit.models.contract import Block, Requirements
 from stfmkit.models.nets.autobin import GENE_LIST, AutoBin, read_gene_list
-from stfmkit.models.zoo.scfoundation.tokens import depth_tokens, parse_resolution, parse_totals
+from stfmkit.models.nets.checkpoint import Assets
 from stfmkit.models.nets.encoder import Encoder
-from stfmkit.models.nets.network import Assets, Common, Network
+from stfmkit.models.nets.network import Common, Network
 from stfmkit.models.nets.tokens import Tokens
+from stfmkit.models.weights.tensors import read_checkpoint
+from stfmkit.models.zoo.scfoundation.card import SCFOUNDATION
+from stfmkit.models.zoo.scfoundation.tokens import depth_tokens, parse_resolution, parse_totals
 
 Pool = Literal["all", "max"]
 PreNormalized = Literal["F", "T", "A"]
@@ -39,7 +41,24 @@ class ScFoundationModule(nn.Module):
         return self.encoder.states(x, keep=batch["keep"])
 
 
-class ScFoundation(Network):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScFoundationAssets(Assets):
+    """What a checkpoint of scFoundation holds.
+
+    Attributes
+    ----------
+    t, s
+        Tokens of the wanted and of the measured depth.
+    n_rows
+        Rows of the table of genes; None for as many as there are tokens.
+    """
+
+    t: int = 0
+    s: int = 1
+    n_rows: int | None = None
+
+
+class ScFoundation(Network[ScFoundationAssets]):
     """scFoundation (Hao et al. 2024, Nat Methods 21:1481): pooled states of the encoder.
 
     Tokens are the non-zero genes of the published list with ``log1p(counts / total * 1e4)``, then T (the wanted depth)
@@ -98,17 +117,15 @@ class ScFoundation(Network):
         self.total_key = total_key
         super().__init__(**common)
 
-    @property
-    def reads_counts(self) -> bool:
-        """Whether the matrix has to hold raw counts."""
-        return self.pre_normalized == "F"
+    def requirements(self) -> Requirements:
+        """Return what the model needs: raw counts, or any values where they are normalised already."""
+        return replace(
+            super().requirements(),
+            needs=("counts",) if self.pre_normalized == "F" else ("expression",),
+            obs_keys=() if self.total_key is None else (self.total_key,),
+        )
 
-    @property
-    def obs_keys(self) -> tuple[str, ...]:
-        """The column of total counts, where one is named."""
-        return () if self.total_key is None else (self.total_key,)
-
-    def read(self, folder: Path) -> Assets:
+    def read(self, folder: Path) -> ScFoundationAssets:
         """Return one version of ``models.ckpt``, and the list of genes."""
         path = self.find(folder, "models.ckpt", "*.ckpt", beside=("models", "model/models"))
         genes = read_gene_list(self.find(path.parent, GENE_LIST, beside=("model",)))
@@ -121,16 +138,16 @@ class ScFoundation(Network):
                 allowed="the list of genes that belongs to the checkpoint",
                 remedy="pass the folder of the publication.",
             )
-        return Assets(config=config, genes=genes, state=state, more={"t": n, "s": n + 1, "rows": n + 3})
+        return ScFoundationAssets(config=config, genes=genes, state=state, t=n, s=n + 1, n_rows=n + 3)
 
-    def invent(self, config: Mapping[str, Any]) -> Assets:
+    def random_assets(self, config: Mapping[str, Any]) -> ScFoundationAssets:
         """Return a twin whose two further tokens come first."""
-        return Assets(config=config, more={"t": 0, "s": 1})
+        return ScFoundationAssets(config=config)
 
-    def build(self, assets: Assets) -> ScFoundationModule:
+    def build(self, assets: ScFoundationAssets) -> ScFoundationModule:
         """Return the module."""
         c = assets.config
-        rows = assets.more.get("rows", c.get("n_tokens", self.n_special))
+        rows = assets.n_rows or c.get("n_tokens", self.n_special)
         sizes = {"width": c["hidden_dim"], "heads": c["heads"], "n_layers": c["depth"], "n_bins": c["bin_num"]}
         return ScFoundationModule(n_rows=rows, alpha=c["bin_alpha"], **sizes)
 
@@ -141,9 +158,9 @@ class ScFoundation(Network):
         tokens = depth_tokens(
             counts,
             ids,
-            t_and_s=(self.assets.more["t"], self.assets.more["s"]),
+            t_and_s=(self.assets.t, self.assets.s),
             resolution=self.tgthighres,
-            logged=not self.reads_counts,
+            logged=self.pre_normalized != "F",
             totals=totals,
         )
         short = (tokens.lengths < 3) & ~tokens.rows["empty"]

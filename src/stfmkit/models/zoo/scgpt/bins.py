@@ -1,12 +1,11 @@
 """Genes as tokens with quantile bins, as scGPT and its descendants read them."""
 
-import hashlib
-
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from stfmkit._kernels import _tokens_scgpt as kernels
+from stfmkit.models.keyed_random import name_keys
 from stfmkit.models.nets.tokens import Tokens
 
 N_BINS = 51
@@ -37,12 +36,6 @@ def binned_tokens(
     if not held.data.all():
         held = held.copy()
         held.eliminate_zeros()
-    csr, keys = (held.indptr, held.indices, held.data), row_keys(names, seed=seed)
+    csr, keys = (held.indptr, held.indices, held.data), name_keys(names, f"bins {seed}")
     indptr, tokens, bins = kernels.bin_rows(csr, ids, keys, n_bins=N_BINS, limit=limit)
     return Tokens(indptr, tokens, bins, {"empty": np.diff(held.indptr) == 0}).framed(first=first)
-
-
-def row_keys(names: pd.Index, *, seed: int) -> np.ndarray:
-    """Return a 64-bit key for every name (n,), from the seed and the name alone."""
-    key = hashlib.sha256(f"bins {seed}".encode()).hexdigest()[:16]
-    return pd.util.hash_array(names.astype(str).to_numpy(dtype=object), hash_key=key, categorize=False)

@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from stfmkit.models.card import ModelCard
-from stfmkit.models.card import AS_CODE, WeightFile, Weights
+from stfmkit.models.card import AS_CODE, ModelCard, WeightFile, Weights
 
 _FILES = (WeightFile("args.json"), WeightFile("vocab.json"), WeightFile("best_model.pt"))
 _DRIVE = "https://drive.google.com/drive/folders"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -14,15 +15,15 @@ from torch.nn import functional
 from stfmkit._core.arguments import check_integer
 from stfmkit._core.errors import InputError
 from stfmkit.models.contract import Block
-from stfmkit.models._contract import expression
 from stfmkit.models.genes.alignment import GeneVocabulary
-from stfmkit.models.weights.tables import read_mapping
-from stfmkit.models.weights.places import RANDOM, read_state
-from stfmkit.models.zoo.scgpt.card import SCGPT
-from stfmkit.models.zoo.scgpt.bins import binned_tokens
+from stfmkit.models.nets.checkpoint import Assets
 from stfmkit.models.nets.encoder import Encoder
-from stfmkit.models.nets.network import Assets, Common, Network
+from stfmkit.models.nets.network import Common, Network
 from stfmkit.models.nets.tokens import Tokens, collate
+from stfmkit.models.weights.tables import read_mapping
+from stfmkit.models.weights.tensors import read_state
+from stfmkit.models.zoo.scgpt.bins import binned_tokens
+from stfmkit.models.zoo.scgpt.card import SCGPT
 
 SPECIAL = ("<pad>", "<cls>", "<eoc>")
 _SIZES = {"embsize": 512, "nheads": 8, "d_hid": 512, "nlayers": 12, "n_tokens": len(SPECIAL)}
@@ -81,7 +82,26 @@ class ScGPTModule(nn.Module):
         return out
 
 
-class ScGPT(Network):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScGPTAssets(Assets):
+    """What a checkpoint of scGPT holds.
+
+    Attributes
+    ----------
+    pad
+        Token of padding.
+    cls
+        The class token.
+    pad_value
+        Number beside both.
+    """
+
+    pad: int = 0
+    cls: int = 1
+    pad_value: float = -2.0
+
+
+class ScGPT(Network[ScGPTAssets]):
     """scGPT (Cui et al. 2024, Nat Methods 21:1470): the class token of the last layer, of length one.
 
     Tokens are the non-zero genes, each with the quantile bin of its count within the observation. Counts that equal
@@ -100,6 +120,7 @@ class ScGPT(Network):
     defaults = _SIZES
     rename = ((r"self_attn\.(_impl\.)?Wqkv\.", "self_attn.in_proj_"), (r"self_attn\._impl\.", "self_attn."))
     ignore = (_HEADS,)
+    gives_genes = True
     duplicates = "keep"
     n_special = len(SPECIAL)
     gene_rows = "encoder.embedding.weight"
@@ -109,7 +130,7 @@ class ScGPT(Network):
         self.max_length = max_length
         super().__init__(**common)
 
-    def read(self, folder: Path) -> Assets:
+    def read(self, folder: Path) -> ScGPTAssets:
         """Return what ``args.json``, ``vocab.json`` and ``best_model.pt`` hold."""
         args = read_mapping(self.find(folder, "args.json"))
         _check_args(args, what=self.card.name)
@@ -124,16 +145,22 @@ class ScGPT(Network):
             )
         genes = pd.Series(tokens).drop(list(SPECIAL))
         config = {name: args[name] for name in self.defaults if name in args} | {"n_tokens": len(tokens)}
-        more = {"pad": tokens["<pad>"], "cls": tokens["<cls>"], "pad_value": float(args.get("pad_value", -2))}
         vocabulary = GeneVocabulary(pd.Index(genes.index), kind="symbol", ids=genes.to_numpy())
         state = read_state(self.find(folder, "best_model.pt"))
-        return Assets(config=config, genes=vocabulary, state=state, more=more)
+        return ScGPTAssets(
+            config=config,
+            genes=vocabulary,
+            state=state,
+            pad=tokens["<pad>"],
+            cls=tokens["<cls>"],
+            pad_value=float(args.get("pad_value", -2)),
+        )
 
-    def invent(self, config: Mapping[str, Any]) -> Assets:
+    def random_assets(self, config: Mapping[str, Any]) -> ScGPTAssets:
         """Return a twin whose special tokens come first."""
-        return Assets(config=config, more={"pad": 0, "cls": 1, "pad_value": -2.0})
+        return ScGPTAssets(config=config)
 
-    def build(self, assets: Assets) -> ScGPTModule:
+    def build(self, assets: ScGPTAssets) -> ScGPTModule:
         """Return the module."""
         c = assets.config
         return ScGPTModule(
@@ -143,13 +170,13 @@ class ScGPT(Network):
     def tokenise(self, block: Block) -> Tokens:
         """Return the class token and the non-zero genes with their bins."""
         counts, ids = self.align(block)
-        first = (self.assets.more["cls"], self.assets.more["pad_value"])
+        first = (self.assets.cls, self.assets.pad_value)
         limit = self.max_length - 1
         return binned_tokens(counts, ids, block.obs_names, seed=self.rng, limit=limit, first=first)
 
     def collate(self, tokens: Tokens) -> dict[str, Tensor]:
         """Return a padded batch."""
-        return collate(tokens, pad_id=self.assets.more["pad"], pad_value=self.assets.more["pad_value"])
+        return collate(tokens, pad_id=self.assets.pad, pad_value=self.assets.pad_value)
 
     def forward(self, module: ScGPTModule, batch: dict[str, Tensor]) -> Tensor:
         """Return the class token (b, d), of length one."""
@@ -157,14 +184,12 @@ class ScGPT(Network):
 
     def encode_genes(self, block: Block) -> np.ndarray:
         """Return the input vector of every gene (n_genes, d), normalised as the network reads it."""
-        if self.weights == RANDOM:
-            self._adopt(self.names(block))
         match = self.match(block)
         with torch.inference_mode():
             known = self.module.encoder(torch.from_numpy(match.ids).to(self._device)).float().cpu().numpy()  # type: ignore[operator]
-        out = np.full((len(expression(block, card=self.card)[1]), known.shape[1]), np.nan, dtype=np.float32)
-        out[match.columns] = known
-        return out
+        rows = np.full((len(pd.Index(block.genes)), known.shape[1]), np.nan, dtype=np.float32)
+        rows[match.columns] = known
+        return rows
 
 
 def _check_args(args: Mapping[str, Any], *, what: str) -> None:

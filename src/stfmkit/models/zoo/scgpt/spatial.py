@@ -1,7 +1,7 @@
 """scGPT-spatial: counts over the means of their slide and their gene, then as scGPT."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,25 @@ from scipy import sparse
 from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError
 from stfmkit.models.contract import Block
-from stfmkit.models.zoo.scgpt.card import SCGPT_SPATIAL
-from stfmkit.models.zoo.scgpt.bins import binned_tokens
-from stfmkit.models.nets.network import Assets
-from stfmkit.models.zoo.scgpt.model import ScGPT
 from stfmkit.models.nets.tokens import Tokens
+from stfmkit.models.zoo.scgpt.bins import binned_tokens
+from stfmkit.models.zoo.scgpt.card import SCGPT_SPATIAL
+from stfmkit.models.zoo.scgpt.model import ScGPT, ScGPTAssets
 
 _MEANS = "all_dict_mean_std.csv"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScGPTSpatialAssets(ScGPTAssets):
+    """What a checkpoint of scGPT-spatial holds.
+
+    Attributes
+    ----------
+    means
+        Published mean of every token (n_tokens,), NaN where there is none; empty for a random twin.
+    """
+
+    means: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 class ScGPTSpatial(ScGPT):
@@ -38,22 +50,26 @@ class ScGPTSpatial(ScGPT):
 
     card = SCGPT_SPATIAL
 
-    def read(self, folder: Path) -> Assets:
+    def read(self, folder: Path) -> ScGPTSpatialAssets:
         """Return what the files of scGPT and the table of means hold."""
         assets = super().read(folder)
         means = _read_means(self.find(folder, _MEANS), n_tokens=assets.config["n_tokens"])
-        return replace(assets, more={**assets.more, "means": means})
+        return ScGPTSpatialAssets(**vars(assets), means=means)
 
-    def invent(self, config: Mapping[str, Any]) -> Assets:
+    def random_assets(self, config: Mapping[str, Any]) -> ScGPTSpatialAssets:
         """Return a twin without published means."""
-        assets = super().invent(config)
-        return replace(assets, more={**assets.more, "means": np.empty(0)})
+        return ScGPTSpatialAssets(config=config)
+
+    @property
+    def _means(self) -> np.ndarray:
+        assets = self.assets
+        return assets.means if isinstance(assets, ScGPTSpatialAssets) else np.empty(0)
 
     def tokenise(self, block: Block) -> Tokens:
         """Return the class token and the non-zero genes with the bins of their relative counts."""
         counts, ids = self.align(block)
-        first = (self.assets.more["cls"], self.assets.more["pad_value"])
-        values = relative_counts(counts, _known_means(self.assets.more["means"], ids), block.samples)
+        first = (self.assets.cls, self.assets.pad_value)
+        values = relative_counts(counts, _known_means(self._means, ids), block.samples)
         return binned_tokens(values, ids, block.obs_names, seed=self.rng, limit=self.max_length - 1, first=first)
 
 

@@ -1,7 +1,7 @@
 """SCimilarity: log-normalised genes through a dense network to a vector of length one."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Unpack
@@ -15,14 +15,15 @@ from torch.nn import functional
 from stfmkit._core.arguments import check_integer
 from stfmkit._core.errors import InputError
 from stfmkit.models.contract import Block
-from stfmkit.models._contract import expression
 from stfmkit.models.genes.alignment import GeneVocabulary
-from stfmkit.models.weights.tables import read_lines, read_mapping
-from stfmkit.models.weights.places import RANDOM, read_checkpoint
-from stfmkit.models.zoo.scimilarity.card import SCIMILARITY
-from stfmkit.models.nets.network import Assets, Common, Network
-from stfmkit.models.nets.tokens import Tokens
+from stfmkit.models.nets.checkpoint import Assets
+from stfmkit.models.nets.network import Common, Network
+from stfmkit.models.nets.tokens import Tokens, batches
 from stfmkit.models.nets.value_tokens import logged_tokens
+from stfmkit.models.weights.places import RANDOM
+from stfmkit.models.weights.tables import read_lines, read_mapping
+from stfmkit.models.weights.tensors import read_checkpoint
+from stfmkit.models.zoo.scimilarity.card import SCIMILARITY
 
 TARGET = 1e4
 BATCH_SIZE = 512
@@ -80,7 +81,7 @@ class SCimilarityModule(nn.Module):
         return states
 
 
-class SCimilarity(Network):
+class SCimilarity(Network[Assets]):
     """SCimilarity (Heimberg et al. 2025, Nature 638:1085): the encoder of cells.
 
     Parameters
@@ -100,7 +101,6 @@ class SCimilarity(Network):
         check_integer(min_genes, name="min_genes", least=1)
         self.min_genes = min_genes
         super().__init__(**common)
-        self.batch_size = BATCH_SIZE if self.batch_size is None else self.batch_size
 
     def read(self, folder: Path) -> Assets:
         """Return what ``gene_order.tsv``, ``layer_sizes.json`` and ``encoder.ckpt`` hold."""
@@ -126,7 +126,7 @@ class SCimilarity(Network):
 
     def tokenise(self, block: Block) -> Tokens:
         """Return the genes of every observation with their log-normalised counts."""
-        match = self.known(block)
+        match = self.match(block)
         n_known = len(np.unique(match.ids))
         if self.weights != RANDOM and n_known < self.min_genes:
             raise InputError(
@@ -134,7 +134,11 @@ class SCimilarity(Network):
                 allowed=f"at least {self.min_genes} of the {self.assets.config['n_tokens']} genes of the model",
                 remedy="check that the names are human symbols; for a targeted panel pass a lower min_genes=.",
             )
-        return logged_tokens(expression(block, card=self.card)[0], match, target=TARGET)
+        return logged_tokens(block.read("expression"), match, target=TARGET)
+
+    def batches(self, lengths: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the rows that share a batch, 512 of them where the caller says nothing."""
+        return batches(lengths, batch_size=self.batch_size or BATCH_SIZE, most_tokens=0)
 
     def collate(self, tokens: Tokens) -> dict[str, Tensor]:
         """Return ``genes`` (m,), those of any observation, and ``x`` (b, m), their values."""

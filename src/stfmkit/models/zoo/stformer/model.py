@@ -1,8 +1,9 @@
 """stFormer: the genes of a cell attend to each other and to the ligands of its niche."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import pandas as pd
@@ -10,17 +11,18 @@ from torch import Tensor, nn
 
 from stfmkit._core.arguments import check_choice, check_integer, listed
 from stfmkit._core.errors import InputError
-from stfmkit.models.contract import Block
-from stfmkit.models.zoo.stformer.card import STFORMER
+from stfmkit.models.contract import Block, Requirements
+from stfmkit.models.keyed_random import name_keys
 from stfmkit.models.nets.autobin import GENE_LIST, read_gene_list
-from stfmkit.models.zoo.scgpt.bins import row_keys
+from stfmkit.models.nets.checkpoint import Assets
+from stfmkit.models.nets.network import Common, Network
+from stfmkit.models.nets.tokens import Tokens
+from stfmkit.models.zoo.stformer.card import STFORMER
+from stfmkit.models.zoo.stformer.files import read_ligands, read_sizes
 from stfmkit.models.zoo.stformer.module_pickle import read_module
-from stfmkit.models.nets.network import Assets, Common, Network
+from stfmkit.models.zoo.stformer.net import StFormerModule
 from stfmkit.models.zoo.stformer.niche import niche_members, niche_tokens
 from stfmkit.models.zoo.stformer.spots import LEAST, parse_abundances, spot_members, spot_shares
-from stfmkit.models.zoo.stformer.files import read_ligands, read_sizes
-from stfmkit.models.zoo.stformer.net import StFormerModule
-from stfmkit.models.nets.tokens import Tokens
 
 _SIZES = {"width": 768, "heads": 12, "hidden": 3072, "n_layers": 6, "n_bins": 100, "alpha": 1.0, "n_tokens": 0}
 _TARGET, _LARGEST = 1e4, 50
@@ -28,7 +30,23 @@ _LIGAND_SHARE = 20
 """One gene in so many is a ligand of a random twin, as in the published list."""
 
 
-class StFormer(Network):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StFormerAssets(Assets):
+    """What a checkpoint of stFormer holds.
+
+    Attributes
+    ----------
+    ligands
+        Tokens of ligands; None for a random twin, which takes a fixed choice among its genes.
+    n_rows
+        Rows of the tables of genes; None for as many as there are tokens.
+    """
+
+    ligands: np.ndarray | None = None
+    n_rows: int | None = None
+
+
+class StFormer(Network[StFormerAssets]):
     """stFormer (Cao et al. 2025, bioRxiv 2024.09.27.615337): the largest state over the genes of a cell.
 
     Tokens are the non-zero genes of the list of scFoundation, ``log1p`` of counts per ten thousand; the memory holds
@@ -95,24 +113,19 @@ class StFormer(Network):
             )
         self.mode, self.niche, self.max_niche_cell_num = mode, niche, max_niche_cell_num
         self.spot_key, self.abundance_key = spot_key, abundance_key
-        self.duplicates = "sum" if spot_key is None else "first"  # type: ignore[misc]  # each as in the original
+        self.duplicates = "sum" if spot_key is None else "first"  # each as in the original
         super().__init__(**common)
-        if mode == "sc":
-            self.card = replace(self.card, needs=("counts",), uses_neighbors=False)
-        elif spot_key is not None:
-            self.card = replace(self.card, needs=("expression",))
 
-    @property
-    def obs_keys(self) -> tuple[str, ...]:
-        """The columns of the spots and the abundances."""
-        return tuple(key for key in (self.spot_key, self.abundance_key) if key is not None)
+    def requirements(self) -> Requirements:
+        """Return what the model needs: no niche for cells alone, and spots instead of coordinates for cell types."""
+        stated = super().requirements()
+        if self.mode == "sc":
+            return replace(stated, needs=("counts",), whole_samples=False)
+        if self.spot_key is None or self.abundance_key is None:
+            return stated
+        return replace(stated, needs=("expression",), obs_keys=(self.spot_key, self.abundance_key))
 
-    @property
-    def reads_counts(self) -> bool:
-        """The expected expression of a cell type is no count."""
-        return self.spot_key is None
-
-    def read(self, folder: Path) -> Assets:
+    def read(self, folder: Path) -> StFormerAssets:
         """Return the tensors of the saved module, the list of genes and the ligands."""
         path = self.find(folder, "model_4.1M.ckpt", "*.ckpt", beside=("models", "pretraining/models"))
         beside = ("stformer/tokenizer", "tokenizer")
@@ -121,13 +134,17 @@ class StFormer(Network):
         state, plain = read_module(path)
         config = read_sizes(state, plain, n_genes=len(genes.names), what=path.name)
         known = np.flatnonzero(genes.names.isin(ligands))
-        return Assets(config=config, genes=genes, state=state, more={"ligands": known, "rows": len(genes.names) + 3})
+        return StFormerAssets(config=config, genes=genes, state=state, ligands=known, n_rows=len(genes.names) + 3)
 
-    def build(self, assets: Assets) -> StFormerModule:
+    def random_assets(self, config: Mapping[str, Any]) -> StFormerAssets:
+        """Return a twin whose ligands are chosen among its genes."""
+        return StFormerAssets(config=config)
+
+    def build(self, assets: StFormerAssets) -> StFormerModule:
         """Return the module."""
         c = dict(assets.config)
         n_tokens = c.pop("n_tokens")
-        return StFormerModule(n_rows=assets.more.get("rows", n_tokens), **c)
+        return StFormerModule(n_rows=assets.n_rows or n_tokens, **c)
 
     def tokenise(self, block: Block) -> Tokens:
         """Return the genes of every cell, then the ligands of its niche."""
@@ -142,7 +159,7 @@ class StFormer(Network):
             pairs = spot_members(spot, shares)
         elif self.mode == "sp":
             nearest, most = self.niche == "nearest", self.max_niche_cell_num
-            pairs = niche_members(np.asarray(block.coords), block.samples, most=most, nearest=nearest)
+            pairs = niche_members(np.asarray(block.read("coordinates")), block.samples, most=most, nearest=nearest)
         return niche_tokens(held, ids, np.isin(ids, self._ligands()), pairs, shares=shares)
 
     def _spots(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
@@ -168,16 +185,14 @@ class StFormer(Network):
 
     def _ligands(self) -> np.ndarray:
         """Return the tokens of ligands; in a random twin, a fixed choice among the genes."""
-        if "ligands" in self.assets.more or self.assets.genes is None:
-            return np.asarray(self.assets.more["ligands"])
-        names = self.assets.genes.names
-        picked = np.argsort(row_keys(names, seed=self.rng), kind="stable")[: -(-len(names) // _LIGAND_SHARE)]
-        return self.assets.genes.tokens()[picked]
+        ligands, genes = self.assets.ligands, self.assets.genes
+        if ligands is not None or genes is None:
+            return np.zeros(0, dtype=np.int64) if ligands is None else ligands
+        names = genes.names
+        picked = np.argsort(name_keys(names, f"bins {self.rng}"), kind="stable")[: -(-len(names) // _LIGAND_SHARE)]
+        return genes.tokens()[picked]
 
-    def _filled(self, assets: Assets) -> nn.Module:
-        """Return the filled module; both tables of a random twin are the same, as before the training."""
-        module = super()._filled(assets)
-        if assets.state is None:
-            module.niche_gene.load_state_dict(module.gene.state_dict())  # type: ignore[union-attr]
-            module.niche_value.load_state_dict(module.value.state_dict())  # type: ignore[union-attr]
-        return module
+    def start_training(self, module: nn.Module) -> None:
+        """Make both tables of a random twin the same, as they are before the training."""
+        module.niche_gene.load_state_dict(module.gene.state_dict())  # type: ignore[union-attr]
+        module.niche_value.load_state_dict(module.value.state_dict())  # type: ignore[union-attr]

@@ -1,7 +1,6 @@
 """Card of SToFM; data only."""
 
-from stfmkit.models.card import ModelCard
-from stfmkit.models.card import AS_CODE, WeightFile, Weights
+from stfmkit.models.card import AS_CODE, ModelCard, WeightFile, Weights
 
 STOFM = ModelCard(
     name="stofm",

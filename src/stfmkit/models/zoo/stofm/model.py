@@ -1,6 +1,7 @@
 """SToFM: cells by their ranked genes, then among the cells of their tile and the clusters of their sample."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Unpack
 
@@ -11,19 +12,19 @@ from torch import Tensor
 
 from stfmkit._core.arguments import check_fraction, check_integer, check_positive
 from stfmkit._core.errors import InputError
-from stfmkit.models.contract import Block
-from stfmkit.models._contract import expression
-from stfmkit.models.weights.tables import read_mapping
-from stfmkit.models.weights.places import read_state
-from stfmkit.models.zoo.stofm.card import STOFM
+from stfmkit.models.contract import Block, Requirements
 from stfmkit.models.nets.bert import HEADS, RENAME, fused, read_config
+from stfmkit.models.nets.checkpoint import Assets
 from stfmkit.models.nets.encoder import ACTIVATIONS
-from stfmkit.models.nets.network import Assets, Common, Network
+from stfmkit.models.nets.network import Common, Network
 from stfmkit.models.nets.rank_genes import rank_genes, ranked
 from stfmkit.models.nets.state import renamed
+from stfmkit.models.nets.tokens import Tokens
+from stfmkit.models.weights.tables import read_mapping
+from stfmkit.models.weights.tensors import read_state
+from stfmkit.models.zoo.stofm.card import STOFM
 from stfmkit.models.zoo.stofm.graph import Tile, tiles_of
 from stfmkit.models.zoo.stofm.net import SToFMModule
-from stfmkit.models.nets.tokens import Tokens
 
 CLS = "<cls>"
 LIMIT = 2048
@@ -39,7 +40,26 @@ _PAIR: dict[str, Any] = {
 """What the code of the original takes where its config.json says nothing."""
 
 
-class SToFM(Network):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SToFMAssets(Assets):
+    """What the files of SToFM hold.
+
+    Attributes
+    ----------
+    medians
+        Median count of every token; None for a random twin.
+    cls
+        The class token.
+    mice
+        Whether genes of mice have names.
+    """
+
+    medians: np.ndarray | None = None
+    cls: int = 2
+    mice: bool = True
+
+
+class SToFM(Network[SToFMAssets]):
     """SToFM (Zhao et al. 2025, arXiv 2507.11588): the state of every cell among those of its tile.
 
     Parameters
@@ -93,12 +113,15 @@ class SToFM(Network):
         self.hyper_key, self.exact = hyper_key, exact
         super().__init__(**common)
 
-    @property
-    def obs_keys(self) -> tuple[str, ...]:
-        """The column with given clusters."""
-        return () if self.hyper_key is None else (self.hyper_key,)
+    def requirements(self) -> Requirements:
+        """Return what the model needs; with `exact` clusters and tiles follow the order of the rows."""
+        return replace(
+            super().requirements(),
+            obs_keys=() if self.hyper_key is None else (self.hyper_key,),
+            follows_order=("observations",) if self.exact else (),
+        )
 
-    def read(self, folder: Path) -> Assets:
+    def read(self, folder: Path) -> SToFMAssets:
         """Return the two networks, the projection between them, and the dictionaries of the repository."""
         home = folder / "ckpt" if (folder / "ckpt").is_dir() else folder
         cells = home / "cell_encoder" / "cell_bert"
@@ -107,7 +130,7 @@ class SToFM(Network):
         tokens = read_mapping(self.find(home, "token_dictionary.pkl", beside=DICTIONARIES))
         tokens.setdefault(CLS, len(tokens))  # the original adds it when it runs
         medians = read_mapping(self.find(home, "gene_median_dictionary.pkl", beside=DICTIONARIES))
-        mice = self._files.look(home, "mouseid2humanid.pkl", beside=DICTIONARIES)
+        mice = self.files.look(home, "mouseid2humanid.pkl", beside=DICTIONARIES)
         names = {name: name for name in tokens if name != CLS} | ({} if mice is None else read_mapping(mice))
         genes = rank_genes(tokens, medians, n_tokens=n_tokens, what=self.card.name, mapping=names)
         network = fused(read_state(self.find(cells, "model.safetensors", "pytorch_model.bin")))
@@ -119,34 +142,40 @@ class SToFM(Network):
         state = {f"{part}.{name}": tensor for part, held in parts.items() for name, tensor in held.items()}
         pair = _pair_sizes(read_mapping(self.find(home, "config.json")))
         config = pair | {f"cell_{name}": size for name, size in bert.items()} | {"n_tokens": n_tokens}
-        more = {"medians": genes.medians, "cls": genes.special[CLS], "mice": mice is not None}
-        return Assets(config=config, genes=genes.vocabulary, state=state, more=more)
+        return SToFMAssets(
+            config=config,
+            genes=genes.vocabulary,
+            state=state,
+            medians=genes.medians,
+            cls=genes.special[CLS],
+            mice=mice is not None,
+        )
 
-    def invent(self, config: Mapping[str, Any]) -> Assets:
+    def random_assets(self, config: Mapping[str, Any]) -> SToFMAssets:
         """Return a twin without medians."""
-        return Assets(config=config, more={"medians": None, "cls": 2, "mice": True})
+        return SToFMAssets(config=config)
 
-    def build(self, assets: Assets) -> SToFMModule:
+    def build(self, assets: SToFMAssets) -> SToFMModule:
         """Return the module."""
         return SToFMModule(assets.config)
 
     def tokenise(self, block: Block) -> Tokens:
         """Return ``<cls>`` and the genes of every observation by descending count over median, with its position."""
-        _check_mice(self.names(block), there=self.assets.more["mice"])
+        _check_mice(self.names(block), there=self.assets.mice)
         counts, ids = self.align(block)
-        depth = np.asarray(expression(block, card=self.card)[0].sum(axis=1), dtype=np.float64).ravel()
+        depth = np.asarray(block.read("expression").sum(axis=1), dtype=np.float64).ravel()
         limit = min(LIMIT, self.assets.config["cell_max_position_embeddings"]) - 1
-        indptr, tokens = ranked(counts, ids, self.assets.more["medians"], depth, limit=limit)
-        coords = np.asarray(block.coords, dtype=np.float64)
+        indptr, tokens = ranked(counts, ids, self.assets.medians, depth, limit=limit)
+        coords = np.asarray(block.read("coordinates"), dtype=np.float64)
         rows = {"empty": np.diff(indptr) == 0, "coords": coords, "sample": block.samples}
         if self.hyper_key is not None:
             rows["cluster"] = pd.factorize(block.obs[self.hyper_key], sort=True)[0]
-        return Tokens(indptr, tokens, rows=rows).framed(first=(self.assets.more["cls"], 0.0))
+        return Tokens(indptr, tokens, rows=rows).framed(first=(self.assets.cls, 0.0))
 
     def encode(self, batch: Tokens) -> np.ndarray:
         """Return the embedding (n_obs, d) of whole samples; observations without a known gene are no nodes."""
         out = np.zeros((batch.n_obs, self.assets.config["embedding_dim"]), dtype=np.float32)
-        known = np.flatnonzero(~self._empty(batch))
+        known = np.flatnonzero(~self.empty(batch))
         if not self.exact:
             xy = batch.rows["coords"][known]
             known = known[np.lexsort((xy[:, 1], xy[:, 0]))]
@@ -171,7 +200,7 @@ class SToFM(Network):
     def encode_tile(self, tile: Tile) -> np.ndarray:
         """Return the states of all nodes of a tile (n_nodes, d), which may be a graph of your own."""
         held = {"features": tile.features, "types": tile.types.astype(np.int64), "distances": tile.distances}
-        return self._run(self.module, {name: torch.from_numpy(array) for name, array in held.items()})
+        return self.run({name: torch.from_numpy(array) for name, array in held.items()})
 
     def forward(self, module: SToFMModule, batch: dict[str, Tensor]) -> Tensor:
         """Return the vectors of cells (b, d), or the states of the nodes of a tile."""

@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from stfmkit.models.card import ModelCard
-from stfmkit.models.card import AS_CODE, WeightFile, Weights
+from stfmkit.models.card import AS_CODE, ModelCard, WeightFile, Weights
 
 _FILES = ("config.json", "model_weights.pt", "vocabs/assay_vocab.json", "vocabs/<species>_gene.h5")
 

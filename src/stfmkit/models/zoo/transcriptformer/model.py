@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Unpack, cast
 
@@ -14,16 +14,16 @@ from torch import Tensor
 
 from stfmkit._core.arguments import check_choice, listed, nearest
 from stfmkit._core.errors import InputError, StfmkitWarning
-from stfmkit.models.nets.rank_kernels import first_entries
-from stfmkit.models.contract import Block
-from stfmkit.models._contract import expression
+from stfmkit.models.contract import Block, Requirements
+from stfmkit.models.genes.alignment import GeneVocabulary
 from stfmkit.models.genes.table import kind_of
-from stfmkit.models.genes.alignment import GeneMatch
-from stfmkit.models.weights.tables import read_mapping
-from stfmkit.models.weights.places import read_state
-from stfmkit.models.zoo.transcriptformer.card import TRANSCRIPTFORMER
-from stfmkit.models.nets.network import Assets, Common, Network
+from stfmkit.models.nets.checkpoint import Assets
+from stfmkit.models.nets.network import Common, Network
+from stfmkit.models.nets.rank_kernels import first_entries
 from stfmkit.models.nets.tokens import Tokens
+from stfmkit.models.weights.tables import read_mapping
+from stfmkit.models.weights.tensors import read_state
+from stfmkit.models.zoo.transcriptformer.card import TRANSCRIPTFORMER
 from stfmkit.models.zoo.transcriptformer.files import SPECIAL, TABLE, Paths, as_texts, read_vectors, read_vocabulary
 from stfmkit.models.zoo.transcriptformer.net import TranscriptFormerNet
 
@@ -31,7 +31,20 @@ UNKNOWN = "unknown"
 MOST_COUNTS = 30
 
 
-class TranscriptFormer(Network):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TranscriptFormerAssets(Assets):
+    """What the files of TranscriptFormer hold.
+
+    Attributes
+    ----------
+    assays
+        Token of every assay by name.
+    """
+
+    assays: Mapping[str, int]
+
+
+class TranscriptFormer(Network[TranscriptFormerAssets]):
     """TranscriptFormer (Pearce et al. 2025).
 
     Parameters
@@ -65,6 +78,7 @@ class TranscriptFormer(Network):
         "fw_bias": False,
         "gene_dim": 2560,
     }
+    gives_genes = True
     ignore = (r"^(mu|gene_id_head)\.",)
     n_special = len(SPECIAL)
     gene_rows = TABLE
@@ -84,9 +98,12 @@ class TranscriptFormer(Network):
         self.assay, self.assay_key, self.gene_order = assay, assay_key, gene_order
         self.remove_duplicate_genes = remove_duplicate_genes
         self.pretrained_embedding = as_texts(pretrained_embedding)
-        self.duplicates = "first" if remove_duplicate_genes else "error"  # type: ignore[misc]
+        self.duplicates = "first" if remove_duplicate_genes else "error"
         super().__init__(**common)
-        known = self.assets.more["assays"]
+
+    def check_assets(self, assets: TranscriptFormerAssets) -> None:
+        """Refuse an assay that the model does not know, and none at all."""
+        known, assay, assay_key = assets.assays, self.assay, self.assay_key
         if (assay is None) == (assay_key is None) or (assay is not None and assay not in known):
             raise InputError(
                 f"assay={assay!r} and assay_key={assay_key!r} for {self.card.name!r}, which has a token for the assay.",
@@ -94,12 +111,15 @@ class TranscriptFormer(Network):
                 remedy=f"pass assay= or the column of obs.{nearest(assay or '', known)}",
             )
 
-    @property
-    def obs_keys(self) -> tuple[str, ...]:
-        """The column of the assay."""
-        return () if self.assay_key is None else (self.assay_key,)
+    def requirements(self) -> Requirements:
+        """Return what the model needs; its attention follows the order of the genes."""
+        return replace(
+            super().requirements(),
+            obs_keys=() if self.assay_key is None else (self.assay_key,),
+            follows_order=("genes",) if self.gene_order == "var" else (),
+        )
 
-    def read(self, folder: Path) -> Assets:
+    def read(self, folder: Path) -> TranscriptFormerAssets:
         """Return the checkpoint, and the vocabularies of genes and assays."""
         config_path, weights = self.find(folder, "config.json"), self.find(folder, "model_weights.pt")
         stated = read_mapping(config_path).get("model", {})
@@ -117,9 +137,9 @@ class TranscriptFormer(Network):
             state, shape = {**state, TABLE: table}, (table.shape[0], table.shape[1])
         sizes = {name: value for name, value in stated.get("model_config", {}).items() if name in self.defaults}
         config = {**self.defaults, **sizes, "n_tokens": shape[0], "gene_dim": shape[1], "n_assays": len(assays)}
-        return Assets(config=config, genes=genes, state=state, more={"assays": assays})
+        return TranscriptFormerAssets(config=config, genes=genes, state=state, assays=assays)
 
-    def invent(self, config: Mapping[str, Any]) -> Assets:
+    def random_assets(self, config: Mapping[str, Any]) -> TranscriptFormerAssets:
         """Return a random twin, to which every assay is unknown."""
         if self.pretrained_embedding:
             raise InputError(
@@ -127,9 +147,9 @@ class TranscriptFormer(Network):
                 allowed="pretrained_embedding= with a checkpoint",
                 remedy="leave it out: a random twin knows the genes of any species.",
             )
-        return Assets(config={**config, "n_assays": 1}, more={"assays": {UNKNOWN: 0}})
+        return TranscriptFormerAssets(config={**config, "n_assays": 1}, assays={UNKNOWN: 0})
 
-    def build(self, assets: Assets) -> TranscriptFormerNet:
+    def build(self, assets: TranscriptFormerAssets) -> TranscriptFormerNet:
         """Return the module."""
         return TranscriptFormerNet(assets.config)
 
@@ -137,12 +157,12 @@ class TranscriptFormer(Network):
         """Return the ids of the genes without version."""
         return super().names(block).astype(str).str.split(".").str[0]
 
-    def match(self, block: Block) -> GeneMatch:
-        """Return which genes the model knows; ids of flies and worms, which are not of Ensembl, as they are."""
-        names, held = self.names(block), self.assets.genes
-        if held is not None and held.kind != kind_of(names) and names.isin(held.names).any():
-            self.assets = replace(self.assets, genes=replace(held, kind=kind_of(names)))
-        return super().match(block)
+    def vocabulary(self, names: pd.Index) -> GeneVocabulary:
+        """Return the genes that the model knows; ids of flies and worms, which are not of Ensembl, as they are."""
+        known = super().vocabulary(names)
+        if known.kind != kind_of(names) and names.isin(known.names).any():
+            return replace(known, kind=kind_of(names))
+        return known
 
     def tokenise(self, block: Block) -> Tokens:
         """Return the genes of every observation with a count, in the order of var, and the counts."""
@@ -150,7 +170,7 @@ class TranscriptFormer(Network):
         if self.gene_order == "var":
             match = self.match(block)
             order = np.argsort(match.columns)
-            counts = sparse.csr_array(expression(block, card=self.card)[0][:, match.columns[order]])
+            counts = sparse.csr_array(block.read("expression")[:, match.columns[order]])
             counts.sort_indices()
             tokens = match.ids[order]
         indptr, kept = first_entries(counts.indptr, limit=self.assets.config["seq_len"])
@@ -169,27 +189,23 @@ class TranscriptFormer(Network):
         n_tokens, width = self.assets.config["n_tokens"], self.assets.config["embed_dim"]
         sums, seen = np.zeros((n_tokens, width)), np.zeros(n_tokens)
         for rows in self.batches(tokens.lengths):
-            batch = {name: tensor.to(self.device) for name, tensor in self.collate(tokens.take(rows)).items()}
+            batch = self.on_device(self.collate(tokens.take(rows)))
             with torch.inference_mode():
                 states = self._states(module, batch)[:, : batch["ids"].shape[1]]
             ids = batch["ids"][batch["keep"]].cpu().numpy()
             np.add.at(sums, ids, states[batch["keep"]].double().cpu().numpy())
             np.add.at(seen, ids, 1)
-        match = self.match(block)
-        out = np.full((len(self.names(block)), width), np.nan, dtype=np.float32)
-        found = seen[match.ids] > 0
-        out[match.columns[found]] = sums[match.ids[found]] / seen[match.ids[found], None]
-        return out
+        return self.rows_of_genes(block, sums / np.where(seen == 0, np.nan, seen)[:, None])
 
     def _states(self, module: TranscriptFormerNet, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the last states (b, t, d) without that of the assay."""
-        unknown = self.assets.more["assays"].get(UNKNOWN, -1)
+        unknown = self.assets.assays.get(UNKNOWN, -1)
         return module.states(batch, start=SPECIAL.index("[START]"), unknown=unknown)[-1][:, 1:]
 
     def _assays(self, block: Block) -> np.ndarray:
-        known = self.assets.more["assays"]
+        known = self.assets.assays
         if self.assay_key is None:
-            return np.full(block.n_obs, known[self.assay], dtype=np.int64)
+            return np.full(block.n_obs, known[str(self.assay)], dtype=np.int64)
         labels = pd.Index(block.obs[self.assay_key])
         strange = labels.unique().difference(pd.Index(list(known)))
         if len(strange):

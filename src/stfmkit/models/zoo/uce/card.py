@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from stfmkit.models.card import ModelCard
-from stfmkit.models.card import WeightFile, Weights
+from stfmkit.models.card import ModelCard, WeightFile, Weights
 
 _TABLES = (
     WeightFile("species_chrom.csv", url="https://figshare.com/ndownloader/files/42706558"),

@@ -12,7 +12,7 @@ from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit.models.genes.alignment import GeneVocabulary
 from stfmkit.models.weights.tables import read_mapping
-from stfmkit.models.weights.places import read_checkpoint
+from stfmkit.models.weights.tensors import read_checkpoint
 
 FOLDERS = ("protein_embeddings", "model_files/protein_embeddings")
 TABLES = ("model_files",)

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Unpack
 
@@ -14,19 +15,21 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from stfmkit._core.arguments import check_choice, check_integer
-from stfmkit.models.contract import Block
-from stfmkit.models._contract import expression
-from stfmkit.models.weights.places import read_state, read_tensor
-from stfmkit.models.zoo.uce.card import UCE as CARD
+from stfmkit.models.contract import Block, Requirements
+from stfmkit.models.nets.checkpoint import Assets
 from stfmkit.models.nets.encoder import Encoder
-from stfmkit.models.nets.network import Assets, Common, Network
+from stfmkit.models.nets.network import Common, Network
 from stfmkit.models.nets.tokens import Tokens
+from stfmkit.models.weights.tensors import read_state, read_tensor
+from stfmkit.models.zoo.uce.card import UCE as CARD
 from stfmkit.models.zoo.uce.files import SPECIES, TABLES, Genome, check_table, read_genome, sizes_of
-from stfmkit.models.zoo.uce.sentences import check_lengths, exact_sentences, keyed_sentences
+from stfmkit.models.zoo.uce.sentences import by_sample, check_lengths, exact_sentences, keyed_sentences
 from stfmkit.models.zoo.uce.species import find_species
 
 TABLE = "pe_embedding.weight"
 N_MARKS, N_CHROMOSOMES = 4, 24
+_BATCH = 25
+"""Observations of a batch of the original, which its mask lets see each other."""
 
 
 class _Waves(nn.Module):
@@ -79,7 +82,26 @@ class UCENet(nn.Module):
         return out[:, 0]
 
 
-class UCE(Network):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class UCEAssets(Assets):
+    """What the files of UCE hold.
+
+    Attributes
+    ----------
+    genome
+        Where the genes lie; None for a random twin, whose genes have places that follow from their names.
+    table
+        Vectors of all tokens, of which only used rows leave the disk; None for a random twin, which draws its own.
+    offset
+        Token of the first chromosome.
+    """
+
+    genome: Genome | None = None
+    table: Tensor | None = None
+    offset: int = N_MARKS
+
+
+class UCE(Network[UCEAssets]):
     """Universal Cell Embedding (Rosen et al. 2023).
 
     Parameters
@@ -133,39 +155,46 @@ class UCE(Network):
         self.species, self.exact, self.n_genes = str(species), exact, int(n_genes)
         self.chrom_token_offset = chrom_token_offset
         super().__init__(**common)
-        if exact:
-            self.batch_size, self.card = self.batch_size or 25, replace(self.card, uses_neighbors=True)
 
-    def read(self, folder: Path) -> Assets:
+    def requirements(self) -> Requirements:
+        """Return what the model needs: with `exact` whole samples, whose vectors follow the order of the table."""
+        stated = super().requirements()
+        return replace(stated, whole_samples=True, follows_order=("observations", "genes")) if self.exact else stated
+
+    def record(self) -> dict[str, Any]:
+        """Return what was loaded, and the token of the first chromosome."""
+        return {**super().record(), "chrom_token_offset": self.assets.offset}
+
+    def read(self, folder: Path) -> UCEAssets:
         """Return the checkpoint, of whose token table only used rows leave the disk, and the genes of the species."""
         names = ("33l*.torch", "*33*.torch") if self.card.name.endswith("33layer") else ("4layer_model.torch",)
         state = read_state(self.find(folder, *names, beside=TABLES), mapped=True)
         sizes = sizes_of(state, what=self.card.name)
-        held = find_species(self._files, folder, self.species, what=self.card.name)
+        held = find_species(self.files, folder, self.species, what=self.card.name)
         vocabulary, genome = read_genome(held, species=self.species, rows_of_file=held.own and not self.exact)
         table = state[TABLE] if held.tokens is None else read_tensor(held.tokens, mapped=True)
-        self.chrom_token_offset = check_table(
-            table, genome, offset=self.chrom_token_offset, width=sizes["token_dim"], own=held.own
-        )
-        more = {"genome": genome, "table": table, "offset": self.chrom_token_offset}
-        return Assets(
-            config={**self.defaults, **sizes, "n_tokens": len(table)}, genes=vocabulary, state=state, more=more
-        )
+        offset = check_table(table, genome, offset=self.chrom_token_offset, width=sizes["token_dim"], own=held.own)
+        config = {**self.defaults, **sizes, "n_tokens": len(table)}
+        return UCEAssets(config=config, genes=vocabulary, state=state, genome=genome, table=table, offset=offset)
 
-    def build(self, assets: Assets) -> UCENet:
+    def random_assets(self, config: Mapping[str, Any]) -> UCEAssets:
+        """Return a twin with vectors of its own."""
+        return UCEAssets(config=config)
+
+    def build(self, assets: UCEAssets) -> UCENet:
         """Return the module."""
-        return UCENet(assets.config, assets.more.get("table"))
+        return UCENet(assets.config, assets.table)
 
     def tokenise(self, block: Block) -> Tokens:
         """Return a sentence for every observation."""
         counts, tokens = self.align(block, add_up=False)
-        genome = self.assets.more.get("genome") or self._made_up()
-        offset = self.assets.more.get("offset", N_MARKS)
+        genome, offset = self.assets.genome or self._made_up(), self.assets.offset
         if self.exact:
             match = self.match(block)
             order = np.argsort(match.columns)
-            counts = sparse.csr_array(expression(block, card=self.card)[0][:, match.columns[order]])
-            out = exact_sentences(counts, match.ids[order], genome, seed=self.rng, n_genes=self.n_genes, offset=offset)
+            counts = sparse.csr_array(block.read("expression")[:, match.columns[order]])
+            sentences = partial(exact_sentences, seed=self.rng, n_genes=self.n_genes, offset=offset)
+            out = by_sample(lambda rows: sentences(counts[rows], match.ids[order], genome), block.samples)
         else:
             names = block.obs_names
             out = keyed_sentences(counts, tokens, genome, names, seed=self.rng, n_genes=self.n_genes, offset=offset)
@@ -177,9 +206,12 @@ class UCE(Network):
         if not self.exact:
             return super().encode(batch)
         out = np.zeros((batch.n_obs, self.assets.config["output_dim"]), dtype=np.float32)
-        known, size = np.flatnonzero(~self._empty(batch)), self.batch_size or 1
-        for rows in np.split(known, range(size, len(known), size)):
-            out[rows] = self._run(self.module, self.collate(batch.take(rows)))
+        known, size = np.flatnonzero(~self.empty(batch)), self.batch_size or _BATCH
+        sample = batch.rows["sample"][known]
+        for code in np.unique(sample):
+            cells = known[sample == code]
+            for rows in np.split(cells, range(size, len(cells), size)):
+                out[rows] = self.run(self.collate(batch.take(rows)))
         return out
 
     def forward(self, module: UCENet, batch: dict[str, Tensor]) -> Tensor:

@@ -1,6 +1,7 @@
 """Sentences of UCE: genes drawn by expression and written by chromosome, keyed by name or as in the original."""
 
-import hashlib
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,9 +9,10 @@ import torch
 from scipy import sparse
 
 from stfmkit._core.errors import InputError
-from stfmkit.models.zoo.uce.kernels import draw_sentences
+from stfmkit.models.keyed_random import name_keys
 from stfmkit.models.nets.tokens import Tokens
 from stfmkit.models.zoo.uce.files import Genome
+from stfmkit.models.zoo.uce.kernels import draw_sentences
 
 PAD, CLOSE, CLS = 0, 2, 3
 _ENDS = np.iinfo(np.int64).min
@@ -50,16 +52,10 @@ def keyed_sentences(
     placed = sparse.csr_array(counts[:, order])
     placed.sort_indices()
     csr = (placed.indptr, placed.indices, np.log1p(placed.data.astype(np.float64)))
-    indptr, drawn = draw_sentences(csr, _keys(names, seed=seed), codes[order], n_draws=n_genes)
+    indptr, drawn = draw_sentences(csr, name_keys(names, f"sentences of {seed}"), codes[order], n_draws=n_genes)
     ids = np.where(drawn >= 0, tokens[order][np.maximum(drawn, 0)], offset - 1 - drawn)
     ids[drawn == _ENDS] = CLOSE
     return Tokens(indptr, ids, rows={"empty": np.diff(indptr) == 0}).framed(first=(CLS, 0.0))
-
-
-def _keys(names: pd.Index, *, seed: int) -> np.ndarray:
-    """Return a keyed hash of every name (n_names,), uint64."""
-    key = hashlib.sha256(f"sentences of {seed}".encode()).hexdigest()[:16]
-    return pd.util.hash_array(names.astype(str).to_numpy(dtype=object), hash_key=key, categorize=False)
 
 
 def exact_sentences(
@@ -92,6 +88,25 @@ def exact_sentences(
         sentences.append(np.concatenate([[CLS], np.insert(opened, ends, CLOSE)]))
     indptr = np.concatenate([[0], np.cumsum([len(sentence) for sentence in sentences])])
     return Tokens(indptr, np.concatenate(sentences))
+
+
+def by_sample(sentences: Callable[[np.ndarray], Tokens], samples: np.ndarray) -> Tokens:
+    """Return the sentences of every sample on its own, in the order of the rows; ``rows["sample"]`` tells them apart.
+
+    Parameters
+    ----------
+    sentences
+        Returns the sentences of the observations at some positions.
+    samples
+        Sample of every observation (n_obs,).
+    """
+    groups = [np.flatnonzero(samples == sample) for sample in np.unique(samples)]
+    parts = [sentences(rows) for rows in groups]
+    lengths = np.concatenate([part.lengths for part in parts])
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    joined = Tokens(indptr, np.concatenate([part.ids for part in parts]))
+    back = np.argsort(np.concatenate(groups), kind="stable")
+    return replace(joined.take(back), rows={"sample": samples})
 
 
 def check_lengths(tokens: Tokens, *, most: int) -> None:
