@@ -60,7 +60,7 @@ def make_table(section: Section, *, patients: int = 5) -> AnnData:
     n = len(section.centers)
     counts = np.random.default_rng(1).poisson(2.0, size=(n, 12)) + 1
     who = [f"P{i % patients}" for i in range(n)]
-    obs = pd.DataFrame({"patient": who, "sample": [f"S{p}" for p in who]}, index=section.names)
+    obs = pd.DataFrame({"patient": who, "sample": [f"S{i % patients}" for i in range(n)]}, index=section.names)
     return AnnData(sparse.csr_matrix(counts.astype(np.float32)), obs=obs)
 
 

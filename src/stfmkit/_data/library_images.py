@@ -26,14 +26,12 @@ def images_of_libraries(
             remedy="read the image too, such as sk.io.read(folder) of a Visium output, and pass the SpatialData.",
         )
     coords = read_coords(table, spatial_key=spatial_key)
-    if sample_key is None:
-        check_one_frame(table, coords)
     if microns is None:
         microns = table.uns.get(slots.ROOT, {}).get(slots.MICRONS)
     if microns is not None:
         check_positive(microns, name=slots.MICRONS)
     located = []
-    for library, rows in _rows_of_libraries(table, libraries, sample_key).items():
+    for library, rows in _rows_of_libraries(table, libraries, coords, sample_key=sample_key).items():
         scales = _scales(library, libraries[library], image_key)
         finest = next(iter(scales.values()))
         image = TissueImage.of_arrays(
@@ -58,7 +56,10 @@ def libraries_of(table: AnnData) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def _rows_of_libraries(table: AnnData, libraries: Mapping[str, Any], sample_key: str | None) -> dict[str, np.ndarray]:
+def _rows_of_libraries(
+    table: AnnData, libraries: Mapping[str, Any], coords: np.ndarray, *, sample_key: str | None
+) -> dict[str, np.ndarray]:
+    """Return the observations of every library, by its name."""
     if sample_key is None:
         if len(libraries) > 1:
             raise InputError(
@@ -66,6 +67,7 @@ def _rows_of_libraries(table: AnnData, libraries: Mapping[str, Any], sample_key:
                 allowed="one library, or a column of obs with the library of every observation",
                 remedy="pass sample_key=, the column whose values are the names of the libraries.",
             )
+        check_one_frame(table, coords)
         return {next(iter(libraries)): np.arange(table.n_obs)}
     samples = read_groups(table, sample_key, role="sample_key")
     names = list(samples.categories)
