@@ -78,7 +78,7 @@ def test_several_libraries_are_not_guessed(libraries):
     libraries.uns["spatial"].pop("B")
     with pytest.raises(InputError, match=r"without an image in uns\['spatial'\]: 'B'"):
         locate_images(view, sample_key="library")
-    with pytest.raises(InputError, match=r"overlap in space(?s:.)*sample_key='library'"):  # one image for two frames
+    with pytest.raises(InputError, match="overlap in space"):  # one image for two frames
         locate_images(view)
 
 
