@@ -11,7 +11,7 @@ from scipy import sparse
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, InputTypeError
-from stfmkit.models._registry import registry
+from stfmkit.models.catalogue import registry
 from stfmkit.testing import check_model, example_block
 
 

@@ -4,9 +4,9 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from stfmkit.models._card import FAMILIES, INPUTS
-from stfmkit.models._cards import BUILT_IN
-from stfmkit.models._published import WeightFile, Weights
+from stfmkit.models.card import FAMILIES, INPUTS
+from stfmkit.models.catalogue import built_in
+from stfmkit.models.card import WeightFile, Weights
 
 
 def test_a_card_is_data_that_does_not_change(card):
@@ -47,7 +47,7 @@ def test_the_place_of_the_weights(card):
     assert card(weights=shelf).facts()["weights"] == "the shelf; to be downloaded by hand: a.json, b.bin"
 
 
-@pytest.mark.parametrize("made", BUILT_IN, ids=lambda made: made.name)
+@pytest.mark.parametrize("made", CARDS_BUILT_IN, ids=lambda made: made.name)
 def test_commercial_use_follows_from_the_licences(made):
     """What forbids it says no, what could not be read says that it is not known, and nothing else does."""
     said = f"{made.licence} {made.weights.licence if made.weights else ''}"
@@ -69,8 +69,8 @@ def test_html_escapes_every_field(card):
 
 
 def test_built_in_cards_use_known_words():
-    assert len({made.name for made in BUILT_IN}) == len(BUILT_IN)
-    for made in BUILT_IN:
+    assert len({made.name for made in CARDS_BUILT_IN}) == len(CARDS_BUILT_IN)
+    for made in CARDS_BUILT_IN:
         assert made.family in FAMILIES
         assert set(made.needs) <= set(INPUTS)
         assert made.summary.endswith(".")

@@ -9,7 +9,7 @@ import pytest
 import stfmkit as sk
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit.models import _extras
-from stfmkit.models._cards import BUILT_IN
+from stfmkit.models.catalogue import built_in
 
 COLUMNS = ["name", "family", "needs", "fits", "uses_neighbors", "species", "gene_ids", "dimension", "licence"]
 COLUMNS += ["commercial", "summary", "reason"]
@@ -18,7 +18,7 @@ COLUMNS += ["commercial", "summary", "reason"]
 def test_one_row_per_card():
     table = sk.models.list_models(family="baseline")
     assert list(table.columns) == COLUMNS
-    assert list(table["name"]) == [card.name for card in BUILT_IN if card.family == "baseline"]
+    assert list(table["name"]) == [card.name for card in CARDS_BUILT_IN if card.family == "baseline"]
     assert table["fits"].dtype == bool
     assert pd.isna(table.set_index("name").loc["hvg_pca", "dimension"])
     assert table.set_index("name").loc["library_size", "dimension"] == 2

@@ -5,7 +5,7 @@ import pytest
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
-from stfmkit.models._options import check_options, options_of
+from stfmkit.models.options import check_options, options_of
 
 NAMES = list(sk.models.list_models(family="baseline")["name"])
 
@@ -81,7 +81,7 @@ def test_deterministic_models_take_a_seed_and_leave_it():
 
 
 def test_a_card_that_points_nowhere(known, card):
-    sk.models.register_model(card(name="no-class", target="stfmkit.models._cards:BUILT_IN"))
+    sk.models.register_model(card(name="no-class", target="stfmkit.models._cards:CARDS_BUILT_IN"))
     sk.models.register_model(card(name="no-module", target="stfmkit_no_such:Model"))
     with pytest.raises(InputTypeError, match="not a class"):
         sk.models.load_model("no-class")

@@ -7,7 +7,7 @@ import pytest
 
 from stfmkit._core.errors import MissingKeyError
 from stfmkit.models import load_model
-from stfmkit.models._runner import run_model
+from stfmkit.models.runtime.run import run_model
 
 
 @pytest.mark.parametrize("k", [0, 1, 7])

@@ -7,7 +7,7 @@ import pytest
 
 from stfmkit._core.errors import InputError
 from stfmkit.models import load_model
-from stfmkit.models._runner import run_model
+from stfmkit.models.runtime.run import run_model
 
 
 def test_each_sample_is_centred_and_scaled_without_changing_its_shape(block):

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit.models import load_model
-from stfmkit.models._runner import run_model
+from stfmkit.models.runtime.run import run_model
 from stfmkit.testing import example_block
 
 

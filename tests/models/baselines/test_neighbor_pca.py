@@ -5,7 +5,7 @@ import pytest
 
 from stfmkit.models import _pca as pca_file
 from stfmkit.models import load_model
-from stfmkit.models._runner import run_model
+from stfmkit.models.runtime.run import run_model
 from stfmkit.testing import example_block
 
 

@@ -5,8 +5,8 @@ import pandas as pd
 from scipy import stats
 
 from stfmkit.models import load_model
-from stfmkit.models._runner import run_model
-from stfmkit.models.baselines._random import named_normals
+from stfmkit.models.runtime.run import run_model
+from stfmkit.models.baselines.random import named_normals
 
 GOLDEN = [[0.2704185076502768, 1.2166936304060414], [-0.23574280313685883, 0.6305037453064595]]
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from stfmkit.models import load_model
-from stfmkit.models._runner import run_model
+from stfmkit.models.runtime.run import run_model
 
 
 def test_is_the_mean_of_random_over_the_neighbourhood(block):
