@@ -4,12 +4,15 @@ The image is neither square nor symmetric. Around every spot lies a square block
 rows and columns that are exchanged, flips, and offsets by one pixel all change a patch.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy import sparse
+
+from stfmkit.models.card import ModelCard
+from stfmkit.models.contract import Block, EmbeddingModel, Patch, Requirements
 
 HEIGHT, WIDTH = 180, 250
 BLOCK = 10
@@ -141,6 +144,93 @@ def as_spatialdata(
     table = TableModel.parse(table, region="spots", region_key="region", instance_key="circle")
     attrs = {} if microns is None else {"stfmkit": {"microns_per_unit": microns}}
     return sd.SpatialData(images={"he": image}, shapes={"spots": shapes}, tables={"table": table}, attrs=attrs)
+
+
+def cohort_as_anndata(n_patients: int = 2, *, scales: tuple[float, ...] = (0.25, 0.5)) -> AnnData:
+    """Return a section of every patient in one table, on frames that overlap, with libraries in another order."""
+    import anndata as ad
+
+    tables = {}
+    for patient in range(n_patients):
+        scale = scales[patient % len(scales)]
+        tables[f"S{patient}"] = as_anndata(paint_section(patient), scale=scale, library=f"S{patient}")
+        tables[f"S{patient}"].obs["patient"] = f"P{patient}"
+    both = ad.concat(tables, label="sample", index_unique="-")
+    both.uns["spatial"] = {name: tables[name].uns["spatial"][name] for name in reversed(tables)}
+    return _with_niches(both)
+
+
+def cohort_as_spatialdata(n_patients: int = 2):
+    """Return a section of every patient, with an image, circles and a coordinate system of its own, spots in turn."""
+    import anndata as ad
+    import spatialdata as sd
+    from spatialdata.models import TableModel
+    from spatialdata.transformations import get_transformation, set_transformation
+
+    elements, tables, regions = {}, [], []
+    for patient in range(n_patients):
+        way = rotation(30 - 90 * patient, scale=(1.0 + patient, -1.0 - patient), shift=(5.0, patient))
+        one, name = as_spatialdata(paint_section(patient), way), f"S{patient}"
+        for key in ("he", "spots"):
+            set_transformation(one[key], {name: get_transformation(one[key], "tissue")}, set_all=True)
+            elements[f"{name}_{key}"] = one[key]
+        table = one["table"].copy()
+        table.obs["patient"], table.obs["sample"], table.obs["region"] = f"P{patient}", name, f"{name}_spots"
+        table.obsm["spatial"] = one["spots"].geometry.get_coordinates().to_numpy()
+        table.obs_names = [f"{name}-{spot}" for spot in table.obs_names]
+        tables.append(table)
+        regions.append(f"{name}_spots")
+    both = ad.concat(tables)
+    both.obs["region"] = pd.Categorical(both.obs["region"])
+    n_spots = both.n_obs // n_patients
+    both = _with_niches(both[np.arange(both.n_obs).reshape(n_patients, n_spots).T.ravel()].copy())
+    both.uns.pop("spatialdata_attrs", None)
+    elements["table"] = TableModel.parse(both, region=regions, region_key="region", instance_key="circle")
+    return sd.SpatialData.init_from_elements(elements)
+
+
+def cohort_colors(table: AnnData) -> np.ndarray:
+    """Return the mean colour of the block of every spot of a cohort, in the order of the table."""
+    painted = {f"S{patient}": paint_section(patient).colors for patient in range(table.obs["patient"].nunique())}
+    number = table.obs_names.str.extract(r"spot(\d+)")[0].astype(int).to_numpy()
+    return np.array([painted[sample][i] for sample, i in zip(table.obs["sample"], number, strict=True)])
+
+
+def _with_niches(table: AnnData) -> AnnData:
+    """Return the table with a niche that only the image tells: red blocks and others."""
+    red = cohort_colors(table)[:, 0] > 127.5
+    table.obs["niche"] = pd.Categorical(np.where(red, "red", "other"))
+    table.obs["sample"], table.obs["patient"] = (table.obs[key].astype("category") for key in ("sample", "patient"))
+    return table
+
+
+class MeanColor(EmbeddingModel):
+    """The mean colour of the patch of every observation: the least histology model."""
+
+    card = ModelCard(
+        name="mean_color",
+        target="tests.histology:MeanColor",
+        family="histology",
+        summary="Mean red, green and blue of the patch around an observation.",
+        needs=("image",),
+        dimension=3,
+    )
+
+    def __init__(self, *, size: int = BLOCK, microns_per_pixel: float | None = None) -> None:
+        self.size, self.microns_per_pixel = size, microns_per_pixel
+
+    def requirements(self) -> Requirements:
+        """Ask for patches, a few at a time."""
+        patch = Patch(size=self.size, microns_per_pixel=self.microns_per_pixel)
+        return replace(super().requirements(), patch=patch, rows_per_part=16)
+
+    def prepare(self, block: Block) -> np.ndarray:
+        """Return the patches."""
+        return block.read("image")
+
+    def encode(self, batch: np.ndarray) -> np.ndarray:
+        """Return their mean colour."""
+        return batch.mean(axis=(1, 2))
 
 
 def rotation(degrees: float, *, scale: tuple[float, float] = (1.0, 1.0), shift: tuple[float, float] = (0.0, 0.0)):

@@ -1,9 +1,15 @@
 """Every observation has one image, and where this is not certain, the caller is asked."""
 
 import numpy as np
-import pandas as pd
 import pytest
-from tests.histology import as_anndata, as_spatialdata, paint_section, rotation
+from tests.histology import (
+    as_anndata,
+    as_spatialdata,
+    cohort_as_anndata,
+    cohort_as_spatialdata,
+    paint_section,
+    rotation,
+)
 
 from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._data.located_images import image_names, locate_images
@@ -16,68 +22,37 @@ def section():
 
 
 @pytest.fixture
-def libraries(section):
+def libraries():
     """Two sections of one table, whose coordinates overlap, with their libraries in another order."""
-    import anndata as ad
-
-    other = paint_section(seed=1)
-    tables = {"B": as_anndata(other, scale=0.5, library="B"), "A": as_anndata(section, scale=0.25, library="A")}
-    both = ad.concat(tables, label="library", index_unique="-")
-    both.uns["spatial"] = {"A": tables["A"].uns["spatial"]["A"], "B": tables["B"].uns["spatial"]["B"]}
-    return both
+    return cohort_as_anndata(2)
 
 
 @pytest.fixture
-def two_samples(section):
+def two_samples():
     """A SpatialData with two images and two elements, each pair in a coordinate system of its own."""
-    import spatialdata as sd
-    from spatialdata.models import TableModel
-    from spatialdata.transformations import get_transformation, set_transformation
-
-    parts, tables = {}, []
-    for name, seed, way in (("S1", 0, rotation(30)), ("S2", 1, rotation(-60, scale=(2.0, 2.0)))):
-        one = as_spatialdata(paint_section(seed), way)
-        for key in ("he", "spots"):
-            there = get_transformation(one[key], "tissue")
-            set_transformation(one[key], {name: there}, set_all=True)
-            parts[f"{name}_{key}"] = one[key]
-        table = one["table"].copy()
-        table.obs["region"] = f"{name}_spots"
-        table.obs_names = [f"{name}-{spot}" for spot in table.obs_names]
-        tables.append(table)
-    import anndata as ad
-
-    both = ad.concat(tables)
-    both.obs["region"] = pd.Categorical(both.obs["region"])
-    both = both[np.argsort(np.tile(np.arange(35), 2), kind="stable")].copy()  # one spot of each in turn
-    both.uns.pop("spatialdata_attrs", None)
-    table = TableModel.parse(both, region=["S1_spots", "S2_spots"], region_key="region", instance_key="circle")
-    return sd.SpatialData.init_from_elements({**parts, "table": table})
+    return cohort_as_spatialdata(2)
 
 
 # AnnData
 
 
-def test_libraries_are_found_by_the_names_of_the_samples(section, libraries):
-    located = locate_images(View.of(libraries), sample_key="library")
-    assert {part.image.name for part in located} == {"A", "B"}
-    for part in located:
-        rows = np.flatnonzero((libraries.obs["library"] == part.image.name).to_numpy())
-        np.testing.assert_array_equal(part.rows, rows)
-        np.testing.assert_allclose(
-            part.centers, section.centers if part.image.name == "A" else paint_section(1).centers
-        )
+def test_libraries_are_found_by_the_names_of_the_samples(libraries):
+    located = locate_images(View.of(libraries), sample_key="sample")
+    assert [part.image.name for part in located] == ["S0", "S1"]
+    for seed, part in enumerate(located):
+        np.testing.assert_array_equal(part.rows, np.arange(35) + 35 * seed)
+        np.testing.assert_allclose(part.centers, paint_section(seed).centers)
 
 
 def test_several_libraries_are_not_guessed(libraries):
     view = View.of(libraries)
-    with pytest.raises(InputError, match=r"libraries 'A', 'B'(?s:.)*pass sample_key="):
+    with pytest.raises(InputError, match=r"libraries 'S1', 'S0'(?s:.)*pass sample_key="):
         locate_images(view)
-    with pytest.raises(InputError, match=r"without an image(?s:.)*'S0'"):
+    with pytest.raises(InputError, match=r"without an image(?s:.)*'P0'"):
+        locate_images(view, sample_key="patient")
+    libraries.uns["spatial"].pop("S0")
+    with pytest.raises(InputError, match=r"without an image in uns\['spatial'\]: 'S0'"):
         locate_images(view, sample_key="sample")
-    libraries.uns["spatial"].pop("B")
-    with pytest.raises(InputError, match=r"without an image in uns\['spatial'\]: 'B'"):
-        locate_images(view, sample_key="library")
     with pytest.raises(InputError, match="overlap in space"):  # one image for two frames
         locate_images(view)
 
@@ -125,7 +100,7 @@ def test_entries_without_images_are_no_libraries(section):
 
 def test_the_image_in_the_same_coordinate_system_is_taken(two_samples):
     located = locate_images(View.of(two_samples))
-    assert [part.image.name for part in located] == ["S1_he", "S2_he"]
+    assert [part.image.name for part in located] == ["S0_he", "S1_he"]
     for part, seed in zip(located, (0, 1), strict=True):
         np.testing.assert_array_equal(part.rows, np.arange(seed, 70, 2))
         np.testing.assert_allclose(part.centers, paint_section(seed).centers)
@@ -136,19 +111,19 @@ def test_two_images_of_one_place_are_asked_for(two_samples):
     from spatialdata.models import Image2DModel
     from spatialdata.transformations import get_transformation
 
-    two_samples["S1_other"] = Image2DModel.parse(
+    two_samples["S0_other"] = Image2DModel.parse(
         np.zeros((3, 90, 125), dtype=np.uint8),
         dims=("c", "y", "x"),
-        transformations=get_transformation(two_samples["S1_he"], get_all=True),
+        transformations=get_transformation(two_samples["S0_he"], get_all=True),
     )
     view = View.of(two_samples)
-    with pytest.raises(InputError, match=r"2 images \('S1_he', 'S1_other'\)(?s:.)*pass image_key="):
+    with pytest.raises(InputError, match=r"2 images \('S0_he', 'S0_other'\)(?s:.)*pass image_key="):
         locate_images(view)
-    assert len(locate_images(view, image_key=["S1_he", "S2_he"])) == 2
-    with pytest.raises(InputError, match=r"0 images(?s:.)*'S2_spots'(?s:.)*give one of the images 'S1_he'"):
-        locate_images(view, image_key="S1_he")
-    with pytest.raises(MissingKeyError, match="Did you mean 'S1_he'"):
-        locate_images(view, image_key="S1_eh")
+    assert len(locate_images(view, image_key=["S0_he", "S1_he"])) == 2
+    with pytest.raises(InputError, match=r"0 images(?s:.)*'S1_spots'(?s:.)*give one of the images 'S0_he'"):
+        locate_images(view, image_key="S0_he")
+    with pytest.raises(MissingKeyError, match="Did you mean 'S0_he'"):
+        locate_images(view, image_key="S0_eh")
 
 
 def test_coordinate_systems_that_disagree_are_asked_for(section):

@@ -217,14 +217,14 @@ def _check_units(view: "View", located: tuple[LocatedImage, ...], wanted: float)
     unknown = [part.image.name for part in located if part.microns_per_pixel is None]
     if unknown:
         where = (
-            "adata.uns['stfmkit'] = {'microns_per_unit': ...}, the µm of one unit of obsm['spatial']"
+            "adata.uns['stfmkit'] = {'microns_per_unit': ...}, the µm of one unit of the coordinates in obsm"
             if view.container is None
             else "sdata.attrs['stfmkit'] = {'microns_per_unit': ...}, the µm of one unit of its coordinate systems"
         )
         raise UnitsError(
             f"patches of {wanted:g} µm per pixel, and images of unknown scale: {listed(unknown, most=5)}.",
             allowed="images whose µm per pixel are known, or patches in pixels of the image",
-            remedy=f"pass microns_per_unit=, or store {where}; or leave microns_per_pixel out.",
+            remedy=f"store {where}.",
         )
     coarse = {part.image.name: max(part.microns_per_pixel or ()) for part in located}
     coarse = {name: length for name, length in coarse.items() if length > _BLURRED * wanted}
