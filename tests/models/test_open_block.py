@@ -18,7 +18,6 @@ def opened(table, requirements, **keys):
     return open_block(table, requirements, model="mine", **keys)
 
 
-
 def test_reads_only_what_the_card_names(toy):
     block = opened(toy, NOTHING)
     assert (dict(block.inputs), block.genes) == ({}, None)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from stfmkit._core.errors import InputError
-from stfmkit.models.baselines import components as _pca
+from stfmkit.models import principal_components as _pca
 from stfmkit.models.principal_components import Pca
 
 

@@ -20,7 +20,7 @@ ENTRIES = {
 }
 """The bibliography: fields by key."""
 
-OF_PAPERS = [card for card in CARDS_BUILT_IN if card.family != "baseline"]
+OF_PAPERS = [card for card in built_in() if card.family != "baseline"]
 of_papers = pytest.mark.parametrize("card", OF_PAPERS, ids=lambda card: card.name)
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from stfmkit._core.errors import InputError, InputTypeError, MissingFileError
-from stfmkit.models.genes.table import GeneTable, kind_of, without_version
 from stfmkit.models.genes.alignment import GeneVocabulary, align_counts, match_genes
+from stfmkit.models.genes.table import GeneTable, kind_of, without_version
 
 VOCABULARY = GeneVocabulary(
     pd.Index(["ENSG00000000003", "ENSG00000000001", "ENSG00000000002"]), kind="ensembl", ids=np.array([7, 5, 9])

@@ -17,8 +17,8 @@ from torch import nn
 
 import stfmkit as sk
 from stfmkit.errors import InputError, StfmkitWarning
-from stfmkit.models.weights.files import Files
 from stfmkit.models.nets.tokens import Tokens
+from stfmkit.models.weights.files import Files
 
 
 def test_it_equals_torch_s_own_layers(folder: Path, cells: AnnData) -> None:

@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 from tests.models.zoo._tiny import Tiny, embedded
 
 from stfmkit.errors import InputError, MissingFileError, StfmkitError
+from stfmkit.models.nets.network import Assets
 from stfmkit.models.weights.tables import read_mapping
 from stfmkit.models.weights.tensors import read_state
-from stfmkit.models.nets.network import Assets
 
 
 def planted(change: Callable[[Path], None], match: str) -> Any:

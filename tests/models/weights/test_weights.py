@@ -178,7 +178,7 @@ def test_offline_a_cached_revision_can_be_named(tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_published_cards_are_of_a_revision_with_checksums() -> None:
-    places = [card.weights for card in CARDS_BUILT_IN if card.runnable and card.weights and card.weights.kind == "hub"]
+    places = [card.weights for card in built_in() if card.runnable and card.weights and card.weights.kind == "hub"]
     assert len(places) > 5
     for place in places:
         assert place.revision is not None
@@ -245,10 +245,8 @@ def test_no_published_weights_at_all() -> None:
         resolve_weights(replace(CARD, weights=None), None)
 
 
-def test_a_model_that_cannot_be_run_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    from stfmkit.models.catalogue import registry
-
-    monkeypatch.setitem(registry._cards, "net", replace(CARD, runnable=False, reason="no licence", target=""))
+def test_a_model_that_cannot_be_run_says_why(known: dict[str, ModelCard]) -> None:
+    known["net"] = replace(CARD, runnable=False, reason="no licence", target="")
     with pytest.raises(InputError, match="cannot be run: no licence"):
         sk.models.load_model("net")
     assert "no licence" in repr(sk.models.model_card("net"))

@@ -11,15 +11,15 @@ from tests.models.zoo._cases import gene_ids
 from torch import Tensor, nn
 
 import stfmkit as sk
-from stfmkit.models.nets.rank_kernels import rank_tokens
 from stfmkit.models.contract import Block
 from stfmkit.models.genes.alignment import GeneVocabulary
+from stfmkit.models.nets.checkpoint import Assets
+from stfmkit.models.nets.encoder import Encoder
+from stfmkit.models.nets.network import Common, Network
+from stfmkit.models.nets.rank_kernels import rank_tokens
+from stfmkit.models.nets.tokens import Tokens
 from stfmkit.models.weights.tables import read_mapping
 from stfmkit.models.weights.tensors import read_state
-from stfmkit.models.nets.encoder import Encoder
-from stfmkit.models.nets.checkpoint import Assets
-from stfmkit.models.nets.network import Common, Network
-from stfmkit.models.nets.tokens import Tokens
 
 CARD = sk.models.ModelCard(
     name="tiny",

@@ -21,9 +21,9 @@ from tests.models.zoo._parity import assert_parity
 from tests.models.zoo._published import DATA, copy_of, cut
 
 import stfmkit as sk
-from stfmkit.models.zoo.cellama.kernels import top_columns
 from stfmkit.errors import InputError, InputTypeError, MissingFileError, MissingKeyError
 from stfmkit.models.open_block import open_block
+from stfmkit.models.zoo.cellama.kernels import top_columns
 from stfmkit.models.zoo.cellama.model import CELLama
 from stfmkit.models.zoo.cellama.sentences import top_genes, write_sentences
 from stfmkit.models.zoo.cellama.words import Words, hashed_words, read_words

@@ -18,8 +18,8 @@ from tests.models.zoo._parity import assert_parity
 
 import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError
-from stfmkit.models.zoo.cellplm.card import CELLPLM, GMVAE
 from stfmkit.models.zoo.cellplm import model as _cellplm
+from stfmkit.models.zoo.cellplm.card import CELLPLM, GMVAE
 from stfmkit.models.zoo.cellplm.model import CellPLM
 
 DATA = Path(__file__).parents[1] / "data" / "cellplm"

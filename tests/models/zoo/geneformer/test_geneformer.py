@@ -21,9 +21,9 @@ from tests.models.zoo._published import DATA, Bomb, copy_of, cut
 
 import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError, StfmkitWarning
-from stfmkit.models.zoo.geneformer.model import Geneformer, GeneformerV1
-from stfmkit.models.zoo.geneformer.files import KINDS
 from stfmkit.models.nets.rank_genes import ranked
+from stfmkit.models.zoo.geneformer.files import KINDS
+from stfmkit.models.zoo.geneformer.model import Geneformer, GeneformerV1
 
 HOME = DATA / "geneformer"
 FOLDERS = {"v1": HOME / "Geneformer-V1-10M", "v2": HOME / "Geneformer-V2-104M"}

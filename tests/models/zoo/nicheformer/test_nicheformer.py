@@ -18,8 +18,8 @@ from tests.models.zoo._published import DATA, Bomb, change_state, copy_of, cut
 import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError
 from stfmkit.models.zoo.nicheformer.card import CARDS
-from stfmkit.models.zoo.nicheformer.model import Nicheformer
 from stfmkit.models.zoo.nicheformer.files import rounded_means
+from stfmkit.models.zoo.nicheformer.model import Nicheformer
 
 CONTEXT = {"modality": "spatial", "species": "human", "technology": "xenium"}
 TINY = {"dim_model": 8, "nheads": 2, "dim_feedforward": 8, "nlayers": 2, "context_length": 20}

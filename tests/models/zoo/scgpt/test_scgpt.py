@@ -17,12 +17,12 @@ from tests.models.zoo._parity import assert_parity
 from tests.models.zoo._published import DATA, Bomb, change_state, copy_of, cut
 
 import stfmkit as sk
-from stfmkit._kernels import _tokens_scgpt as kernels
 from stfmkit.errors import InputError, MissingFileError, StfmkitWarning
 from stfmkit.models.card import ModelCard
+from stfmkit.models.nets.tokens import Tokens
+from stfmkit.models.zoo.scgpt import kernels
 from stfmkit.models.zoo.scgpt.card import CARDS
 from stfmkit.models.zoo.scgpt.model import ScGPT
-from stfmkit.models.nets.tokens import Tokens
 
 FOLDER = DATA / "scgpt"
 TINY = {"embsize": 8, "nheads": 2, "d_hid": 12, "nlayers": 2}

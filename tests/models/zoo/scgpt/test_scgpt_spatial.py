@@ -17,9 +17,9 @@ from tests.models.zoo._parity import assert_parity
 from tests.models.zoo._published import DATA, change_state, copy_of
 
 import stfmkit as sk
-from stfmkit._kernels import _tokens_scgpt as kernels
 from stfmkit.errors import InputError, MissingFileError
 from stfmkit.models.card import ModelCard
+from stfmkit.models.zoo.scgpt import kernels
 from stfmkit.models.zoo.scgpt.card import CARDS
 from stfmkit.models.zoo.scgpt.spatial import ScGPTSpatial, relative_counts
 

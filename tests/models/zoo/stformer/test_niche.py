@@ -9,9 +9,9 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 
 from stfmkit.errors import UnitsError
+from stfmkit.models.zoo.stformer.net import _shares
 from stfmkit.models.zoo.stformer.niche import niche_members, niche_radius, niche_tokens
 from stfmkit.models.zoo.stformer.spots import spot_members, spot_shares
-from stfmkit.models.zoo.stformer.net import _shares
 
 
 def radius_by_loop(coords: np.ndarray, most: int) -> float:

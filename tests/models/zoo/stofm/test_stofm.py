@@ -19,8 +19,8 @@ from tests.models.zoo._parity import assert_parity
 
 import stfmkit as sk
 from stfmkit.errors import InputError, MissingFileError, MissingKeyError
-from stfmkit.models.zoo.stofm.model import SToFM
 from stfmkit.models.zoo.stofm.graph import Tile
+from stfmkit.models.zoo.stofm.model import SToFM
 
 DATA = Path(__file__).parents[1] / "data" / "stofm"
 OTHER = Path(__file__).parents[1] / "data" / "cellplm"

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from stfmkit._kernels import _tokens_scgpt as kernels
 from stfmkit.models.keyed_random import name_keys
 from stfmkit.models.nets.tokens import Tokens
+from stfmkit.models.zoo.scgpt import kernels
 
 N_BINS = 51
 """Fixed by the original, whatever its configuration says."""
