@@ -18,7 +18,7 @@ from stfmkit._core.random import RNGLike, as_generator, int_seed
 from stfmkit._data._read import read_coords, read_groups, read_labels, read_microns_per_unit, read_totals
 from stfmkit._data._resolve import resolve_table
 from stfmkit._data._write import check_free, package_versions, write_result
-from stfmkit.metrics._checks import table as check_table
+from stfmkit.metrics._arrays import table as check_table
 from stfmkit.metrics._neighbors import METHODS
 from stfmkit.tl._embedding_scores import PLAN, Score, scores
 from stfmkit.tl._embedding_study import EmbeddingStudy, check_one_patient_each
