@@ -347,7 +347,7 @@ def signature_ranking_auroc(truth: Iterable[int], scores: ArrayLike) -> float:
 
 
 @metric(
-    title="Spearman of fold changes",
+    title="Spearman ρ of fold changes",
     label="Fold changes ρ",
     family="signatures",
     higher_is_better=True,
