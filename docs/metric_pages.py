@@ -11,8 +11,9 @@ Made from the descriptions that stand on the functions (`sk.metrics.spec(name)`,
 
 ↑ higher is better, ↓ lower is better, no sign: a description that is neither good nor bad by its size. **Values** are
 the smallest and the largest possible, with ∞ where there is no bound. **Chance** is the value of an uninformative
-prediction; it is empty where it depends on the data. **Genes** says how values of genes become one value of a sample.
-Values of samples are averaged within patients, and patients count the same.
+prediction; it is empty where it depends on the data. Values of genes, classes or niches are averaged to one value of a
+sample, by the median where the column **genes** says so; values of samples are averaged within patients, and patients
+count the same.
 
 """
 
@@ -48,7 +49,7 @@ def _row(about: MetricSpec) -> str:
         _cell(about.summary),
         values,
         "" if about.chance is None else _number(about.chance),
-        about.over_genes,
+        "" if about.over_genes == "mean" else about.over_genes,
         _cell(about.source),
     ]
     return "| " + " | ".join(cells) + " |"

@@ -1,4 +1,4 @@
-"""Which genes mark a niche: statistics, the true set, and the predicted set."""
+"""Niche signatures: statistics of genes, true and predicted signatures, and scores of one niche."""
 
 from collections.abc import Iterable
 from typing import Any
