@@ -220,9 +220,6 @@ class TestComparison:
         facts = results.meta["metrics"]
         assert facts["adjusted_jaccard_10_ceiling"]["higher_is_better"] is None
         assert facts["adjusted_jaccard_10_of_ceiling"]["higher_is_better"] is True
-        assert (
-            facts["cohort_adjusted_jaccard_10_of_ceiling"]["title"]
-            == "Jaccard, chance-adjusted @10, of ceiling, cohort"
-        )
+        assert facts["cohort_adjusted_jaccard_10_of_ceiling"]["title"] == "Adjusted Jaccard @10, of ceiling, cohort"
         with pytest.raises(InputError, match="neither better high nor low"):
             results.rank("niche_signatures", "adjusted_jaccard_10_ceiling")

@@ -228,7 +228,7 @@ def test_one_patient_and_few_observations_are_reasons_too(cells):
     table = sk.tl.evaluate_embedding(one, "X_random", copy=True, **KEYS).groupby("metric").first()
     assert "one patient" in table.loc["library_size_r2", "reason"]
     assert "1 groups" in table.loc["group_probe_accuracy", "reason"]
-    assert "60 observations and k=89" in table.loc["scib_clisi", "reason"]
+    assert "60 observations and n_neighbors=89" in table.loc["scib_clisi", "reason"]
     assert "one value in confounder" in table.loc["robustness_index", "reason"]
     assert table.loc["neighborhood_purity", "status"] == "computed"
 

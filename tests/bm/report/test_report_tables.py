@@ -89,11 +89,11 @@ def test_signatures_have_one_table_for_every_size(results):
     )
     for grid in (own, cohort):
         titles = [c.text.replace("\N{NO-BREAK SPACE}↑", "") for c in grid.columns][1:]
-        assert titles[:2] == ["Jaccard, chance-adjusted", "Jaccard, chance-adjusted, of ceiling"]
+        assert titles[:2] == ["Adjusted Jaccard", "Adjusted Jaccard, of ceiling"]
         assert titles[-1] == "Fold changes, Spearman ρ"
         assert not any("@" in t or "Ceiling" in t for t in titles)
         notes = " ".join(grid.notes)
-        assert "Ceiling, mean over the data: Jaccard, chance-adjusted 0." in notes or "adjusted 1.000" in notes
+        assert "Ceiling, mean over the data: Adjusted Jaccard 0." in notes or "Jaccard 1.000" in notes
         assert "True signatures hold" in notes
     expected = results.table.query("metric == 'cohort_jaccard_10' and model == 'hvg_pca'")["value"].mean()
     place = [c.text for c in cohort.columns].index("Jaccard\N{NO-BREAK SPACE}↑")

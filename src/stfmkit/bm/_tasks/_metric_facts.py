@@ -4,7 +4,7 @@ from typing import Any
 
 from stfmkit.bm._ceilings import CEILING, OF_CEILING, is_ceiling
 from stfmkit.bm._tasks._cohort_signatures import COHORT
-from stfmkit.metrics._registry import spec
+from stfmkit.metrics._catalogue import spec
 
 # name in the table: name in sk.metrics, title where it says more
 _NAMES = {
