@@ -15,7 +15,7 @@ from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, St
 from stfmkit._core.random import stream
 from stfmkit._data._read import read_coords, read_groups
 from stfmkit._kernels._normalize import median_total
-from stfmkit._kernels._ridge import ridge_probe
+from stfmkit.evaluation.probes import ridge_probe
 from stfmkit.pp._selectors import FLAVORS, NON_SPATIAL, rank_genes
 from stfmkit.splits.folds import Fold, inner_folds
 from stfmkit.tl._expression_inputs import Truth

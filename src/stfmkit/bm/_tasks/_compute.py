@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from stfmkit._core.random import stream
-from stfmkit._kernels._ridge import ridge_probe
 from stfmkit.bm._rows import to_table
 from stfmkit.bm._study import Study
 from stfmkit.bm._tasks._coexpression import TASK as COEXPRESSION
@@ -20,6 +19,7 @@ from stfmkit.bm._tasks._niche_signatures import TASK as SIGNATURES
 from stfmkit.bm._tasks._niche_signatures import judge_signatures, marker_table, score_signatures
 from stfmkit.bm._tasks._truth import FoldTruth
 from stfmkit.bm._units import Output
+from stfmkit.evaluation.probes import ridge_probe
 from stfmkit.splits.folds import Fold, inner_folds
 
 Embed = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]

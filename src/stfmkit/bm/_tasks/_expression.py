@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from stfmkit import metrics
-from stfmkit._kernels._ridge import Scaler
 from stfmkit.bm._rows import Row, by_sample
 from stfmkit.bm._study import Study
 from stfmkit.bm._tasks._truth import FoldTruth, ring_graph
+from stfmkit.evaluation.probes import Scaler
 
 TASK = "expression"
 _PATTERN = 0.05

@@ -10,7 +10,7 @@ from stfmkit import metrics
 from stfmkit._core.random import stream
 from stfmkit.bm._rows import Row
 from stfmkit.bm._study import Study
-from stfmkit.bm._tasks._probes import knn_probe, linear_probe
+from stfmkit.evaluation.probes import knn_probe, linear_probe
 from stfmkit.splits.folds import Fold, inner_folds
 
 TASK = "niche_probe"
