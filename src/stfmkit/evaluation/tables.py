@@ -22,4 +22,6 @@ def score_tables(scores: pd.DataFrame, *, relative: bool = True) -> dict[str, pd
     "scores", "by_patient" (one value for every contender, metric, setting and patient) and "summary" (over patients).
     """
     whole = concat_scores([scores, relative_scores(scores)]) if relative else scores
-    return {"scores": whole, "by_patient": per_patient(whole), "summary": summary(whole)}
+    patients = per_patient(whole)
+    named = patients[patients["patient"] != ""].reset_index(drop=True)  # others speak of all patients together
+    return {"scores": whole, "by_patient": named, "summary": summary(whole)}

@@ -18,8 +18,8 @@ from stfmkit._kernels._thinning import thin
 from stfmkit.bm._rows import Row
 from stfmkit.bm._study import Study
 from stfmkit.bm._tasks._niche_signatures import MIN_OBS, TASK, THRESHOLDS, sizes_for
+from stfmkit.evaluation.signatures import ALL_GENES, agreement_rows, choose_signatures, halves_ceiling
 from stfmkit.metrics._signature_patients import MIN_PATIENTS, Means, PatientStatistics
-from stfmkit.tl._signature_agreement import ALL_GENES, agreement_rows, choose_signatures, halves_ceiling
 
 COHORT = "cohort_"
 """How the names of these metrics begin."""

@@ -9,8 +9,7 @@ import pandas as pd
 from stfmkit.bm._rows import Row
 from stfmkit.bm._study import Study
 from stfmkit.bm._tasks._truth import FoldTruth
-from stfmkit.metrics._signature_patients import PatientStatistics
-from stfmkit.tl._signature_agreement import (
+from stfmkit.evaluation.signatures import (
     ALL_GENES,
     Signatures,
     Thresholds,
@@ -18,6 +17,7 @@ from stfmkit.tl._signature_agreement import (
     choose_signatures,
     halves_ceiling,
 )
+from stfmkit.metrics._signature_patients import PatientStatistics
 
 TASK = "niche_signatures"
 SIZES = (10, 20, 50)
