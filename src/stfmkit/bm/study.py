@@ -1,7 +1,7 @@
 """The data of one comparison, read once and checked before any long work."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,6 +52,10 @@ class Study:
     folds: list[Fold]
     fingerprint: str
 
+    def without_counts(self) -> "Study":
+        """Return the study without its table and counts, to be sent to other processes."""
+        return replace(self, adata=self.adata[:0, :0].copy(), counts=self.counts[:0])
+
     @property
     def genes(self) -> pd.Index:
         """Gene names."""
@@ -70,6 +74,7 @@ class Study:
     def facts(self) -> dict[str, Any]:
         """Return what a reader must know of the data, ready for JSON."""
         facts: dict[str, Any] = {
+            "holds_out": self.protocol.split.holds_out,
             "n_obs": len(self.depth),
             "n_genes": len(self.genes),
             "n_patients": len(self.patients.categories),
@@ -118,6 +123,32 @@ def load_study(data: "Container", protocol: Protocol, *, table_key: str | None =
         folds=folds,
         fingerprint=_fingerprint(adata, counts, coords, (patients, samples, labels)),
     )
+
+
+def check_labels(study: Study, *, needed: bool) -> None:
+    """Refuse labels that leave a fold with one class to train on, or with nothing to test anywhere."""
+    if study.labels is None or not needed:
+        return
+    codes = study.labels.codes
+    key = study.protocol.label_key
+    tested = 0
+    for fold in study.folds:
+        classes = np.unique(codes[fold.train][codes[fold.train] >= 0])
+        n_test = int((codes[fold.test] >= 0).sum())
+        tested += n_test
+        if n_test and len(classes) < 2:
+            known = listed(study.labels.categories[classes])
+            raise InputError(
+                f"obs[{key!r}] has {len(classes)} label ({known}) in the training part of fold {fold.number}.",
+                allowed="two labels or more in the training part of every fold",
+                remedy="use fewer n_splits, another label, or drop patients without the other labels.",
+            )
+    if not tested:
+        raise InputError(
+            f"no labelled observation of obs[{key!r}] is tested in any fold.",
+            allowed="labelled observations in test folds",
+            remedy="check the label column and the split.",
+        )
 
 
 def _check_genes(counts: sparse.csr_array, genes: pd.Index, protocol: Protocol) -> None:
