@@ -18,7 +18,7 @@ from stfmkit.bm.study import Study, load_study
 from stfmkit.pp._controls import control_names
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 def audit(
     data: "Container", protocol: Protocol, *, contenders: object = (), table_key: str | None = None

@@ -29,7 +29,7 @@ from stfmkit.bm.task_catalogue import check_sharing, choose_tasks
 from stfmkit.bm.work import Work, group_tasks
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 DEFINITIONS = 2
 """Counts up whenever a task, a control or a score is defined anew."""

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from stfmkit._core import slots
 from stfmkit._core.arguments import check_known, listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
+from stfmkit._data.embeddings import embedding_record
 from stfmkit.bm.contenders import CONTROL, Contender, GivenContender, Kind
 from stfmkit.bm.model_contenders import from_object, is_model, model_names, registered
 from stfmkit.bm.study import Study
@@ -87,7 +87,7 @@ def _from_obs(label: str, key: str, study: Study) -> Contender:
 
 
 def _from_obsm(label: str, key: str, study: Study) -> Contender:
-    record = study.adata.uns.get(slots.ROOT, {}).get(slots.EMBEDDINGS, {}).get(key, {})
+    record = embedding_record(study.adata, key)
     fitted = int(record.get("n_obs_fitted", 0))
     more = {"exposure": f"{record.get('model')} fitted on {fitted} observations, elsewhere"} if fitted else {}
     where, origin = f"obsm[{key!r}]", f"obsm:{key}"

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from stfmkit._core.random import stream
-from stfmkit._kernels._ridge import ridge_probe
+from stfmkit.evaluation.probes import ridge_probe
 from stfmkit.splits.folds import Folds, inner_folds
 from stfmkit.tl._expression_inputs import Truth
 
