@@ -54,7 +54,7 @@ def test_ceilings_are_the_mean_of_both_ways(planted, rng):
     values, niche = planted
     halves = [statistics(np.clip(values + rng.normal(0, 2, values.shape), 0, None), niche) for _ in range(2)]
     found = halves_ceiling(halves, (3, 10), thresholds=ANY)
-    sets = [metrics.signature_sets(half.table(), n=10, **ANY._asdict()) for half in halves]
+    sets = [metrics.signature_sets(half.table(), n_genes=10, **ANY._asdict()) for half in halves]
     for k, name in enumerate(NICHES):
         for n in (3, 10):
             both = []

@@ -8,7 +8,7 @@ import pandas as pd
 from stfmkit._core.errors import MissingKeyError
 from stfmkit.bm.score_table import keys_of
 from stfmkit.bm.task import MetricKey, Task
-from stfmkit.metrics._describe import describe
+from stfmkit.metrics import describe
 
 _FIELDS = ("title", "label", "higher_is_better", "bounds", "chance", "source", "summary")
 

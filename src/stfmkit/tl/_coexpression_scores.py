@@ -45,7 +45,7 @@ def score_matrices(truth: np.ndarray, predicted: np.ndarray, settings: Settings)
         "frobenius_error": metrics.frobenius_error(truth, predicted),
         "eigen_spectrum_distance": metrics.eigen_spectrum_distance(truth, predicted),
         "participation_ratio": metrics.participation_ratio(truth, predicted),
-        "subspace_affinity": metrics.subspace_affinity(truth, predicted, k=settings.k),
+        "subspace_affinity": metrics.subspace_affinity(truth, predicted, n_eigenvectors=settings.k),
         "module_preservation": metrics.module_preservation(truth, predicted, n_modules=settings.n_modules),
         "sign_agreement": metrics.sign_agreement(truth, predicted),
     }

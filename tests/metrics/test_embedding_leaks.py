@@ -93,7 +93,9 @@ def test_patient_probe_equals_the_slow_vote(rng):
     for i in range(160):
         near = PATIENTS[np.argsort(distance[i])[:5]]
         guess.append(max(np.unique(PATIENTS), key=lambda p: ((near == p).sum(), -int(p[1]))))
-    assert group_probe_accuracy(features, PATIENTS, k=5) == pytest.approx(balanced_accuracy_score(PATIENTS, guess))
+    assert group_probe_accuracy(features, PATIENTS, n_neighbors=5) == pytest.approx(
+        balanced_accuracy_score(PATIENTS, guess)
+    )
 
 
 def test_patient_probe_tells_mixed_from_apart(rng):
@@ -106,7 +108,7 @@ def test_patient_probe_tells_mixed_from_apart(rng):
 def test_duplicates_do_not_vote_for_themselves():
     """Each point has one twin, in the other group."""
     features = np.repeat(np.arange(10.0), 2)[:, None]
-    assert group_probe_accuracy(features, ["a", "b"] * 10, k=1) == 0
+    assert group_probe_accuracy(features, ["a", "b"] * 10, n_neighbors=1) == 0
 
 
 @pytest.mark.parametrize(
@@ -120,8 +122,8 @@ def test_duplicates_do_not_vote_for_themselves():
         (lambda X: coordinate_r2(X, X, ["A"] * 15 + ["B"] * 5), "5 observations in sample 'B'"),
         (lambda X: coordinate_r2(X, X * 0, ["A"] * 20), "0 axes"),
         (lambda X: group_probe_accuracy(X, [1] * 20), "1 groups"),
-        (lambda X: group_probe_accuracy(X, [1, 2] * 10, k=20), "k=20"),
-        (lambda X: group_probe_accuracy(X, [1, 2] * 10, k=0), "k=0"),
+        (lambda X: group_probe_accuracy(X, [1, 2] * 10, n_neighbors=20), "n_neighbors=20"),
+        (lambda X: group_probe_accuracy(X, [1, 2] * 10, n_neighbors=0), "n_neighbors=0"),
         (lambda X: group_probe_accuracy(X, [1, 2]), "groups of shape"),
     ],
 )
@@ -135,11 +137,11 @@ def test_known_neighbours_of_the_standardised_embedding_give_the_same_probe(rng)
     scaled = (features - features.mean(axis=0)) / np.where(features.std(axis=0) > 0, features.std(axis=0), 1)
     known = embedding_neighbors(scaled, 15)
     for k in (1, 7, 15):
-        assert group_probe_accuracy(features, PATIENTS, k=k, neighbors=known) == group_probe_accuracy(
-            features, PATIENTS, k=k
+        assert group_probe_accuracy(features, PATIENTS, n_neighbors=k, neighbors=known) == group_probe_accuracy(
+            features, PATIENTS, n_neighbors=k
         )
-    with pytest.raises(InputError, match="k=16"):
-        group_probe_accuracy(features, PATIENTS, k=16, neighbors=known)
+    with pytest.raises(InputError, match="n_neighbors=16"):
+        group_probe_accuracy(features, PATIENTS, n_neighbors=16, neighbors=known)
 
 
 @pytest.mark.parametrize("metric", [library_size_r2, coordinate_r2])

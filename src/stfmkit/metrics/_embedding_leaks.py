@@ -11,15 +11,25 @@ from sklearn.preprocessing import StandardScaler
 from stfmkit._core.arguments import check_integer
 from stfmkit._core.errors import InputError
 from stfmkit._core.random import RNGLike, as_generator, int_seed
-from stfmkit.metrics._checks import constant, labels, table, vector
+from stfmkit.metrics._arrays import constant, labels, table, vector
 from stfmkit.metrics._grouped_ridge import grouped_ridge
 from stfmkit.metrics._labels import balanced_accuracy
+from stfmkit.metrics._metric import metric
 from stfmkit.metrics._neighbors import Neighbors, nearest
 
 _FOLDS = 5
 _ALPHAS = 10.0 ** np.arange(-2, 7)
 
 
+@metric(
+    title="Library size R²",
+    family="embedding",
+    higher_is_better=False,
+    bounds=(None, 1),
+    chance=0,
+    source="stfmkit documentation",
+    summary="How well log library size of held-out groups can be read from an embedding, tuned by held-out groups.",
+)
 def library_size_r2(embedding: ArrayLike, library_size: ArrayLike, groups: ArrayLike) -> float:
     """Return how well the log library size of held-out groups can be read from an embedding.
 
@@ -68,6 +78,15 @@ def library_size_r2(embedding: ArrayLike, library_size: ArrayLike, groups: Array
     return float(1 - ((target - guess) ** 2).sum() / ((target - target.mean()) ** 2).sum())
 
 
+@metric(
+    title="Coordinate R²",
+    family="embedding",
+    higher_is_better=None,
+    bounds=(None, 1),
+    chance=0,
+    source="stfmkit documentation",
+    summary="How well the place in the slide can be read from an embedding; compare with an expression baseline.",
+)
 def coordinate_r2(embedding: ArrayLike, coords: ArrayLike, groups: ArrayLike, *, rng: RNGLike = 0) -> float:
     """Return how well the place in the slide can be read from an embedding.
 
@@ -124,12 +143,21 @@ def coordinate_r2(embedding: ArrayLike, coords: ArrayLike, groups: ArrayLike, *,
     return float(np.mean(scores))
 
 
+@metric(
+    title="Patient probe",
+    family="embedding",
+    higher_is_better=False,
+    bounds=(0, 1),
+    chance=None,
+    source="stfmkit documentation",
+    summary="Balanced accuracy of telling the patient from the nearest neighbours; chance is one over their number.",
+)
 def group_probe_accuracy(
-    embedding: ArrayLike, groups: ArrayLike, *, k: int = 10, neighbors: Neighbors | None = None
+    embedding: ArrayLike, groups: ArrayLike, *, n_neighbors: int = 10, neighbors: Neighbors | None = None
 ) -> float:
     """Return how well the patient can be told from the nearest neighbours in an embedding.
 
-    Each observation gets the majority of its `k` nearest others in the standardised embedding (leave one out; of equal
+    Each observation gets the majority of its nearest others in the standardised embedding (leave one out; of equal
     votes the first group in sorted order wins), scored by balanced accuracy. One over the number of groups is chance,
     and the best: patients are mixed.
 
@@ -139,10 +167,10 @@ def group_probe_accuracy(
         Embedding (n_obs, d).
     groups
         Patient, slide, panel or platform of every observation (n_obs,); at least two.
-    k
+    n_neighbors
         Number of neighbours.
     neighbors
-        Result of `embedding_neighbors` of the standardised embedding, at `k` or more.
+        Result of `embedding_neighbors` of the standardised embedding, at `n_neighbors` or more.
 
     Returns
     -------
@@ -151,7 +179,7 @@ def group_probe_accuracy(
     Raises
     ------
     InputError
-        If there is one group, there are not more than `k` observations, or lengths differ.
+        If there is one group, there are not more than `n_neighbors` observations, or lengths differ.
 
     Examples
     --------
@@ -160,16 +188,16 @@ def group_probe_accuracy(
     >>> group_probe_accuracy(far_apart, np.repeat(["P1", "P2"], 20))
     1.0
     """
-    check_integer(k, name="k", least=1)
+    check_integer(n_neighbors, name="n_neighbors", least=1)
     features = table(embedding, name="embedding").astype(np.float64)
     codes, names = pd.factorize(labels(groups, name="groups", n=len(features)), sort=True)
-    if len(names) < 2 or len(features) <= k:
+    if len(names) < 2 or len(features) <= n_neighbors:
         raise InputError(
-            f"{len(names)} groups, {len(features)} observations and k={k}.",
+            f"{len(names)} groups, {len(features)} observations and n_neighbors={n_neighbors}.",
             allowed="at least two groups, and more observations than neighbours",
-            remedy="pass several patients together, and a smaller k for small data.",
+            remedy="pass several patients together, and a smaller n_neighbors for small data.",
         )
-    found = nearest(standardized(features) if neighbors is None else features, k, neighbors).indices
+    found = nearest(standardized(features) if neighbors is None else features, n_neighbors, neighbors).indices
     place = np.arange(len(codes))[:, None] * len(names) + codes[found]
     votes = np.bincount(place.ravel(), minlength=len(codes) * len(names)).reshape(len(codes), len(names))
     return balanced_accuracy(codes, votes.argmax(axis=1))

@@ -1,13 +1,11 @@
-"""Checks of what the metrics are given, before anything is computed."""
+"""Check and convert the arrays that metrics are given, before anything is computed."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._core.matrices import in_memory
 
@@ -82,31 +80,6 @@ def matrix(value: Any, *, name: str) -> np.ndarray | sparse.csr_array:
     return rows.astype(np.float64)
 
 
-class Expression(NamedTuple):
-    """True and predicted values (n_obs, n_genes) as float64, and which genes (n_genes,) are constant in each."""
-
-    truth: np.ndarray
-    predicted: np.ndarray
-    flat_truth: np.ndarray
-    flat_predicted: np.ndarray
-
-
-def expression(truth: object, predicted: object, *, names: Sequence[str] = ("truth", "predicted")) -> Expression:
-    """Check two matrices of one shape and at least two rows."""
-    first, second = table(truth, name=names[0]), table(predicted, name=names[1])
-    if first.shape != second.shape:
-        raise InputError(
-            f"{names[0]} of shape {first.shape}, {names[1]} of shape {second.shape}.",
-            allowed="one shape (observations × genes)",
-            remedy="bring both to the same observations and genes, in the same order.",
-        )
-    if len(first) < 2:
-        raise InputError(
-            "one observation.", allowed="at least two", remedy="score more observations together, such as a slide."
-        )
-    return Expression(first.astype(np.float64), second.astype(np.float64), constant(first), constant(second))
-
-
 def constant(columns: np.ndarray) -> np.ndarray:
     """Say which columns hold one value, up to the rounding of their dtype."""
     low, high = columns.min(axis=0).astype(np.float64), columns.max(axis=0).astype(np.float64)
@@ -130,11 +103,11 @@ def labels(values: object, *, name: str, n: int | None = None) -> np.ndarray:
         raise InputError(
             f"{missing} missing values in {name}.", allowed="a label for everyone", remedy="drop unlabelled rows first."
         )
-    _kind(array, name=name)
+    kind_of(array, name=name)
     return array
 
 
-def _kind(array: np.ndarray, *, name: str) -> str:
+def kind_of(array: np.ndarray, *, name: str) -> str:
     found = pd.api.types.infer_dtype(array)
     if found not in _NUMBERS | {"string"}:
         raise InputTypeError(
@@ -145,66 +118,33 @@ def _kind(array: np.ndarray, *, name: str) -> str:
     return "text" if found == "string" else "numbers"
 
 
-def same_kind(first: np.ndarray, second: np.ndarray, *, names: Sequence[str]) -> None:
-    """Refuse text on one side and numbers on the other: they would never be equal."""
-    kinds = _kind(first, name=names[0]), _kind(second, name=names[1])
-    if kinds[0] != kinds[1]:
-        raise InputTypeError(
-            f"{names[0]} holds {kinds[0]}, {names[1]} holds {kinds[1]}.",
-            allowed="the same kind on both sides",
-            remedy="convert one of them, such as `list(map(str, values))`.",
-        )
+def read_values(X: Any) -> np.ndarray | sparse.csr_array:
+    """Return finite values, dense as float64; a sparse matrix keeps its floats, as a copy would cost more than I."""
+    X = in_memory(X)
+    if not sparse.issparse(X) or X.dtype not in (np.float32, np.float64) or 0 in X.shape:
+        return matrix(X, name="X")
+    rows = sparse.csr_array(X)
+    finite(rows.data, name="X")
+    if not rows.has_canonical_format:
+        rows = rows.copy()
+        rows.sum_duplicates()
+    return rows
 
 
-def label_pair(
-    first: object, second: object, *, names: Sequence[str] = ("truth", "predicted")
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return two codings (n,) over the sorted union of the labels, and that union."""
-    a = labels(first, name=names[0])
-    b = labels(second, name=names[1], n=len(a))
-    same_kind(a, b, names=names)
-    codes, levels = pd.factorize(np.concatenate([a, b]), sort=True)
-    return codes[: len(a)], codes[len(a) :], np.asarray(levels)
-
-
-def items(values: Iterable[Any], *, name: str) -> list[Any]:
-    """Return the members of a signature in their order: text or integers, none twice."""
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise InputTypeError(
-            f"{name}={values!r}.", allowed="a list or array of gene names or positions", remedy="pass a list."
-        )
-    members = values.tolist() if hasattr(values, "tolist") else list(values)
-    if members:
-        array = np.empty(len(members), dtype=object)
-        array[:] = members
-        found = pd.api.types.infer_dtype(array, skipna=False)
-        if found not in {"string", "integer"}:
-            raise InputTypeError(
-                f"{name} holds {found} values.", allowed="gene names, or integer positions", remedy="pass one kind."
-            )
-    twice = [m for m, n in pd.Series(members, dtype=object).value_counts().items() if n > 1]
-    if twice:
+def read_weights(graph: sparse.sparray, *, n: int) -> sparse.csr_array:
+    """Return the weights as float64 CSR, or refuse what is not a graph of `n` observations."""
+    weights = sparse.csr_array(in_memory(graph)).astype(np.float64)
+    if weights.shape != (n, n):
         raise InputError(
-            f"{name} names {listed(twice, most=5)} more than once.",
-            allowed="every gene once",
-            remedy="remove the repeats, and look for what made them.",
+            f"a graph of shape {weights.shape} for {n} observations.",
+            allowed=f"({n}, {n})",
+            remedy="build the graph on the observations that are scored.",
         )
-    return members
-
-
-def item_pair(a: Iterable[Any], b: Iterable[Any], *, names: Sequence[str] = ("a", "b")) -> tuple[list[Any], list[Any]]:
-    """Return two signatures of one kind, of which at most one is empty."""
-    first, second = items(a, name=names[0]), items(b, name=names[1])
-    if not first and not second:
+    finite(number(weights.data, name="graph"), name="graph")
+    if weights.nnz == 0 or weights.min() < 0 or weights.sum() <= 0:
         raise InputError(
-            f"{names[0]} and {names[1]} are both empty.",
-            allowed="at least one gene on one side",
-            remedy="leave such niches out, and count them.",
+            f"a graph of {weights.nnz} edges with total weight {weights.sum():g}.",
+            allowed="weights of at least 0, and one edge or more",
+            remedy="build the graph with more neighbours or a larger radius.",
         )
-    if first and second and isinstance(first[0], str) != isinstance(second[0], str):
-        raise InputTypeError(
-            f"{names[0]} holds {type(first[0]).__name__}, {names[1]} holds {type(second[0]).__name__}.",
-            allowed="names on both sides, or positions on both",
-            remedy="translate positions into names, such as `genes[positions]`.",
-        )
-    return first, second
+    return weights
