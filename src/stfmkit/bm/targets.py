@@ -90,7 +90,7 @@ def target_truth(study: Study, fold: Fold, targets: np.ndarray) -> TargetTruth:
         targets=targets,
         train=values,
         test=ExpressionTruth(
-            values=scaled(test, depth),
+            expression=scaled(test, depth),
             genes=study.genes[targets].to_numpy(dtype=str),
             samples=samples,
             patients=np.asarray(study.patients)[fold.test].astype(str),
@@ -146,7 +146,7 @@ class TargetTask(Task):
         """Return half of the molecules, the training mean, and the truth with every gene permuted within samples."""
         study, fold = truth.study, truth.fold
         rng = stream(study.protocol.rng, "control:shuffled", fold.number)
-        values = truth.test.values
+        values = truth.test.expression
         return {
             "thinned": values if truth.test.halves is None else truth.test.halves[0],
             "mean": training_mean(truth.train, len(values)),

@@ -180,7 +180,7 @@ def _scores(
     mantel = metrics.mantel(a, b, n_permutations=sizes.n_permutations, rng=stream(seed, "mantel", *where))
     subspace = modules = np.nan
     if n_kept > sizes.n_eigenvectors:
-        subspace = metrics.subspace_affinity(a, b, k=sizes.n_eigenvectors)
+        subspace = metrics.subspace_affinity(a, b, n_eigenvectors=sizes.n_eigenvectors)
     if n_kept > sizes.n_modules:
         modules = metrics.module_preservation(a, b, n_modules=sizes.n_modules)
     window = f"window={sizes.window}"

@@ -19,7 +19,7 @@ class Expression(TargetTask):
 
     def score(self, truth: TargetTruth, prediction: np.ndarray) -> Scores:
         """Return one row for every metric, sample and target gene, and the score of every observation for maps."""
-        spots = spot_scores(truth.test.values, prediction, train=truth.train)
+        spots = spot_scores(truth.test.expression, prediction, train=truth.train)
         shown = pd.DataFrame({"row": truth.fold.test, "truth": "", "predicted": "", "score": spots})
         return Scores(table=score_expression(truth.test, prediction), observations=shown)
 

@@ -130,7 +130,7 @@ def _signature_truth(truth: TargetTruth) -> SignatureTruth:
         raise RuntimeError(msg)
     names = np.append(labels.categories.to_numpy(dtype=str), "")
     return SignatureTruth(
-        values=test.values,
+        expression=test.expression,
         genes=test.genes,
         niches=names[labels.codes[truth.fold.test]],
         samples=test.samples,
