@@ -178,7 +178,7 @@ def square_rows(data: Cells, k: int, repeats: int) -> list[dict[str, Any]]:
         ),
         _row(
             f"robustness index, {n} x {d}, k={k} / sklearn",
-            lambda: sk.metrics.robustness_index(data.embedding, data.domains, data.patients, k=k),
+            lambda: sk.metrics.robustness_index(data.embedding, data.domains, data.patients, n_neighbors=k),
             lambda: sklearn_index(data, k),
             repeats,
         ),
@@ -196,8 +196,10 @@ def shared_row(data: Cells, k: int, repeats: int) -> dict[str, Any]:
     parts = (data.embedding, data.domains, data.patients)
 
     def scores(near: sk.metrics.Neighbors | None) -> list[float]:
-        index = [sk.metrics.robustness_index(*parts, k=size, neighbors=near) for size in (10, k)]
-        return index + [sk.metrics.neighborhood_purity(*parts[:2], k=size, neighbors=near) for size in (10, k)]
+        index = [sk.metrics.robustness_index(*parts, n_neighbors=size, neighbors=near) for size in (10, k)]
+        return index + [
+            sk.metrics.neighborhood_purity(*parts[:2], n_neighbors=size, neighbors=near) for size in (10, k)
+        ]
 
     title = f"two indices and two purities, {len(data.coords)}: neighbours found once / each time"
     return _row(title, lambda: scores(sk.metrics.embedding_neighbors(data.embedding, k)), lambda: scores(None), repeats)

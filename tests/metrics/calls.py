@@ -45,7 +45,7 @@ CALLS = {
     "deviance_explained": {"truth": COUNTS, "predicted": GUESS + 0.1, "null": COUNTS + 0.5},
     "drop_undefined": {"a": TRUTH_C, "b": GUESS_C},
     "eigen_spectrum_distance": PAIR,
-    "embedding_neighbors": {"embedding": EMBEDDING, "k": 5},
+    "embedding_neighbors": {"embedding": EMBEDDING, "n_neighbors": 5},
     "few_shot_f1": {"embedding": EMBEDDING, "labels": NICHE, "groups": PATIENT, "n_labels": (1, 5), "n_repeats": 2},
     "fide": {"labels": NICHE, "graph": GRAPH},
     "frobenius_error": PAIR,
@@ -69,7 +69,7 @@ CALLS = {
     "moran_ratio": EXPRESSION | {"graph": GRAPH},
     "morans_i": {"X": LOGGED, "graph": GRAPH},
     "morans_i_test": {"X": LOGGED, "graph": GRAPH, "n_permutations": 9},
-    "neighborhood_composition": {"coords": XY, "celltypes": NICHE, "samples": SLIDE, "k": 4},
+    "neighborhood_composition": {"coords": XY, "celltypes": NICHE, "samples": SLIDE, "n_neighbors": 4},
     "neighborhood_purity": {"embedding": EMBEDDING, "labels": NICHE},
     "niche_scores": {"X": LOGGED, "labels": NICHE, "patients": PATIENT},
     "nrmse": EXPRESSION,
@@ -106,7 +106,7 @@ CALLS = {
     "ssim_global": PAIR,
     "ssim_ordered": PAIR | {"order": np.arange(N_GENES - 1)[::-1]},
     "ssim_permuted": PAIR | {"n_orders": 3},
-    "subspace_affinity": PAIR | {"k": 3},
+    "subspace_affinity": PAIR | {"n_eigenvectors": 3},
     "variance_ratio": EXPRESSION,
 }
 NO_MATRIX = {

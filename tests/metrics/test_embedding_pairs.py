@@ -59,9 +59,9 @@ def test_overlap_equals_sets(rng):
     Y[:, 0] += 2 * X[:, 0]
     near = [embedding_neighbors(part, 7).indices for part in (X, Y)]
     wanted = np.mean([len(set(a) & set(b)) / 7 for a, b in zip(*near, strict=True)])
-    assert knn_overlap(X, Y, k=7) == pytest.approx(wanted)
-    assert knn_overlap(X, Y, k=7, neighbors=embedding_neighbors(X, 20)) == pytest.approx(wanted)
-    assert knn_overlap(X, rng.normal(size=(80, 3)), k=79) == 1.0
+    assert knn_overlap(X, Y, n_neighbors=7) == pytest.approx(wanted)
+    assert knn_overlap(X, Y, n_neighbors=7, neighbors=embedding_neighbors(X, 20)) == pytest.approx(wanted)
+    assert knn_overlap(X, rng.normal(size=(80, 3)), n_neighbors=79) == 1.0
 
 
 def test_overlap_of_noise_is_chance(rng):
@@ -115,7 +115,7 @@ def test_motions_are_seeded_and_leave_the_coordinates_alone(rng):
         (lambda X: cka(X[:1], X[:1]), "1 observations"),
         (lambda X: cka(X[:3], X[:3], debiased=True), "3 observations"),
         (lambda X: cka(X, X * np.nan), "NaN"),
-        (lambda X: knn_overlap(X, X, k=30), "k=30"),
+        (lambda X: knn_overlap(X, X, n_neighbors=30), "n_neighbors=30"),
         (lambda X: knn_overlap(X, X[:5]), "second of shape"),
         (lambda X: rigid_motion_change(lambda at: at, X * 0), "0 axes"),
         (lambda X: rigid_motion_change(lambda at: at, np.column_stack([X, X])), "coords of shape"),
@@ -133,7 +133,9 @@ def test_unusable_input_is_refused(call, words, rng):
 def test_known_neighbours_of_both_give_the_same_overlap(rng):
     a, b = rng.normal(size=(80, 5)), rng.normal(size=(80, 3))
     near = [embedding_neighbors(part, 20) for part in (a, b)]
-    assert knn_overlap(a, b, k=10, neighbors=near[0], second_neighbors=near[1]) == knn_overlap(a, b, k=10)
-    assert knn_overlap(a, b, k=10, neighbors=near[0], second_neighbors=near[0]) == 1
-    with pytest.raises(InputError, match="k=25"):
-        knn_overlap(a, b, k=25, second_neighbors=near[1])
+    assert knn_overlap(a, b, n_neighbors=10, neighbors=near[0], second_neighbors=near[1]) == knn_overlap(
+        a, b, n_neighbors=10
+    )
+    assert knn_overlap(a, b, n_neighbors=10, neighbors=near[0], second_neighbors=near[0]) == 1
+    with pytest.raises(InputError, match="n_neighbors=25"):
+        knn_overlap(a, b, n_neighbors=25, second_neighbors=near[1])

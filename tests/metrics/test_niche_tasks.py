@@ -43,10 +43,10 @@ def test_radius_counts_what_is_within(cells):
 
 def test_k_takes_the_nearest_of_the_sample(cells):
     counts = slow(cells, lambda row: np.argsort(np.argsort(row)) < 8)
-    found = neighborhood_composition(*cells, k=8)
+    found = neighborhood_composition(*cells, n_neighbors=8)
     np.testing.assert_allclose(found.shares, counts / 8)
     assert (found.counts == 8).all()
-    assert (neighborhood_composition(*cells, k=500).counts == 59).all()
+    assert (neighborhood_composition(*cells, n_neighbors=500).counts == 59).all()
 
 
 def test_an_observation_by_itself_has_no_composition():
@@ -83,7 +83,7 @@ def test_an_embedding_that_knows_the_niche_predicts_composition(rng):
     """Two halves of three patients, each with its own type."""
     xy, patient = rng.uniform(size=(300, 2)), np.repeat(["P1", "P2", "P3"], 100)
     types = np.where((xy[:, 0] > 0.5) ^ (rng.uniform(size=300) < 0.1), "T", "B")
-    truth = neighborhood_composition(xy, types, patient, k=15).shares
+    truth = neighborhood_composition(xy, types, patient, n_neighbors=15).shares
     knows = (xy[:, :1] > 0.5) + rng.normal(0, 0.1, size=(300, 2))
     guesses = [grouped_ridge(X, truth, patient) for X in (knows, rng.normal(size=(300, 2)))]
     for metric in (composition_r2, composition_f1):
@@ -95,13 +95,13 @@ def test_an_embedding_that_knows_the_niche_predicts_composition(rng):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda c: neighborhood_composition(*c), "k=None and radius=None"),
-        (lambda c: neighborhood_composition(*c, k=3, radius=2.0), "k=3 and radius=2"),
+        (lambda c: neighborhood_composition(*c), "n_neighbors=None and radius=None"),
+        (lambda c: neighborhood_composition(*c, n_neighbors=3, radius=2.0), "n_neighbors=3 and radius=2"),
         (lambda c: neighborhood_composition(*c, radius=-1), "radius=-1"),
-        (lambda c: neighborhood_composition(*c, k=0), "k=0"),
-        (lambda c: neighborhood_composition(c[0] * np.nan, *c[1:], k=3), "NaN"),
-        (lambda c: neighborhood_composition(c[0][:, :1], *c[1:], k=3), "coords of shape"),
-        (lambda c: neighborhood_composition(c[0], c[1][:5], c[2], k=3), "celltypes of shape"),
+        (lambda c: neighborhood_composition(*c, n_neighbors=0), "n_neighbors=0"),
+        (lambda c: neighborhood_composition(c[0] * np.nan, *c[1:], n_neighbors=3), "NaN"),
+        (lambda c: neighborhood_composition(c[0][:, :1], *c[1:], n_neighbors=3), "coords of shape"),
+        (lambda c: neighborhood_composition(c[0], c[1][:5], c[2], n_neighbors=3), "celltypes of shape"),
         (lambda c: composition_r2([[1, 0]], [[1, 0, 0]]), "predicted of shape"),
         (lambda c: composition_r2([[2, 1]], [[1, 0]]), "1 rows of truth that are not shares"),
         (lambda c: composition_js([[0, 0], [1, 0]], [[1, 0], [1, 0]]), "1 rows"),

@@ -55,7 +55,7 @@ def test_robustness_index_equals_the_loop(rng, k):
         for j in row:
             so += NICHE[i] == NICHE[j] and PATIENT[i] != PATIENT[j]
             os += NICHE[i] != NICHE[j] and PATIENT[i] == PATIENT[j]
-    assert robustness_index(X, NICHE, PATIENT, k=k) == pytest.approx(so / (so + os))
+    assert robustness_index(X, NICHE, PATIENT, n_neighbors=k) == pytest.approx(so / (so + os))
 
 
 def pathorob(X, what, who, slide, k):
@@ -84,10 +84,10 @@ def test_robustness_index_without_the_own_slide_is_pathorobs(centres, k):
     X, what, who, slide = centres
     unit = X / np.linalg.norm(X, axis=1, keepdims=True)
     wanted = pathorob(X, what, who, slide, k)
-    assert robustness_index(unit, what, who, k=k, exclude=slide) == pytest.approx(wanted)
+    assert robustness_index(unit, what, who, n_neighbors=k, exclude=slide) == pytest.approx(wanted)
     known = embedding_neighbors(unit, 60, exclude=slide)
-    assert robustness_index(unit, what, who, k=k, exclude=slide, neighbors=known) == pytest.approx(wanted)
-    assert robustness_index(unit, what, who, k=k) < wanted  # the shift of a slide is not that of its centre
+    assert robustness_index(unit, what, who, n_neighbors=k, exclude=slide, neighbors=known) == pytest.approx(wanted)
+    assert robustness_index(unit, what, who, n_neighbors=k) < wanted  # the shift of a slide is not that of its centre
 
 
 def test_neighbours_elsewhere_are_the_nearest_outside_the_group(centres):
@@ -110,7 +110,7 @@ def test_chance_without_the_own_slide_is_that_of_all_other_pairs(centres):
 
 def test_one_slide_for_each_centre_leaves_nothing_to_confound(rng):
     X = rng.normal(size=(120, 3))
-    assert robustness_index(X, NICHE, PATIENT, exclude=PATIENT, k=20) == 1
+    assert robustness_index(X, NICHE, PATIENT, exclude=PATIENT, n_neighbors=20) == 1
     assert robustness_index_chance(NICHE, PATIENT, exclude=PATIENT) == 1
 
 
@@ -118,7 +118,7 @@ def test_robustness_index_orders_biology_noise_and_batch(rng):
     noise = rng.normal(size=(120, 3))
     biology = noise + 20 * (NICHE[:, None] == np.array(["a", "b", "c"]))
     batch = noise + 20 * (PATIENT[:, None] == np.array(["P1", "P2", "P3"]))
-    values = [robustness_index(X, NICHE, PATIENT, k=15) for X in (batch, noise, biology)]
+    values = [robustness_index(X, NICHE, PATIENT, n_neighbors=15) for X in (batch, noise, biology)]
     assert values[0] == 0
     assert values[1] == pytest.approx(robustness_index_chance(NICHE, PATIENT), abs=0.05)
     assert values[2] == 1
@@ -134,7 +134,7 @@ def test_chance_is_that_of_all_pairs():
 
 
 def test_biology_that_is_the_batch_has_no_index(rng):
-    assert np.isnan(robustness_index(rng.normal(size=(120, 2)), PATIENT, PATIENT, k=5))
+    assert np.isnan(robustness_index(rng.normal(size=(120, 2)), PATIENT, PATIENT, n_neighbors=5))
     assert np.isnan(robustness_index_chance(PATIENT, PATIENT))
 
 
@@ -142,9 +142,9 @@ def test_purity_equals_the_loop_and_its_chance(rng):
     X = rng.normal(size=(120, 3)) + (NICHE == "a")[:, None]
     near = slow_neighbors(X, 9)
     by_class = [np.mean([(NICHE[near[i]] == c).mean() for i in np.flatnonzero(np.equal(NICHE, c))]) for c in "abc"]
-    assert neighborhood_purity(X, NICHE, k=9) == pytest.approx(np.mean(by_class))
+    assert neighborhood_purity(X, NICHE, n_neighbors=9) == pytest.approx(np.mean(by_class))
     everyone = np.mean([(np.count_nonzero(np.equal(NICHE, c)) - 1) / 119 for c in "abc"])
-    assert neighborhood_purity(X, NICHE, k=119) == pytest.approx(everyone)
+    assert neighborhood_purity(X, NICHE, n_neighbors=119) == pytest.approx(everyone)
 
 
 def test_known_neighbours_give_the_same(rng):
@@ -157,24 +157,30 @@ def test_known_neighbours_give_the_same(rng):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda X: embedding_neighbors(X, 120), "k=120"),
-        (lambda X: embedding_neighbors(X, 0), "k=0"),
+        (lambda X: embedding_neighbors(X, 120), "n_neighbors=120"),
+        (lambda X: embedding_neighbors(X, 0), "n_neighbors=0"),
         (lambda X: embedding_neighbors(X, 3, method="annoy"), "annoy"),
         (lambda X: embedding_neighbors(X * np.nan, 3), "NaN"),
         (lambda X: robustness_index(X, NICHE[:-1], PATIENT), "biology of shape"),
         (lambda X: robustness_index(X, NICHE, PATIENT[:-1]), "confounder of shape"),
         (lambda X: robustness_index(X, ["a"] * 120, PATIENT), "one value in biology"),
         (lambda X: robustness_index(X, NICHE, ["P"] * 120), "one value in confounder"),
-        (lambda X: robustness_index(X, NICHE, PATIENT, neighbors=embedding_neighbors(X, 20)), "k=50"),
-        (lambda X: robustness_index(X, NICHE, PATIENT, k=5, neighbors=embedding_neighbors(X[:50], 20)), "shape"),
-        (lambda X: robustness_index(X, NICHE, PATIENT, k=120), "k=120"),
+        (lambda X: robustness_index(X, NICHE, PATIENT, neighbors=embedding_neighbors(X, 20)), "n_neighbors=50"),
+        (
+            lambda X: robustness_index(X, NICHE, PATIENT, n_neighbors=5, neighbors=embedding_neighbors(X[:50], 20)),
+            "shape",
+        ),
+        (lambda X: robustness_index(X, NICHE, PATIENT, n_neighbors=120), "n_neighbors=120"),
         (
             lambda X: robustness_index(X, NICHE, PATIENT, exclude=PATIENT, neighbors=embedding_neighbors(X, 60)),
             "neighbours in the own group of exclude",
         ),
         (lambda X: robustness_index(X, NICHE, PATIENT, exclude=["S"] * 120), "one value in exclude"),
         (lambda X: robustness_index(X, NICHE, PATIENT, exclude=PATIENT[1:]), "exclude of shape"),
-        (lambda X: embedding_neighbors(X, 81, exclude=PATIENT), "40 of them in one group of exclude, and k=81"),
+        (
+            lambda X: embedding_neighbors(X, 81, exclude=PATIENT),
+            "40 of them in one group of exclude, and n_neig",
+        ),
         (lambda X: embedding_neighbors(X, 3, exclude=PATIENT, method="approximate"), "method='approximate' with excl"),
         (lambda X: robustness_index_chance(NICHE, PATIENT, exclude=["S"] * 120), "one value in exclude"),
         (lambda X: neighborhood_purity(X, ["a"] * 120), "one value in labels"),

@@ -8,7 +8,7 @@ from anndata import AnnData
 from stfmkit import metrics
 from stfmkit._core.errors import InputError
 from stfmkit.metrics import embedding_neighbors, scib_total, spec
-from stfmkit.metrics._scib import BATCH, BIO, MOST, _neighbors
+from stfmkit.metrics._scib import BATCH, BIO, MOST, own_first
 
 NAMES = {
     "isolated_labels": "scib_isolated_labels",
@@ -69,7 +69,7 @@ def test_all_ten_and_the_total_equal_the_benchmarker(study):
     from scib_metrics.nearest_neighbors import NeighborsResults
 
     def exact(X, n):
-        near = _neighbors(X, n, None)
+        near = own_first(X, n, None)
         return NeighborsResults(indices=near.indices, distances=near.distances)
 
     found = ours(study)
@@ -88,7 +88,7 @@ def test_known_neighbours_give_the_same(study):
 
 
 def test_an_observation_is_the_first_of_its_neighbours(study):
-    near = _neighbors(study["embedding"], 15, None)
+    near = own_first(study["embedding"], 15, None)
     assert near.indices.shape == near.distances.shape == (300, 15)
     assert np.array_equal(near.indices[:, 0], np.arange(300))
     assert (near.distances[:, 0] == 0).all()
@@ -153,5 +153,5 @@ def test_unusable_input_is_refused(study, name, change, words):
 def test_too_few_observations_for_the_pinned_neighbours(study, name, n):
     few = {key: values[::2][:n] if n < 50 else values[::3][:n] for key, values in study.items()}
     few["batches"] = np.resize(["P1", "P2"], n)
-    with pytest.raises(InputError, match=f"{n} observations and k={n}"):
+    with pytest.raises(InputError, match=f"{n} observations and n_neighbors={n}"):
         spec(name).function(*(few[need] for need in spec(name).needs))

@@ -103,7 +103,7 @@ def test_detection_of_one_patient_is_that_of_scanpy(cohort):
 
 
 def test_the_true_set_holds_the_planted_genes(cohort):
-    found = signature_sets(signature_statistics(*cohort), n=20)
+    found = signature_sets(signature_statistics(*cohort), n_genes=20)
     assert sorted(found) == ["a", "b", "c"]
     assert set(found["a"]) == set(range(10))
     assert set(found["b"]) == set(range(10, 20))
@@ -112,10 +112,10 @@ def test_the_true_set_holds_the_planted_genes(cohort):
 
 def test_the_true_set_is_ordered_by_auroc_and_cut(cohort):
     X, labels, patients = cohort
-    whole = signature_sets(signature_statistics(*cohort), n=20)["a"]
+    whole = signature_sets(signature_statistics(*cohort), n_genes=20)["a"]
     scores = niche_scores(X, labels, patients)[0]
     assert (np.diff(scores[whole]) <= 0).all()
-    assert signature_sets(signature_statistics(*cohort), n=4)["a"].tolist() == whole[:4].tolist()
+    assert signature_sets(signature_statistics(*cohort), n_genes=4)["a"].tolist() == whole[:4].tolist()
 
 
 @pytest.mark.parametrize(
@@ -144,21 +144,21 @@ def test_nothing_is_tested_with_two_patients():
 def test_one_niche_alone_gives_the_set_of_the_cohort(cohort):
     X, labels, patients = cohort
     for n in (5, 20):
-        expected = signature_sets(signature_statistics(X, labels, patients), n=n)["b"]
-        found = signature_truth(sparse.csr_array(X), labels == "b", patients=patients, n=n)
+        expected = signature_sets(signature_statistics(X, labels, patients), n_genes=n)["b"]
+        found = signature_truth(sparse.csr_array(X), labels == "b", patients=patients, n_genes=n)
         assert found.tolist() == expected.tolist()
 
 
 def test_one_niche_without_patients_is_not_tested(cohort):
     X, labels, _ = cohort
-    everyone = signature_sets(signature_statistics(X, labels, ["one"] * 300), n=20)["a"]
-    assert signature_truth(X, labels == "a", n=20).tolist() == everyone.tolist()
+    everyone = signature_sets(signature_statistics(X, labels, ["one"] * 300), n_genes=20)["a"]
+    assert signature_truth(X, labels == "a", n_genes=20).tolist() == everyone.tolist()
 
 
 def test_known_scores_replace_the_auroc(cohort):
     X, labels, _ = cohort
     scores = np.linspace(0.6, 0.9, 30)
-    assert signature_truth(X, labels == "a", scores=scores, n=3).tolist() == [9, 8, 7]
+    assert signature_truth(X, labels == "a", scores=scores, n_genes=3).tolist() == [9, 8, 7]
 
 
 def test_top_is_by_rank_and_stable():
@@ -168,7 +168,7 @@ def test_top_is_by_rank_and_stable():
 
 @pytest.mark.parametrize(("scores", "n"), [([0.5, np.nan], 2), ([], 1), ([[0.5, 0.6]], 1), ([0.5], 0)])
 def test_top_refuses_what_it_cannot_fill(scores, n):
-    with pytest.raises(InputError, match=r"scores of shape|n=0"):
+    with pytest.raises(InputError, match=r"scores of shape|n_genes=0"):
         signature_top(scores, n)
 
 
@@ -188,8 +188,8 @@ def test_unusable_arguments_are_refused(cohort):
         signature_sets(table.drop(columns="p_adj"))
     with pytest.raises(InputError, match="alpha"):
         signature_sets(table, alpha=5)
-    with pytest.raises(InputError, match="n=0"):
-        signature_sets(table, n=0)
+    with pytest.raises(InputError, match="n_genes=0"):
+        signature_sets(table, n_genes=0)
     with pytest.raises(InputError, match="one score for each of 30 genes"):
         signature_truth(X, labels == "a", scores=[0.5])
     with pytest.raises(InputError, match="under 2 observations"):
@@ -200,11 +200,11 @@ def test_genes_down_are_genes_up_of_the_mirrored_statistics(cohort):
     table = signature_statistics(*cohort)
     mirror = table.assign(auroc=1 - table["auroc"], log2fc=-table["log2fc"])
     mirror = mirror.rename(columns={"pct_in": "pct_out", "pct_out": "pct_in"})
-    down, up = signature_sets(table, n=8, direction="down"), signature_sets(mirror, n=8)
+    down, up = signature_sets(table, n_genes=8, direction="down"), signature_sets(mirror, n_genes=8)
     assert any(len(genes) for genes in down.values())
     for niche, genes in down.items():
         assert genes.tolist() == up[niche].tolist()
-        assert not set(genes) & set(signature_sets(table, n=30)[niche])
+        assert not set(genes) & set(signature_sets(table, n_genes=30)[niche])
 
 
 def test_an_unknown_direction_is_refused(cohort):

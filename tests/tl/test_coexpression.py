@@ -74,7 +74,7 @@ def test_scores_equal_the_metrics_by_hand(spots):
         assert scores[name] == pytest.approx(getattr(sk.metrics, name)(truth, guess))
     assert scores["mean_absolute_difference"] == pytest.approx(sk.metrics.mean_absolute_difference(truth, guess))
     assert scores["sign_agreement"] == sk.metrics.sign_agreement(truth, guess)
-    assert scores["subspace_affinity"] == pytest.approx(sk.metrics.subspace_affinity(truth, guess, k=3))
+    assert scores["subspace_affinity"] == pytest.approx(sk.metrics.subspace_affinity(truth, guess, n_eigenvectors=3))
     assert scores["module_preservation"] == pytest.approx(sk.metrics.module_preservation(truth, guess, n_modules=4))
     assert scores["offdiagonal_correlation"] == pytest.approx(sk.metrics.offdiagonal_correlation(truth, guess))
     assert scores["mantel_p"] == 0.05

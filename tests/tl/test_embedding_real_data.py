@@ -103,9 +103,11 @@ def test_robustness_index_of_her2st_patients_with_two_sections(real_data):
     near = np.argsort(distance, axis=1, kind="stable")[:, :25]
     so = ((what[near] == what[:, None]) & (who[near] != who[:, None])).sum()
     os = ((what[near] != what[:, None]) & (who[near] == who[:, None])).sum()
-    found = robustness_index(X, what, who, k=25, exclude=section)
+    found = robustness_index(X, what, who, n_neighbors=25, exclude=section)
     assert found == pytest.approx(so / (so + os))
-    assert found > robustness_index(X, what, who, k=25)  # most of what is alike in a patient is alike in a section
+    assert found > robustness_index(
+        X, what, who, n_neighbors=25
+    )  # most of what is alike in a patient is alike in a section
     assert (section[embedding_neighbors(X, 25, exclude=section).indices] != section[:, None]).all()
 
 

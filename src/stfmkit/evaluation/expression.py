@@ -11,7 +11,7 @@ from stfmkit import metrics
 from stfmkit.evaluation.probes import Scaler
 from stfmkit.evaluation.samples import SampleRows, sample_rows
 from stfmkit.evaluation.scores import concat_scores, score_table
-from stfmkit.metrics._checks import constant
+from stfmkit.metrics._arrays import constant
 
 PATTERN = 0.05
 """Moran's I of the truth from which a ratio to it means anything."""

@@ -161,7 +161,7 @@ def _patients_ceiling(
         for part in _splits(statistics.usable[k], stream(seed, "niche_signatures", "patients", niche)):
             sides = (part, statistics.usable[k] & ~part)
             sets = [
-                metrics.signature_sets(statistics.of_niche(k, side), n=max(sizes), **thresholds._asdict())[niche]
+                metrics.signature_sets(statistics.of_niche(k, side), n_genes=max(sizes), **thresholds._asdict())[niche]
                 for side in sides
             ]
             scores = [statistics.mean_auroc(k, side) for side in sides]

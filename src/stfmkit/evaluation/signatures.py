@@ -97,7 +97,9 @@ def choose_signatures(
         fold_changes = np.full(scores.shape, np.nan)
         for k in np.flatnonzero(predicted.usable.any(axis=1)):
             fold_changes[k] = predicted.of_niche(int(k))["log2fc"]
-    up, down = (metrics.signature_sets(table, n=most, direction=d, **thresholds._asdict()) for d in ("up", "down"))
+    up, down = (
+        metrics.signature_sets(table, n_genes=most, direction=d, **thresholds._asdict()) for d in ("up", "down")
+    )
     return Signatures(statistics=statistics, table=table, up=up, down=down, scores=scores, fold_changes=fold_changes)
 
 
@@ -133,12 +135,13 @@ def score_agreement(found: Signatures, sizes: Sequence[int], **where: Any) -> pd
 
 
 def score_sizes(found: Signatures, sizes: Sequence[int], **where: Any) -> pd.DataFrame:
-    """Return how many genes the true signature of every niche and size holds: ``n_true``, and ``n_true_down``."""
+    """Return ``signature_size`` of every niche and size: genes with more ("n=10") and with less ("n=10, down")."""
+    one: dict[str, Any] = {"metric": "signature_size", **where}
     return to_table(
-        Score(metric=name, value=float(len(chosen[niche][:n])), setting=f"n={n}", niche=niche, **where)
+        Score(value=float(len(chosen[niche][:n])), setting=f"n={n}{side}", niche=niche, **one)
         for niche in found.niches
         for n in sizes
-        for name, chosen in (("n_true", found.up), ("n_true_down", found.down))
+        for side, chosen in (("", found.up), (", down", found.down))
     )
 
 
@@ -170,7 +173,7 @@ def halves_ceiling(
     One half makes the true signature, the other is ranked as a prediction would be; both ways are averaged. NaN where
     no gene marks the niche in either half.
     """
-    sets = [metrics.signature_sets(half.table(), n=max(sizes), **thresholds._asdict()) for half in halves]
+    sets = [metrics.signature_sets(half.table(), n_genes=max(sizes), **thresholds._asdict()) for half in halves]
     scores = [half.scores() for half in halves]
     return {
         (niche, n): mean_known([adjusted_overlap(sets[a][niche][:n], scores[1 - a][k]) for a in (0, 1)])

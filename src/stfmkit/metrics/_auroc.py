@@ -11,10 +11,20 @@ from scipy import sparse
 from stfmkit._core.arguments import check_integer, listed
 from stfmkit._core.errors import InputError
 from stfmkit._kernels._ranks import rank_sums
-from stfmkit.metrics._autocorrelation import read_values
-from stfmkit.metrics._checks import labels as check_labels
+from stfmkit.metrics._arrays import labels as check_labels
+from stfmkit.metrics._arrays import read_values
+from stfmkit.metrics._metric import metric
 
 
+@metric(
+    title="AUROC",
+    family="signatures",
+    higher_is_better=True,
+    bounds=(0, 1),
+    chance=0.5,
+    source="Hanley and McNeil 1982, Radiology 143:29",
+    summary="Chance that a random observation inside has more of the gene than one outside.",
+)
 def auroc(X: ArrayLike | sparse.sparray, mask: ArrayLike) -> np.ndarray:
     """Return, per gene, the area under the ROC curve for telling observations inside a mask from the rest.
 

@@ -1,19 +1,25 @@
 """Spatial autocorrelation of genes on a graph."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from stfmkit._core.errors import InputError
-from stfmkit._core.matrices import in_memory
 from stfmkit._kernels import _autocorr
-from stfmkit.metrics._checks import constant, finite, matrix, number
+from stfmkit.metrics._arrays import constant, read_values, read_weights
+from stfmkit.metrics._metric import metric
 
 _GENES = 256  # at a time, so that the lagged values never fill the memory
 
 
+@metric(
+    title="Moran's I",
+    family="spatial",
+    higher_is_better=None,
+    bounds=(None, None),
+    chance=0,
+    source="Moran 1950, Biometrika 37:17",
+    summary="Similarity of neighbours: near 1 for smooth maps, -1/(n-1) expected without structure.",
+)
 def morans_i(X: ArrayLike | sparse.sparray, graph: sparse.sparray) -> np.ndarray:
     """Return Moran's I of every gene.
 
@@ -53,6 +59,15 @@ def morans_i(X: ArrayLike | sparse.sparray, graph: sparse.sparray) -> np.ndarray
     return values.shape[0] / weights.sum() * cross / spread
 
 
+@metric(
+    title="Geary's C",
+    family="spatial",
+    higher_is_better=None,
+    bounds=(0, None),
+    chance=1,
+    source="Geary 1954, Incorporated Statistician 5:115",
+    summary="Squared differences of neighbours: near 0 for smooth maps, 1 expected without structure.",
+)
 def gearys_c(X: ArrayLike | sparse.sparray, graph: sparse.sparray) -> np.ndarray:
     """Return Geary's C of every gene.
 
@@ -97,19 +112,6 @@ def _checked(
     return values, read_weights(graph, n=values.shape[0])
 
 
-def read_values(X: Any) -> np.ndarray | sparse.csr_array:
-    """Return finite values, dense as float64; a sparse matrix keeps its floats, as a copy would cost more than I."""
-    X = in_memory(X)
-    if not sparse.issparse(X) or X.dtype not in (np.float32, np.float64) or 0 in X.shape:
-        return matrix(X, name="X")
-    rows = sparse.csr_array(X)
-    finite(rows.data, name="X")
-    if not rows.has_canonical_format:
-        rows = rows.copy()
-        rows.sum_duplicates()
-    return rows
-
-
 def _dense_sums(values: np.ndarray, weights: sparse.csr_array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return Σ w z z, Σ w (z_i² + z_j²) and Σ z² per gene, some genes at a time; NaN spread for a constant gene."""
     both = np.asarray(weights.sum(axis=1)).ravel() + np.asarray(weights.sum(axis=0)).ravel()
@@ -120,22 +122,3 @@ def _dense_sums(values: np.ndarray, weights: sparse.csr_array) -> tuple[np.ndarr
         spread = np.where(constant(part), np.nan, (z**2).sum(axis=0))
         sums[:, start : start + _GENES] = (z * (weights @ z)).sum(axis=0), both @ z**2, spread
     return sums[0], sums[1], sums[2]
-
-
-def read_weights(graph: sparse.sparray, *, n: int) -> sparse.csr_array:
-    """Return the weights as float64 CSR, or refuse what is not a graph of `n` observations."""
-    weights = sparse.csr_array(in_memory(graph)).astype(np.float64)
-    if weights.shape != (n, n):
-        raise InputError(
-            f"a graph of shape {weights.shape} for {n} observations.",
-            allowed=f"({n}, {n})",
-            remedy="build the graph on the observations that are scored.",
-        )
-    finite(number(weights.data, name="graph"), name="graph")
-    if weights.nnz == 0 or weights.min() < 0 or weights.sum() <= 0:
-        raise InputError(
-            f"a graph of {weights.nnz} edges with total weight {weights.sum():g}.",
-            allowed="weights of at least 0, and one edge or more",
-            remedy="build the graph with more neighbours or a larger radius.",
-        )
-    return weights

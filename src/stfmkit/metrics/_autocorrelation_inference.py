@@ -11,8 +11,8 @@ from stfmkit._core.arguments import check_choice, check_integer
 from stfmkit._core.errors import InputError
 from stfmkit._core.random import RNGLike, as_generator
 from stfmkit._kernels import _autocorr_null as null
-from stfmkit.metrics._autocorrelation import gearys_c, morans_i, read_values, read_weights
-from stfmkit.metrics._checks import constant
+from stfmkit.metrics._arrays import constant, read_values, read_weights
+from stfmkit.metrics._autocorrelation import gearys_c, morans_i
 
 Alternative = Literal["positive", "negative", "two-sided"]
 Adjustment = Literal["bh", "by"]

@@ -13,8 +13,9 @@ from scipy.stats import rankdata
 from stfmkit._core.arguments import check_choice, check_fraction, check_integer
 from stfmkit._core.random import RNGLike, as_generator
 from stfmkit._kernels._mantel import permuted_products
-from stfmkit.metrics._checks import constant
+from stfmkit.metrics._arrays import constant
 from stfmkit.metrics._correlation import CommonGenes, drop_undefined
+from stfmkit.metrics._metric import metric
 
 METHODS = ("pearson", "spearman")
 
@@ -34,6 +35,16 @@ class MantelResult(NamedTuple):
     p: float
 
 
+@metric(
+    title="Off-diagonal correlation",
+    label="Off-diagonal r",
+    family="coexpression",
+    higher_is_better=True,
+    bounds=(-1, 1),
+    chance=0,
+    source="textbook",
+    summary="Correlation of two co-expression matrices over all pairs of different genes.",
+)
 def offdiagonal_correlation(
     truth: ArrayLike, predicted: ArrayLike, *, method: Literal["pearson", "spearman"] = "pearson"
 ) -> float:
@@ -140,6 +151,58 @@ def mantel(
     return MantelResult(r, (1 + as_good) / (1 + int(n_permutations)))
 
 
+@metric(
+    title="Mantel p",
+    family="coexpression",
+    higher_is_better=None,
+    bounds=(0, 1),
+    chance=None,
+    source="Mantel 1967, Cancer Res 27:209",
+    summary="Share of gene permutations with an off-diagonal correlation as large.",
+)
+def mantel_p(
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    *,
+    n_permutations: int = 999,
+    method: Literal["pearson", "spearman"] = "pearson",
+    rng: RNGLike = 0,
+) -> float:
+    """Return the p-value of `mantel`: the share of permutations of the genes that correlate at least as well.
+
+    Parameters
+    ----------
+    truth, predicted, n_permutations, method, rng
+        As for `mantel`, which returns the correlation too.
+
+    Returns
+    -------
+    A number in (0, 1]; 1 where all predicted pairs are equal, NaN where the correlation is undefined.
+
+    Raises
+    ------
+    InputError
+        As `drop_undefined`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> same = np.corrcoef(np.random.default_rng(0).normal(size=(9, 50)))
+    >>> mantel_p(same, same, n_permutations=99)
+    0.01
+    """
+    return mantel(truth, predicted, n_permutations=n_permutations, method=method, rng=rng).p
+
+
+@metric(
+    title="RV coefficient",
+    family="coexpression",
+    higher_is_better=True,
+    bounds=(-1, 1),
+    chance=None,
+    source="Robert and Escoufier 1976, Appl Stat 25:257",
+    summary="Cosine between two co-expression matrices, without the diagonal by default.",
+)
 def rv_coefficient(truth: ArrayLike, predicted: ArrayLike, *, diagonal: bool = False) -> float:
     """Return the RV coefficient of two correlation matrices: the cosine between them.
 
@@ -180,6 +243,16 @@ def rv_coefficient(truth: ArrayLike, predicted: ArrayLike, *, diagonal: bool = F
     return float(np.clip(x @ y / (size[0] * size[1]), -1, 1)) if size[1] else 0.0
 
 
+@metric(
+    title="Relative Frobenius error",
+    label="Frobenius error",
+    family="coexpression",
+    higher_is_better=False,
+    bounds=(0, None),
+    chance=1,
+    source="textbook",
+    summary="Size of the error of all correlations over the size of the true ones; no co-expression at all scores 1.",
+)
 def frobenius_error(truth: ArrayLike, predicted: ArrayLike, *, diagonal: bool = False) -> float:
     """Return the size of the error of all correlations, relative to the size of the true ones.
 
@@ -216,39 +289,15 @@ def frobenius_error(truth: ArrayLike, predicted: ArrayLike, *, diagonal: bool = 
     return float(np.linalg.norm(y - x) / size) if size else float("nan")
 
 
-def eigen_spectrum_distance(truth: ArrayLike, predicted: ArrayLike) -> float:
-    """Return the Wasserstein distance between the spectra of two correlation matrices.
-
-    Eigenvalues are divided by their mean, and the distance is the mean difference of the sorted values. Smoothing puts
-    the variance into few directions, which shows here whichever genes they hold; which genes vary together does not.
-
-    Parameters
-    ----------
-    truth, predicted
-        Correlation matrices (n_genes, n_genes).
-
-    Returns
-    -------
-    A number in [0, 2] for correlation matrices; 0 for equal spectra, NaN where fewer than three genes are defined.
-
-    Raises
-    ------
-    InputError
-        As `drop_undefined`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> round(eigen_spectrum_distance(np.eye(4), np.ones((4, 4))), 6)
-    1.5
-    """
-    common = drop_undefined(truth, predicted)
-    if len(common.truth) < 3:
-        return float("nan")
-    spectra = [np.linalg.eigvalsh(m) / (np.trace(m) / len(m)) for m in (common.truth, common.predicted)]
-    return float(np.abs(spectra[0] - spectra[1]).mean())
-
-
+@metric(
+    title="Sign agreement",
+    family="coexpression",
+    higher_is_better=True,
+    bounds=(0, 1),
+    chance=0.5,
+    source="stfmkit documentation",
+    summary="Share of clearly correlated gene pairs that are predicted with the same sign.",
+)
 def sign_agreement(truth: ArrayLike, predicted: ArrayLike, *, threshold: float = 0.3) -> float:
     """Return, among the pairs of genes that clearly correlate in truth, the share predicted with the same sign.
 
@@ -285,6 +334,15 @@ def sign_agreement(truth: ArrayLike, predicted: ArrayLike, *, threshold: float =
     return float((np.sign(x[clear]) == np.sign(y[clear])).mean()) if clear.any() else float("nan")
 
 
+@metric(
+    title="Mean |Δr|",
+    family="coexpression",
+    higher_is_better=False,
+    bounds=(0, 2),
+    chance=None,
+    source="textbook",
+    summary="Mean absolute difference of the correlations of all gene pairs.",
+)
 def mean_absolute_difference(truth: ArrayLike, predicted: ArrayLike) -> float:
     """Return the mean absolute difference of the correlations over all pairs of different genes.
 

@@ -12,7 +12,8 @@ from stfmkit._core.arguments import check_choice
 from stfmkit._core.errors import InputError
 from stfmkit._kernels._corr import orthonormal_design, residual_correlation
 from stfmkit._kernels._ranks import shifted_ranks
-from stfmkit.metrics._checks import labels, matrix, number, table, vector
+from stfmkit.metrics._arrays import labels, matrix, number, table, vector
+from stfmkit.metrics._metric import metric
 
 _SYMMETRY = 1e-8
 
@@ -143,6 +144,79 @@ def drop_undefined(a: ArrayLike, b: ArrayLike) -> CommonGenes:
         return CommonGenes(first, second, 0, kept)
     grid = np.ix_(kept, kept)
     return CommonGenes(first[grid], second[grid], int((~kept).sum()), kept)
+
+
+@metric(
+    title="Degenerate genes",
+    family="coexpression",
+    higher_is_better=None,
+    bounds=(0, None),
+    chance=None,
+    source="stfmkit documentation",
+    summary="Number of genes that are constant in truth or prediction, and so left out of all scores.",
+)
+def n_degenerate(truth: ArrayLike, predicted: ArrayLike) -> int:
+    """Return how many genes have no correlations in the truth or in the prediction.
+
+    These are the genes that do not vary; `degenerate_genes` finds them in matrices of expression.
+
+    Parameters
+    ----------
+    truth, predicted
+        Correlation matrices (n_genes, n_genes).
+
+    Returns
+    -------
+    A number from 0 to n_genes.
+
+    Raises
+    ------
+    InputError
+        As `drop_undefined`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> n_degenerate(np.eye(3), np.array([[1, np.nan, 0.5], [np.nan, np.nan, np.nan], [0.5, np.nan, 1]]))
+    1
+    """
+    return drop_undefined(truth, predicted).n_dropped
+
+
+@metric(
+    title="Share of degenerate genes",
+    family="coexpression",
+    higher_is_better=None,
+    bounds=(0, 1),
+    chance=None,
+    source="stfmkit documentation",
+    summary="Share of genes that are constant in truth or prediction, and so left out of all scores.",
+)
+def share_degenerate(truth: ArrayLike, predicted: ArrayLike) -> float:
+    """Return the share of genes that have no correlations in the truth or in the prediction.
+
+    Parameters
+    ----------
+    truth, predicted
+        Correlation matrices (n_genes, n_genes).
+
+    Returns
+    -------
+    A number in [0, 1].
+
+    Raises
+    ------
+    InputError
+        As `drop_undefined`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> share_degenerate(np.eye(2), np.array([[1, np.nan], [np.nan, np.nan]]))
+    0.5
+    """
+    common = drop_undefined(truth, predicted)
+    return common.n_dropped / len(common.kept)
 
 
 def _symmetric(values: ArrayLike, *, name: str) -> np.ndarray:

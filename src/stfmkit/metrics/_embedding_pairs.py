@@ -9,17 +9,27 @@ from numpy.typing import ArrayLike
 from stfmkit._core.arguments import check_integer
 from stfmkit._core.errors import InputError
 from stfmkit._core.random import RNGLike, as_generator
-from stfmkit.metrics._checks import constant, table
+from stfmkit.metrics._arrays import constant, table
+from stfmkit.metrics._metric import metric
 from stfmkit.metrics._neighbors import Neighbors, nearest
 
 _FEWEST = 4  # the debiased estimate divides by n - 3
 
 
+@metric(
+    title="Neighbour overlap",
+    family="embedding",
+    higher_is_better=None,
+    bounds=(0, 1),
+    chance=None,
+    source="stfmkit documentation",
+    summary="Share of nearest neighbours that two embeddings have in common; says alike, not good.",
+)
 def knn_overlap(
     first: ArrayLike,
     second: ArrayLike,
     *,
-    k: int = 15,
+    n_neighbors: int = 15,
     neighbors: Neighbors | None = None,
     second_neighbors: Neighbors | None = None,
 ) -> float:
@@ -29,35 +39,44 @@ def knn_overlap(
     ----------
     first, second
         Embeddings (n_obs, d) of the same observations, of any two dimensions.
-    k
+    n_neighbors
         Number of neighbours.
     neighbors, second_neighbors
-        Results of `embedding_neighbors` of the first and of the second, at `k` or more; exact where left out.
+        Results of `embedding_neighbors` of the first and of the second, at `n_neighbors` or more; exact where left out.
 
     Returns
     -------
-    A number in [0, 1]; random neighbours share k / (n_obs - 1).
+    A number in [0, 1]; random neighbours share n_neighbors / (n_obs - 1).
 
     Raises
     ------
     InputError
-        If the numbers of observations differ, or are not above `k`.
+        If the numbers of observations differ, or are not above `n_neighbors`.
 
     Examples
     --------
     >>> import numpy as np
     >>> points = np.random.default_rng(0).normal(size=(50, 3))
-    >>> knn_overlap(points, 2 * points, k=5)
+    >>> knn_overlap(points, 2 * points, n_neighbors=5)
     1.0
     """
     a = table(first, name="first")
     b = table(second, name="second", n=len(a))
-    found = nearest(a, k, neighbors), nearest(b, k, second_neighbors)
+    found = nearest(a, n_neighbors, neighbors), nearest(b, n_neighbors, second_neighbors)
     near = [np.sort(part.indices, axis=1) for part in found]
     both = np.sort(np.concatenate(near, axis=1), axis=1)
     return float((both[:, 1:] == both[:, :-1]).sum() / near[0].size)
 
 
+@metric(
+    title="Linear CKA",
+    family="embedding",
+    higher_is_better=None,
+    bounds=(None, 1),
+    chance=None,
+    source="Kornblith et al. 2019, ICML; debiased: Song et al. 2012, JMLR 13:1393",
+    summary="Centred kernel alignment of two embeddings; says alike, not good.",
+)
 def cka(first: ArrayLike, second: ArrayLike, *, debiased: bool = False) -> float:
     """Return the linear centred kernel alignment of two embeddings.
 
@@ -104,6 +123,15 @@ def cka(first: ArrayLike, second: ArrayLike, *, debiased: bool = False) -> float
     return float(_dependence(a, b, debiased=debiased) / np.sqrt(norms[0] * norms[1]))
 
 
+@metric(
+    title="Change by rigid motion",
+    family="embedding",
+    higher_is_better=False,
+    bounds=(0, None),
+    chance=None,
+    source="stfmkit documentation",
+    summary="How much an embedding changes when the coordinates are moved, turned or mirrored; 0 is invariant.",
+)
 def rigid_motion_change(
     embed: Callable[[np.ndarray], ArrayLike], coords: ArrayLike, *, n_motions: int = 3, rng: RNGLike = 0
 ) -> pd.Series:

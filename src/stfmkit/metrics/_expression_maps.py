@@ -4,8 +4,6 @@ The rules are those of `stfmkit.metrics._expression`: one slide at a time, NaN f
 no credit for a prediction that is constant.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
@@ -13,63 +11,25 @@ from scipy.stats import rankdata
 
 from stfmkit._core.arguments import check_fraction, check_integer
 from stfmkit._core.errors import InputError
-from stfmkit.metrics._autocorrelation import read_weights
-from stfmkit.metrics._checks import expression, number, vector
-from stfmkit.metrics._expression import _ratio, _unit
+from stfmkit.metrics._arrays import number, read_weights, vector
+from stfmkit.metrics._autocorrelation import morans_i
+from stfmkit.metrics._expression import divide, expression, unit_columns
+from stfmkit.metrics._metric import metric
 
 _K1, _K2 = 0.01, 0.03
 _HUGE = 1e70  # beyond it the index is 0 anyway, and squares overflow
 _GENES = 256  # at a time, so that the local moments never fill the memory
 
 
-class DegenerateGenes(NamedTuple):
-    """Which genes (n_genes,) cannot be scored in the usual way.
-
-    Attributes
-    ----------
-    constant_truth
-        The truth does not vary: no score exists, and the gene is left out of means.
-    constant_prediction
-        The truth varies and the prediction does not: correlations are 0.
-    """
-
-    constant_truth: np.ndarray
-    constant_prediction: np.ndarray
-
-    @property
-    def scored(self) -> np.ndarray:
-        """Genes that count in a mean (n_genes,)."""
-        return ~self.constant_truth
-
-
-def degenerate_genes(truth: ArrayLike, predicted: ArrayLike) -> DegenerateGenes:
-    """Say which genes have no variance in the truth, and which have none in the prediction alone.
-
-    Values that differ by no more than the rounding of their dtype are constant.
-
-    Parameters
-    ----------
-    truth, predicted
-        Values (n_obs, n_genes), of one slide.
-
-    Returns
-    -------
-    Two masks (n_genes,), never both true.
-
-    Raises
-    ------
-    InputError, InputTypeError
-        As `pearson`.
-
-    Examples
-    --------
-    >>> degenerate_genes([[1.0, 5, 1], [2, 5, 2]], [[1.0, 1, 3], [2, 2, 3]]).scored
-    array([ True, False,  True])
-    """
-    both = expression(truth, predicted)
-    return DegenerateGenes(both.flat_truth, both.flat_predicted & ~both.flat_truth)
-
-
+@metric(
+    title="AUROC of top spots",
+    family="expression",
+    higher_is_better=True,
+    bounds=(0, 1),
+    chance=0.5,
+    source="Hanley and McNeil 1982, Radiology 143:29",
+    summary="Chance that an observation of the top tenth of the truth is predicted higher than another.",
+)
 def auroc_top(truth: ArrayLike, predicted: ArrayLike, *, share: float = 0.1) -> np.ndarray:
     """Return how well the prediction ranks the observations with the highest true expression, per gene.
 
@@ -109,11 +69,20 @@ def auroc_top(truth: ArrayLike, predicted: ArrayLike, *, share: float = 0.1) -> 
     n, inside = len(top), top.sum(axis=0)
     ranks = (rankdata(both.predicted, axis=0) * top).sum(axis=0)
     pairs = (inside * (n - inside)).astype(np.float64)
-    out = _ratio(ranks - inside * (inside + 1) / 2, pairs, undefined=both.flat_truth)
+    out = divide(ranks - inside * (inside + 1) / 2, pairs, undefined=both.flat_truth)
     out[both.flat_predicted & ~both.flat_truth] = 0.5
     return out
 
 
+@metric(
+    title="Bivariate Moran's I",
+    family="expression",
+    higher_is_better=True,
+    bounds=(None, None),
+    chance=0,
+    source="Wartenberg 1985, Geogr Anal 17:263",
+    summary="Correlation of the truth with the prediction around it; a perfect map has the Moran's I of the truth.",
+)
 def bivariate_morans_i(truth: ArrayLike, predicted: ArrayLike, *, graph: sparse.sparray) -> np.ndarray:
     """Return the bivariate Moran's I of every gene: how well the prediction around a place matches the truth there.
 
@@ -148,11 +117,68 @@ def bivariate_morans_i(truth: ArrayLike, predicted: ArrayLike, *, graph: sparse.
     """
     both = expression(truth, predicted)
     weights = read_weights(graph, n=len(both.truth))
-    cross = (_unit(both.truth) * (weights @ _unit(both.predicted))).sum(axis=0)
+    cross = (unit_columns(both.truth) * (weights @ unit_columns(both.predicted))).sum(axis=0)
     scale = np.full(len(cross), weights.sum() / len(both.truth))
-    return _ratio(cross, scale, undefined=both.flat_truth, zero=both.flat_predicted)
+    return divide(cross, scale, undefined=both.flat_truth, zero=both.flat_predicted)
 
 
+@metric(
+    title="Moran ratio",
+    family="expression",
+    higher_is_better=None,
+    bounds=(None, None),
+    chance=None,
+    over_genes="median",
+    source="stfmkit documentation",
+    summary="Moran's I of the prediction over that of the truth; 1 is right, above 1 is too smooth.",
+)
+def moran_ratio(truth: ArrayLike, predicted: ArrayLike, *, graph: sparse.sparray) -> np.ndarray:
+    """Return Moran's I of the prediction over that of the truth, per gene.
+
+    Above 1 the predicted map is smoother than the real one.
+
+    Parameters
+    ----------
+    truth, predicted
+        Values (n_obs, n_genes), of one slide.
+    graph
+        Spatial weights (n_obs, n_obs), as for `morans_i`.
+
+    Returns
+    -------
+    One value per gene (n_genes,); NaN where the prediction or the truth is constant, or where the truth has no positive
+    autocorrelation to be compared with.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        As `pearson` and `morans_i`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import sparse
+    >>> ring = sparse.csr_array(np.roll(np.eye(8), 1, axis=1) + np.roll(np.eye(8), -1, axis=1))
+    >>> halves = np.array([[1.0], [1], [1], [1], [0], [0], [0], [0]])
+    >>> moran_ratio(halves, 0.1 * halves, graph=ring)
+    array([1.])
+    """
+    both = expression(truth, predicted)
+    bottom = morans_i(both.truth, graph)
+    top = morans_i(both.predicted, graph)
+    top[both.flat_predicted] = np.nan
+    return divide(top, bottom, undefined=both.flat_truth | ~(bottom > 0))
+
+
+@metric(
+    title="Map SSIM",
+    family="expression",
+    higher_is_better=True,
+    bounds=(-1, 1),
+    chance=None,
+    source="Wang et al. 2004, IEEE Trans Image Process 13:600, on neighbourhoods of a graph",
+    summary="Structural similarity of gene maps, with the neighbourhood of every observation as a window.",
+)
 def map_ssim(
     truth: ArrayLike,
     predicted: ArrayLike,
@@ -262,6 +288,8 @@ def _local_ssim(x: np.ndarray, y: np.ndarray, window: sparse.csr_array) -> np.nd
     var_x = np.maximum(window @ x**2 / size - mean_x**2, 0) * sample
     var_y = np.maximum(window @ y**2 / size - mean_y**2, 0) * sample
     covariance = (window @ (x * y) / size - mean_x * mean_y) * sample
+    most = np.sqrt(var_x) * np.sqrt(var_y)
+    covariance = np.clip(covariance, -most, most)  # rounding of huge values may leave one without any variance
     mean_x, mean_y = mean_x + middle[0], mean_y + middle[1]
     c1, c2 = _K1**2, _K2**2
     light = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)

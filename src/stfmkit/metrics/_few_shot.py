@@ -10,14 +10,24 @@ from numpy.typing import ArrayLike
 from stfmkit._core.arguments import check_integer
 from stfmkit._core.errors import InputError
 from stfmkit._core.random import RNGLike, as_generator, int_seed
-from stfmkit.metrics._checks import labels as check_labels
-from stfmkit.metrics._checks import table
+from stfmkit.metrics._arrays import labels as check_labels
+from stfmkit.metrics._arrays import table
 from stfmkit.metrics._grouped_ridge import deal
 from stfmkit.metrics._labels import macro_f1
+from stfmkit.metrics._metric import metric
 
 _ITERATIONS = 500
 
 
+@metric(
+    title="Few-shot macro F1",
+    family="embedding",
+    higher_is_better=True,
+    bounds=(0, 1),
+    chance=None,
+    source="stfmkit documentation",
+    summary="Macro F1 on held-out groups of a linear probe trained on a few labels of each class.",
+)
 def few_shot_f1(
     embedding: ArrayLike,
     labels: ArrayLike,

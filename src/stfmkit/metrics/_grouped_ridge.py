@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from stfmkit._core.arguments import check_integer
 from stfmkit._core.errors import InputError
-from stfmkit.metrics._checks import labels, table
+from stfmkit.metrics._arrays import labels, table
 from stfmkit.splits.folds import deal_groups
 
 PENALTIES = 10.0 ** np.arange(-6.0, 3.0)

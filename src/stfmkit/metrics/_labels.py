@@ -1,12 +1,25 @@
 """Agreement of predicted with true class labels."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from stfmkit.metrics._checks import label_pair
+from stfmkit._core.errors import InputTypeError
+from stfmkit.metrics._arrays import kind_of, labels
+from stfmkit.metrics._metric import metric
 
 
+@metric(
+    title="F1 per class",
+    family="labels",
+    higher_is_better=True,
+    bounds=(0, 1),
+    chance=None,
+    source="van Rijsbergen 1979, Information Retrieval",
+    summary="Harmonic mean of precision and recall of every class that is present in the truth.",
+)
 def class_f1(truth: ArrayLike, predicted: ArrayLike) -> pd.Series:
     """Return the F1 score of every class that is present in the truth.
 
@@ -40,6 +53,15 @@ def class_f1(truth: ArrayLike, predicted: ArrayLike) -> pd.Series:
     return pd.Series(score, index=pd.Index(levels[present], name="class"), name="f1")
 
 
+@metric(
+    title="Macro F1",
+    family="labels",
+    higher_is_better=True,
+    bounds=(0, 1),
+    chance=None,
+    source="scikit-learn f1_score over the classes of the truth",
+    summary="Mean F1 over the classes that are present in the truth.",
+)
 def macro_f1(truth: ArrayLike, predicted: ArrayLike) -> float:
     """Return the mean F1 over the classes that are present in the truth.
 
@@ -69,6 +91,15 @@ def macro_f1(truth: ArrayLike, predicted: ArrayLike) -> float:
     return float(class_f1(truth, predicted).mean())
 
 
+@metric(
+    title="Balanced accuracy",
+    family="labels",
+    higher_is_better=True,
+    bounds=(0, 1),
+    chance=None,
+    source="Brodersen et al. 2010, ICPR",
+    summary="Mean recall over the classes that are present in the truth; chance is one over their number.",
+)
 def balanced_accuracy(truth: ArrayLike, predicted: ArrayLike) -> float:
     """Return the mean recall over the classes that are present in the truth.
 
@@ -96,3 +127,25 @@ def balanced_accuracy(truth: ArrayLike, predicted: ArrayLike) -> float:
     in_truth = np.bincount(true, minlength=len(levels))
     present = in_truth > 0
     return float((hits[present] / in_truth[present]).mean())
+
+
+def same_kind(first: np.ndarray, second: np.ndarray, *, names: Sequence[str]) -> None:
+    """Refuse text on one side and numbers on the other: they would never be equal."""
+    kinds = kind_of(first, name=names[0]), kind_of(second, name=names[1])
+    if kinds[0] != kinds[1]:
+        raise InputTypeError(
+            f"{names[0]} holds {kinds[0]}, {names[1]} holds {kinds[1]}.",
+            allowed="the same kind on both sides",
+            remedy="convert one of them, such as `list(map(str, values))`.",
+        )
+
+
+def label_pair(
+    first: object, second: object, *, names: Sequence[str] = ("truth", "predicted")
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return two codings (n,) over the sorted union of the labels, and that union."""
+    a = labels(first, name=names[0])
+    b = labels(second, name=names[1], n=len(a))
+    same_kind(a, b, names=names)
+    codes, levels = pd.factorize(np.concatenate([a, b]), sort=True)
+    return codes[: len(a)], codes[len(a) :], np.asarray(levels)

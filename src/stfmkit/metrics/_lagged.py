@@ -11,12 +11,23 @@ from stfmkit._core.arguments import check_choice
 from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._core.matrices import in_memory
 from stfmkit._kernels._corr import orthonormal_design
-from stfmkit.metrics._checks import constant, finite, matrix, number
+from stfmkit.metrics._arrays import constant, finite, matrix, number
 from stfmkit.metrics._correlation import known_variables
+from stfmkit.metrics._metric import metric
 
 _PAIRS = 128  # at a time, so that dense columns never fill the memory
 
 
+@metric(
+    title="Neighbour-lagged correlation",
+    label="Lagged r",
+    family="coexpression",
+    higher_is_better=None,
+    bounds=(-1, 1),
+    chance=0,
+    source="stfmkit documentation",
+    summary="Correlation of a gene with the neighbours' mean of another; a description, compare truth and prediction.",
+)
 def lagged_correlation(
     X: ArrayLike | sparse.sparray,
     graph: sparse.sparray,

@@ -9,86 +9,93 @@ from numpy.typing import ArrayLike
 from stfmkit._core.arguments import check_choice, check_integer
 from stfmkit._core.errors import InputError
 from stfmkit._core.optional import require
-from stfmkit.metrics._checks import labels, table
+from stfmkit._core.random import RNGLike, as_seed
+from stfmkit.metrics._arrays import labels, table
 
 METHODS = ("exact", "approximate")
 
 
 class Neighbors(NamedTuple):
-    """The nearest others of every observation, nearest first: row numbers (n_obs, k) and distances (n_obs, k)."""
+    """The nearest others of every observation, nearest first: row numbers and distances, (n_obs, n_neighbors)."""
 
     indices: np.ndarray
     distances: np.ndarray
 
-    def subset(self, k: int) -> "Neighbors":
-        """Return the `k` nearest."""
-        return Neighbors(self.indices[:, :k], self.distances[:, :k])
+    def subset(self, n_neighbors: int) -> "Neighbors":
+        """Return the nearest of them."""
+        return Neighbors(self.indices[:, :n_neighbors], self.distances[:, :n_neighbors])
 
 
 def embedding_neighbors(
-    embedding: ArrayLike, k: int, *, method: str = "exact", seed: int = 0, exclude: ArrayLike | None = None
+    embedding: ArrayLike,
+    n_neighbors: int,
+    *,
+    method: str = "exact",
+    rng: RNGLike = 0,
+    exclude: ArrayLike | None = None,
 ) -> Neighbors:
-    """Return the `k` nearest other observations of every observation in an embedding.
+    """Return the nearest other observations of every observation in an embedding.
 
-    Euclidean distances on the embedding as it is. Find them once at the largest k and hand them to
+    Euclidean distances on the embedding as it is. Find them once at the largest number and hand them to
     `robustness_index`, `neighborhood_purity` and the ``scib_*`` metrics, which take the nearest of them.
 
     Parameters
     ----------
     embedding
         Embedding (n_obs, d).
-    k
+    n_neighbors
         Number of neighbours, without the observation itself.
     method
         "exact", or "approximate" by nearest neighbour descent (pynndescent) for a million observations, where exact
         search takes hours.
-    seed
-        Seed of the approximate search.
+    rng
+        Seed or generator of the approximate search.
     exclude
         Group of every observation (n_obs,), such as the slide: members of the own group are no neighbours. By exact
         search only.
 
     Returns
     -------
-    ``indices`` (n_obs, k), int64, and ``distances`` (n_obs, k), float64, nearest first.
+    ``indices``, int64, and ``distances``, float64, both (n_obs, n_neighbors), nearest first.
 
     Raises
     ------
     InputError
-        If there are not more than `k` observations (outside each group, with `exclude`), values are not finite, or
-        `method` is unknown or does not go with `exclude`.
+        If there are not more than `n_neighbors` observations (outside each group, with `exclude`), values are not
+        finite, or `method` is unknown or does not go with `exclude`.
 
     Examples
     --------
     >>> embedding_neighbors([[0.0], [1.0], [3.0]], 1).indices.ravel().tolist()
     [1, 0, 1]
     """
-    check_integer(k, name="k", least=1)
+    check_integer(n_neighbors, name="n_neighbors", least=1)
     check_choice(method, METHODS, name="method")
     features = table(embedding, name="embedding").astype(np.float64)
-    _enough(len(features), k)
+    _enough(len(features), n_neighbors)
+    k = int(n_neighbors)
     if exclude is not None:
-        return _outside(features, int(k), labels(exclude, name="exclude", n=len(features)), method=method)
+        return _outside(features, k, labels(exclude, name="exclude", n=len(features)), method=method)
     if method == "approximate":
-        return _approximate(features, int(k), seed)
+        return _approximate(features, k, as_seed(rng))
     from sklearn.neighbors import NearestNeighbors
 
-    distances, indices = NearestNeighbors(n_neighbors=int(k)).fit(features).kneighbors()
+    distances, indices = NearestNeighbors(n_neighbors=k).fit(features).kneighbors()
     return Neighbors(indices.astype(np.int64), distances)
 
 
 def nearest(features: np.ndarray, k: int, neighbors: Neighbors | None) -> Neighbors:
-    """Return the `k` nearest, from those that are known already or anew."""
-    check_integer(k, name="k", least=1)
+    """Return the `k` nearest others of every observation: the first of `neighbors`, or by a search."""
+    check_integer(k, name="n_neighbors", least=1)
     _enough(len(features), k)
     if neighbors is None:
         return embedding_neighbors(features, k)
     indices = np.asarray(neighbors[0])
     if indices.ndim != 2 or len(indices) != len(features) or indices.shape[1] < k:
         raise InputError(
-            f"neighbors of shape {indices.shape}, {len(features)} observations and k={k}.",
-            allowed="at least k neighbours for every observation",
-            remedy="pass the result of sk.metrics.embedding_neighbors(embedding, k) of the same observations.",
+            f"neighbors of shape {indices.shape}, {len(features)} observations and n_neighbors={k}.",
+            allowed="at least n_neighbors neighbours of every observation",
+            remedy="pass the result of sk.metrics.embedding_neighbors on the same observations.",
         )
     return Neighbors(indices[:, :k], np.asarray(neighbors[1])[:, :k])
 
@@ -96,9 +103,9 @@ def nearest(features: np.ndarray, k: int, neighbors: Neighbors | None) -> Neighb
 def _enough(n: int, k: int) -> None:
     if n <= k:
         raise InputError(
-            f"{n} observations and k={k}.",
+            f"{n} observations and n_neighbors={k}.",
             allowed="more observations than neighbours",
-            remedy="pass a smaller k, or more observations.",
+            remedy="pass a smaller n_neighbors, or more observations.",
         )
 
 
@@ -114,9 +121,9 @@ def _outside(features: np.ndarray, k: int, groups: np.ndarray, *, method: str) -
     most = int(np.bincount(codes).max())
     if len(codes) - most < k:
         raise InputError(
-            f"{len(codes)} observations, {most} of them in one group of exclude, and k={k}.",
-            allowed="at least k observations outside every group",
-            remedy="pass a smaller k, or more groups.",
+            f"{len(codes)} observations, {most} of them in one group of exclude, and n_neighbors={k}.",
+            allowed="at least n_neighbors observations outside every group",
+            remedy="pass a smaller n_neighbors, or more groups.",
         )
     found = Neighbors(np.empty((len(codes), k), dtype=np.int64), np.empty((len(codes), k)))
     for code in range(len(names)):

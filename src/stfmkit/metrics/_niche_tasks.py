@@ -10,10 +10,12 @@ from scipy.spatial import cKDTree
 from stfmkit._core.arguments import check_integer, check_positive
 from stfmkit._core.errors import InputError
 from stfmkit._kernels._neighbors import knn_within
-from stfmkit.metrics._checks import constant, table, vector
-from stfmkit.metrics._checks import labels as check_labels
+from stfmkit.metrics._arrays import constant, table, vector
+from stfmkit.metrics._arrays import labels as check_labels
 from stfmkit.metrics._labels import macro_f1
+from stfmkit.metrics._metric import metric
 
+_SOURCE = "stfmkit documentation; task of Tejada-Lapuerta et al. 2025, Nat Methods 22:2525 (Nicheformer)"
 _SUM = 1e-6
 
 
@@ -36,7 +38,12 @@ class Neighborhoods(NamedTuple):
 
 
 def neighborhood_composition(
-    coords: ArrayLike, celltypes: ArrayLike, samples: ArrayLike, *, k: int | None = None, radius: float | None = None
+    coords: ArrayLike,
+    celltypes: ArrayLike,
+    samples: ArrayLike,
+    *,
+    n_neighbors: int | None = None,
+    radius: float | None = None,
 ) -> Neighborhoods:
     """Return the shares of cell types around every observation, without itself and never across samples.
 
@@ -50,10 +57,10 @@ def neighborhood_composition(
         Cell type of every observation (n_obs,).
     samples
         Sample of every observation (n_obs,).
-    k
-        Take the `k` nearest (fewer where the sample is smaller). Their number says nothing about density.
+    n_neighbors
+        Take this many nearest others (fewer where the sample is smaller). Their number says nothing about density.
     radius
-        Take all within this distance, in the unit of the coordinates. Either this or `k`.
+        Take all within this distance, in the unit of the coordinates. Either this or `n_neighbors`.
 
     Returns
     -------
@@ -62,7 +69,7 @@ def neighborhood_composition(
     Raises
     ------
     InputError
-        If both or neither of `k` and `radius` are given, coordinates are not finite, or lengths differ.
+        If both or neither of `n_neighbors` and `radius` are given, coordinates are not finite, or lengths differ.
 
     Examples
     --------
@@ -70,8 +77,10 @@ def neighborhood_composition(
     >>> around.shares.tolist(), around.counts.tolist()
     ([[0.0, 1.0], [0.5, 0.5], [0.0, 1.0]], [1, 2, 1])
     """
-    if (k is None) == (radius is None):
-        raise InputError(f"k={k!r} and radius={radius!r}.", allowed="one of them", remedy="leave one out.")
+    if (n_neighbors is None) == (radius is None):
+        raise InputError(
+            f"n_neighbors={n_neighbors!r} and radius={radius!r}.", allowed="one of them", remedy="leave one out."
+        )
     xy = table(coords, name="coords").astype(np.float64)
     if xy.shape[1] != 2:
         raise InputError(f"coords of shape {xy.shape}.", allowed="two axes", remedy="pass x and y.")
@@ -81,8 +90,8 @@ def neighborhood_composition(
         check_positive(radius, name="radius")
         one, other = _within(xy, where, float(radius))
     else:
-        check_integer(k, name="k", least=1)  # type: ignore[arg-type]
-        near = knn_within(xy, where, k=int(k))  # type: ignore[arg-type]
+        check_integer(n_neighbors, name="n_neighbors", least=1)  # type: ignore[arg-type]
+        near = knn_within(xy, where, k=int(n_neighbors))  # type: ignore[arg-type]
         one, column = np.nonzero(near >= 0)
         other = near[one, column]
     pairs = np.bincount(one * len(types) + codes[other], minlength=len(xy) * len(types))
@@ -92,6 +101,15 @@ def neighborhood_composition(
     return Neighborhoods(shares, counts.astype(np.int64), np.asarray(types))
 
 
+@metric(
+    title="Composition R²",
+    family="embedding",
+    higher_is_better=True,
+    bounds=(None, 1),
+    chance=0,
+    source=_SOURCE,
+    summary="R² of predicted shares of surrounding cell types, averaged over types.",
+)
 def composition_r2(truth: ArrayLike, predicted: ArrayLike) -> float:
     """Return R² of the predicted shares of cell types, averaged over types.
 
@@ -123,6 +141,16 @@ def composition_r2(truth: ArrayLike, predicted: ArrayLike) -> float:
     return float((1 - ((true - guess) ** 2).sum(axis=0)[varied] / spread).mean())
 
 
+@metric(
+    title="Composition JS divergence",
+    label="Composition JS",
+    family="embedding",
+    higher_is_better=False,
+    bounds=(0, 1),
+    chance=None,
+    source=_SOURCE,
+    summary="Mean Jensen–Shannon divergence in bits of true and predicted shares of surrounding cell types.",
+)
 def composition_js(truth: ArrayLike, predicted: ArrayLike) -> float:
     """Return the Jensen–Shannon divergence of true and predicted shares in bits, averaged over observations.
 
@@ -157,6 +185,15 @@ def composition_js(truth: ArrayLike, predicted: ArrayLike) -> float:
     return float(np.clip(divergence, 0, 1).mean())
 
 
+@metric(
+    title="Composition macro F1",
+    family="embedding",
+    higher_is_better=True,
+    bounds=(0, 1),
+    chance=None,
+    source=_SOURCE,
+    summary="Macro F1 of the most frequent surrounding cell type.",
+)
 def composition_f1(truth: ArrayLike, predicted: ArrayLike) -> float:
     """Return the macro F1 of the most frequent cell type around every observation.
 
@@ -183,6 +220,15 @@ def composition_f1(truth: ArrayLike, predicted: ArrayLike) -> float:
     return macro_f1(true.argmax(axis=1), guess.argmax(axis=1))
 
 
+@metric(
+    title="Density R²",
+    family="embedding",
+    higher_is_better=True,
+    bounds=(None, 1),
+    chance=0,
+    source=_SOURCE,
+    summary="R² of the predicted number of neighbours within a radius.",
+)
 def density_r2(truth: ArrayLike, predicted: ArrayLike) -> float:
     """Return R² of the predicted density.
 

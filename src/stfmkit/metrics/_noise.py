@@ -4,10 +4,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stfmkit._core.errors import InputError
-from stfmkit.metrics._checks import expression, number
-from stfmkit.metrics._expression import pearson
+from stfmkit.metrics._arrays import number
+from stfmkit.metrics._expression import expression
+from stfmkit.metrics._expression_correlation import pearson
+from stfmkit.metrics._metric import metric
 
 
+@metric(
+    title="Reliability ρ",
+    label="Reliability",
+    family="noise",
+    higher_is_better=True,
+    bounds=(0, 1),
+    chance=0,
+    source="Spearman 1910; Brown 1910",
+    summary="Reliability of a gene from two independent halves of its counts.",
+)
 def split_half_reliability(half_a: ArrayLike, half_b: ArrayLike) -> np.ndarray:
     """Return the reliability of every gene from two independent halves of its counts.
 
@@ -40,6 +52,15 @@ def split_half_reliability(half_a: ArrayLike, half_b: ArrayLike) -> np.ndarray:
     return np.asarray(2 * r / (1 + r))
 
 
+@metric(
+    title="Ceiling of Pearson r",
+    family="noise",
+    higher_is_better=None,
+    bounds=(0, 1),
+    chance=None,
+    source="Spearman 1904, Am J Psychol 15:72",
+    summary="The highest correlation with noisy truth that a perfect prediction can have.",
+)
 def pearson_ceiling(reliability: ArrayLike) -> np.ndarray:
     """Return the highest Pearson's r that can be reached against noisy truth: ``√ρ``.
 
@@ -74,6 +95,15 @@ def pearson_ceiling(reliability: ArrayLike) -> np.ndarray:
     return np.asarray(np.sqrt(rho))
 
 
+@metric(
+    title="Share of the ceiling",
+    family="noise",
+    higher_is_better=True,
+    bounds=(None, None),
+    chance=0,
+    source="stfmkit documentation",
+    summary="A score on the scale from chance (0) to the ceiling (1).",
+)
 def ceiling_normalized(value: ArrayLike, *, ceiling: ArrayLike, chance: ArrayLike = 0.0) -> np.ndarray:
     """Return scores on the scale from chance (0) to the ceiling (1).
 

@@ -1,16 +1,26 @@
 """Overlap of two signatures, and what chance would give."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.stats import hypergeom
 
 from stfmkit._core.arguments import check_integer, listed
-from stfmkit._core.errors import InputError, MissingKeyError
-from stfmkit.metrics._checks import item_pair, items
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
+from stfmkit.metrics._metric import metric
 
 
+@metric(
+    title="Jaccard",
+    family="signatures",
+    higher_is_better=True,
+    bounds=(0, 1),
+    chance=None,
+    source="Jaccard 1901",
+    summary="Shared over all genes of two signatures; chance is large on small panels.",
+)
 def jaccard(a: Iterable[Any], b: Iterable[Any]) -> float:
     """Return the shared over all genes of two signatures.
 
@@ -42,6 +52,15 @@ def jaccard(a: Iterable[Any], b: Iterable[Any]) -> float:
     return shared / (len(first) + len(second) - shared)
 
 
+@metric(
+    title="Dice",
+    family="signatures",
+    higher_is_better=True,
+    bounds=(0, 1),
+    chance=None,
+    source="Dice 1945, Ecology 26:297",
+    summary="Twice the shared genes over the sum of the sizes.",
+)
 def dice(a: Iterable[Any], b: Iterable[Any]) -> float:
     """Return twice the shared genes over the sum of the sizes of two signatures.
 
@@ -68,6 +87,15 @@ def dice(a: Iterable[Any], b: Iterable[Any]) -> float:
     return 2 * len(set(first) & set(second)) / (len(first) + len(second))
 
 
+@metric(
+    title="Overlap coefficient",
+    family="signatures",
+    higher_is_better=True,
+    bounds=(0, 1),
+    chance=None,
+    source="Simpson 1943; Szymkiewicz 1934",
+    summary="Shared genes over the size of the smaller signature.",
+)
 def overlap_coefficient(a: Iterable[Any], b: Iterable[Any]) -> float:
     """Return the shared genes over the size of the smaller signature.
 
@@ -97,6 +125,15 @@ def overlap_coefficient(a: Iterable[Any], b: Iterable[Any]) -> float:
     return len(set(first) & set(second)) / smaller if smaller else 0.0
 
 
+@metric(
+    title="Jaccard by chance",
+    family="signatures",
+    higher_is_better=None,
+    bounds=(0, 1),
+    chance=None,
+    source="Hypergeometric mean; stfmkit documentation",
+    summary="Mean Jaccard index of two random sets of these sizes from the panel; the floor to read overlaps against.",
+)
 def expected_jaccard(n_a: int, n_b: int, *, n_genes: int) -> float:
     """Return the exact mean Jaccard index of two random sets of genes.
 
@@ -139,6 +176,15 @@ def expected_jaccard(n_a: int, n_b: int, *, n_genes: int) -> float:
     return float((chance * shared / (n_a + n_b - shared)).sum())
 
 
+@metric(
+    title="Adjusted Jaccard",
+    family="signatures",
+    higher_is_better=True,
+    bounds=(None, 1),
+    chance=0,
+    source="Jaccard with the exact hypergeometric mean; stfmkit documentation",
+    summary="Jaccard rescaled so that random sets of these sizes score 0 and equal sets 1.",
+)
 def adjusted_jaccard(a: Iterable[Any], b: Iterable[Any], *, n_genes: int) -> float:
     """Return the Jaccard index, rescaled so that chance scores 0 and identity 1.
 
@@ -172,6 +218,15 @@ def adjusted_jaccard(a: Iterable[Any], b: Iterable[Any], *, n_genes: int) -> flo
     return (jaccard(first, second) - chance) / (1 - chance)
 
 
+@metric(
+    title="Normalised Jaccard",
+    family="signatures",
+    higher_is_better=True,
+    bounds=(None, None),
+    chance=0,
+    source="stfmkit documentation",
+    summary="Jaccard rescaled so that random sets score 0 and an independent measurement of the same tissue 1.",
+)
 def normalized_jaccard(a: Iterable[Any], b: Iterable[Any], *, n_genes: int, ceiling: float) -> float:
     """Return the Jaccard index on the scale from chance (0) to what the noise of the data allows (1).
 
@@ -214,6 +269,16 @@ def normalized_jaccard(a: Iterable[Any], b: Iterable[Any], *, n_genes: int, ceil
     return (jaccard(first, second) - chance) / room if room > 0 else float("nan")
 
 
+@metric(
+    title="Rank-biased overlap",
+    label="RBO",
+    family="signatures",
+    higher_is_better=True,
+    bounds=(0, 1),
+    chance=None,
+    source="Webber, Moffat and Zobel 2010, ACM Trans Inf Syst 28:20, equation 32",
+    summary="Agreement of two rankings, averaged over depths, the top weighing most.",
+)
 def rank_biased_overlap(a: Iterable[Any], b: Iterable[Any], *, p: float = 0.9) -> float:
     """Return the extrapolated rank-biased overlap of two ranked signatures.
 
@@ -260,6 +325,15 @@ def rank_biased_overlap(a: Iterable[Any], b: Iterable[Any], *, p: float = 0.9) -
     return float((1 - p) / p * (agreement * weights).sum() + agreement[-1] * weights[-1])
 
 
+@metric(
+    title="Signed Jaccard",
+    family="signatures",
+    higher_is_better=True,
+    bounds=(0, 1),
+    chance=None,
+    source="stfmkit documentation",
+    summary="Jaccard of genes up and genes down; a gene is shared only if it goes the same way.",
+)
 def signed_jaccard(a: tuple[Iterable[Any], Iterable[Any]], b: tuple[Iterable[Any], Iterable[Any]]) -> float:
     """Return the Jaccard index of signatures of genes that go up and genes that go down.
 
@@ -301,6 +375,15 @@ def signed_jaccard(a: tuple[Iterable[Any], Iterable[Any]], b: tuple[Iterable[Any
     return shared / (len(first) + len(second) - shared)
 
 
+@metric(
+    title="Signature specificity",
+    family="signatures",
+    higher_is_better=True,
+    bounds=(-1, 1),
+    chance=0,
+    source="stfmkit documentation",
+    summary="Jaccard with the signature of the own niche minus the best with that of another.",
+)
 def signature_specificity(
     truth: Mapping[Any, Iterable[Any]], predicted: Mapping[Any, Iterable[Any]]
 ) -> dict[Any, float]:
@@ -350,3 +433,46 @@ def signature_specificity(
         own = scores.pop(niche, float("nan"))
         out[niche] = own - max(scores.values(), default=float("nan"))
     return out
+
+
+def items(values: Iterable[Any], *, name: str) -> list[Any]:
+    """Return the members of a signature in their order: text or integers, none twice."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InputTypeError(
+            f"{name}={values!r}.", allowed="a list or array of gene names or positions", remedy="pass a list."
+        )
+    members = values.tolist() if hasattr(values, "tolist") else list(values)
+    if members:
+        array = np.empty(len(members), dtype=object)
+        array[:] = members
+        found = pd.api.types.infer_dtype(array, skipna=False)
+        if found not in {"string", "integer"}:
+            raise InputTypeError(
+                f"{name} holds {found} values.", allowed="gene names, or integer positions", remedy="pass one kind."
+            )
+    twice = [m for m, n in pd.Series(members, dtype=object).value_counts().items() if n > 1]
+    if twice:
+        raise InputError(
+            f"{name} names {listed(twice, most=5)} more than once.",
+            allowed="every gene once",
+            remedy="remove the repeats, and look for what made them.",
+        )
+    return members
+
+
+def item_pair(a: Iterable[Any], b: Iterable[Any], *, names: Sequence[str] = ("a", "b")) -> tuple[list[Any], list[Any]]:
+    """Return two signatures of one kind, of which at most one is empty."""
+    first, second = items(a, name=names[0]), items(b, name=names[1])
+    if not first and not second:
+        raise InputError(
+            f"{names[0]} and {names[1]} are both empty.",
+            allowed="at least one gene on one side",
+            remedy="leave such niches out, and count them.",
+        )
+    if first and second and isinstance(first[0], str) != isinstance(second[0], str):
+        raise InputTypeError(
+            f"{names[0]} holds {type(first[0]).__name__}, {names[1]} holds {type(second[0]).__name__}.",
+            allowed="names on both sides, or positions on both",
+            remedy="translate positions into names, such as `genes[positions]`.",
+        )
+    return first, second

@@ -10,8 +10,8 @@ from scipy import sparse, stats
 
 from stfmkit._core.errors import InputError
 from stfmkit._kernels._ranks import GroupSums, group_sums
+from stfmkit.metrics._arrays import read_values
 from stfmkit.metrics._auroc import auroc_of, group_codes
-from stfmkit.metrics._autocorrelation import read_values
 
 _TINY = 1e-9  # scanpy's guard against division by zero in fold changes
 _LARGEST = 50.0

@@ -5,31 +5,41 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from stfmkit._core.errors import InputError
-from stfmkit.metrics._checks import labels as check_labels
-from stfmkit.metrics._checks import table
+from stfmkit.metrics._arrays import labels as check_labels
+from stfmkit.metrics._arrays import table
+from stfmkit.metrics._metric import metric
 from stfmkit.metrics._neighbors import Neighbors, embedding_neighbors, nearest
 
 
+@metric(
+    title="Robustness index",
+    family="embedding",
+    higher_is_better=True,
+    bounds=(0, 1),
+    chance=None,
+    source="Kömen et al. 2026, Nat Commun 17:5218 (PathoROB)",
+    summary="Of the neighbours that tell biology from confounder, the share that is biology; chance depends on sizes.",
+)
 def robustness_index(
     embedding: ArrayLike,
     biology: ArrayLike,
     confounder: ArrayLike,
     *,
-    k: int = 50,
+    n_neighbors: int = 50,
     exclude: ArrayLike | None = None,
     neighbors: Neighbors | None = None,
 ) -> float:
     """Return the robustness index: of the neighbours that tell biology from confounder, the share that is biology.
 
-    Among the `k` nearest others of every observation, SO counts those of the Same biology and Other confounder, OS
-    those of Other biology and the Same confounder; the index is SO / (SO + OS) over all observations. Neighbours that
-    share both or neither say nothing. What random neighbours would score depends on the class sizes: see
+    Among the nearest others of every observation, SO counts those of the Same biology and Other confounder, OS those of
+    Other biology and the Same confounder; the index is SO / (SO + OS) over all observations. Neighbours that share both
+    or neither say nothing. What random neighbours would score depends on the class sizes: see
     `robustness_index_chance`.
 
     PathoROB (Kömen et al. 2026, Nat Commun 17:5218) brings embeddings to unit length, takes no neighbour from the
-    slide of the observation, and chooses `k` by how well neighbours tell the biology. For its index pass rows of unit
-    length, ``exclude=slide`` and that `k`. Without `exclude`, what is alike within a slide counts against the model;
-    with it, a confounder with one slide for each level has nothing left to count.
+    slide of the observation, and chooses `n_neighbors` by how well neighbours tell the biology. For its index pass rows
+    of unit length, ``exclude=slide`` and that number. Without `exclude`, what is alike within a slide counts against
+    the model; with it, a confounder with one slide for each level has nothing left to count.
 
     Parameters
     ----------
@@ -39,13 +49,14 @@ def robustness_index(
         Label of every observation (n_obs,), such as the niche or the cell type.
     confounder
         Patient, slide, panel or platform of every observation (n_obs,).
-    k
+    n_neighbors
         Number of neighbours.
     exclude
         Slide of every observation (n_obs,): members of the own slide are no neighbours. All others may be where it is
         left out.
     neighbors
-        Result of `embedding_neighbors` at `k` or more, with the same `exclude`, to be found once for several metrics.
+        Result of `embedding_neighbors` at `n_neighbors` or more, with the same `exclude`, to be found once for several
+        metrics.
 
     Returns
     -------
@@ -54,27 +65,37 @@ def robustness_index(
     Raises
     ------
     InputError
-        If there is one label or one level of the confounder, there are not more than `k` observations, lengths
-        differ, or `neighbors` hold members of the own slide.
+        If there is one label or one level of the confounder, there are not more than `n_neighbors` observations,
+        lengths differ, or `neighbors` hold members of the own slide.
 
     Examples
     --------
     >>> import numpy as np
     >>> niche, patient = np.repeat(["a", "b"], 20), np.tile(["P1", "P2"], 20)
     >>> sorted_by_niche = (niche == "b")[:, None] + np.random.default_rng(0).normal(0, 0.01, size=(40, 2))
-    >>> robustness_index(sorted_by_niche, niche, patient, k=10)
+    >>> robustness_index(sorted_by_niche, niche, patient, n_neighbors=10)
     1.0
     """
     features = table(embedding, name="embedding")
     what = _codes(biology, name="biology", n=len(features))
     who = _codes(confounder, name="confounder", n=len(features))
-    indices = _nearest(features, k, exclude, neighbors)
+    indices = _nearest(features, n_neighbors, exclude, neighbors)
     same_what, same_who = what[indices] == what[:, None], who[indices] == who[:, None]
     biological, confounded = int((same_what & ~same_who).sum()), int((~same_what & same_who).sum())
     told = biological + confounded
     return biological / told if told else float("nan")
 
 
+@metric(
+    title="Robustness index by chance",
+    label="Robustness by chance",
+    family="embedding",
+    higher_is_better=None,
+    bounds=(0, 1),
+    chance=None,
+    source="stfmkit documentation",
+    summary="Robustness index of neighbours drawn at random; the floor to read the index against.",
+)
 def robustness_index_chance(biology: ArrayLike, confounder: ArrayLike, *, exclude: ArrayLike | None = None) -> float:
     """Return the robustness index of neighbours that are drawn at random.
 
@@ -111,8 +132,17 @@ def robustness_index_chance(biology: ArrayLike, confounder: ArrayLike, *, exclud
     return biological / told if told else float("nan")
 
 
+@metric(
+    title="Neighbourhood purity",
+    family="embedding",
+    higher_is_better=True,
+    bounds=(0, 1),
+    chance=None,
+    source="stfmkit documentation",
+    summary="Share of the nearest others that have the same label, averaged over labels.",
+)
 def neighborhood_purity(
-    embedding: ArrayLike, labels: ArrayLike, *, k: int = 15, neighbors: Neighbors | None = None
+    embedding: ArrayLike, labels: ArrayLike, *, n_neighbors: int = 15, neighbors: Neighbors | None = None
 ) -> float:
     """Return the share of the nearest others in an embedding that have the same label, averaged over labels.
 
@@ -124,10 +154,10 @@ def neighborhood_purity(
         Embedding (n_obs, d).
     labels
         Label of every observation (n_obs,).
-    k
+    n_neighbors
         Number of neighbours.
     neighbors
-        Result of `embedding_neighbors` at `k` or more.
+        Result of `embedding_neighbors` at `n_neighbors` or more.
 
     Returns
     -------
@@ -136,16 +166,16 @@ def neighborhood_purity(
     Raises
     ------
     InputError
-        If there is one label, there are not more than `k` observations, or lengths differ.
+        If there is one label, there are not more than `n_neighbors` observations, or lengths differ.
 
     Examples
     --------
-    >>> neighborhood_purity([[0.0], [0.1], [5.0], [5.1]], ["a", "a", "b", "b"], k=1)
+    >>> neighborhood_purity([[0.0], [0.1], [5.0], [5.1]], ["a", "a", "b", "b"], n_neighbors=1)
     1.0
     """
     features = table(embedding, name="embedding")
     codes = _codes(labels, name="labels", n=len(features))
-    indices = nearest(features, k, neighbors).indices
+    indices = nearest(features, n_neighbors, neighbors).indices
     same = (codes[indices] == codes[:, None]).mean(axis=1)
     return float((np.bincount(codes, weights=same) / np.bincount(codes)).mean())
 
@@ -162,7 +192,7 @@ def _nearest(features: np.ndarray, k: int, exclude: ArrayLike | None, neighbors:
         raise InputError(
             f"{inside} neighbours in the own group of exclude.",
             allowed="neighbours that were found with the same exclude",
-            remedy="pass embedding_neighbors(embedding, k, exclude=...), or leave neighbors out.",
+            remedy="pass embedding_neighbors(embedding, n_neighbors, exclude=...), or leave neighbors out.",
         )
     return indices
 

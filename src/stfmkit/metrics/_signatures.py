@@ -10,12 +10,15 @@ from scipy import sparse, stats
 
 from stfmkit._core.arguments import check_choice, check_fraction, check_integer, listed
 from stfmkit._core.errors import InputError, MissingKeyError
+from stfmkit.metrics._arrays import labels as check_labels
+from stfmkit.metrics._arrays import matrix, number, vector
 from stfmkit.metrics._auroc import auroc, check_mask, scorable
-from stfmkit.metrics._checks import items, matrix, number, vector
-from stfmkit.metrics._checks import labels as check_labels
+from stfmkit.metrics._metric import metric
+from stfmkit.metrics._overlap import items
 from stfmkit.metrics._signature_patients import MIN_PATIENTS, PatientStatistics
 
 COLUMNS = ("niche", "gene", "auroc", "log2fc", "pct_in", "pct_out", "n_patients", "p_value", "p_adj")
+
 _LARGEST = 50.0
 
 
@@ -70,7 +73,7 @@ def signature_statistics(
 def signature_sets(
     statistics: pd.DataFrame,
     *,
-    n: int = 50,
+    n_genes: int = 50,
     min_auroc: float = 0.5,
     min_log2fc: float = 0.5,
     min_pct: float = 0.1,
@@ -87,7 +90,7 @@ def signature_sets(
     ----------
     statistics
         The result of `signature_statistics`.
-    n
+    n_genes
         Most genes per niche.
     min_auroc, min_log2fc, min_pct, alpha
         AUROC must be above, log2 fold change and share of observations at least, adjusted p-value below these. With
@@ -111,10 +114,10 @@ def signature_sets(
     --------
     >>> X = [[3.0, 0], [2, 1], [1, 0], [0, 1]]
     >>> table = signature_statistics(X, ["core", "core", "rim", "rim"], ["P1"] * 4)
-    >>> signature_sets(table, n=10)
+    >>> signature_sets(table, n_genes=10)
     {'core': array([0]), 'rim': array([], dtype=int64)}
     """
-    check_integer(n, name="n", least=1)
+    check_integer(n_genes, name="n_genes", least=1)
     for name, value in {"min_auroc": min_auroc, "min_pct": min_pct, "alpha": alpha}.items():
         check_fraction(value, name=name)
     absent = [c for c in COLUMNS if c not in statistics]
@@ -137,7 +140,7 @@ def signature_sets(
     out: dict[Any, np.ndarray] = {}
     for niche, rows in statistics.assign(marks=marks).groupby("niche", sort=True):
         best = rows[rows["marks"]].sort_values(["auroc", "gene"], ascending=[not up, True])
-        out[niche] = best["gene"].to_numpy(dtype=np.int64)[:n]
+        out[niche] = best["gene"].to_numpy(dtype=np.int64)[: int(n_genes)]
     return out
 
 
@@ -147,7 +150,7 @@ def signature_truth(
     *,
     patients: ArrayLike | None = None,
     scores: ArrayLike | None = None,
-    n: int = 50,
+    n_genes: int = 50,
     min_auroc: float = 0.5,
     min_log2fc: float = 0.5,
     min_pct: float = 0.1,
@@ -168,7 +171,7 @@ def signature_truth(
         Patient of every observation (n_obs,). Without it all are of one patient, and nothing is tested.
     scores
         AUROC of every gene (n_genes,) where it is known already, such as a row of `niche_scores`.
-    n
+    n_genes
         Most genes.
     min_auroc, min_log2fc, min_pct, alpha
         AUROC must be above, log2 fold change and share of observations at least, adjusted p-value below these.
@@ -177,7 +180,7 @@ def signature_truth(
 
     Returns
     -------
-    Positions of the genes (at most n,), best AUROC first; empty where no gene marks the niche.
+    Positions of the genes (at most `n_genes`), best AUROC first; empty where no gene marks the niche.
 
     Raises
     ------
@@ -188,7 +191,7 @@ def signature_truth(
     --------
     >>> import numpy as np
     >>> X = [[3.0, 0], [2, 1], [1, 0], [0, 1]]
-    >>> signature_truth(X, np.array([True, True, False, False]), n=10)
+    >>> signature_truth(X, np.array([True, True, False, False]), n_genes=10)
     array([0])
     """
     values = matrix(X, name="X")
@@ -207,12 +210,14 @@ def signature_truth(
     found = PatientStatistics.of(values, inside, patient, min_obs=min_obs)
     score = found.mean_auroc(1) if known is None else known
     statistics = found.means.table(1, use=usable, auroc=score, niche=True)
-    sets = signature_sets(statistics, n=n, min_auroc=min_auroc, min_log2fc=min_log2fc, min_pct=min_pct, alpha=alpha)
+    sets = signature_sets(
+        statistics, n_genes=n_genes, min_auroc=min_auroc, min_log2fc=min_log2fc, min_pct=min_pct, alpha=alpha
+    )
     return sets[True]
 
 
-def signature_top(scores: ArrayLike, n: int) -> np.ndarray:
-    """Return the positions of the `n` best genes by score, best first.
+def signature_top(scores: ArrayLike, n_genes: int) -> np.ndarray:
+    """Return the positions of the best genes by score, best first.
 
     This is how a predicted signature is made: by rank alone. Predictions are smooth, so that by p-value nearly every
     gene of them would be significant.
@@ -221,35 +226,84 @@ def signature_top(scores: ArrayLike, n: int) -> np.ndarray:
     ----------
     scores
         One score per gene (n_genes,), such as a row of `niche_scores`; NaN is never chosen.
-    n
+    n_genes
         Number of genes.
 
     Returns
     -------
-    Positions (n,); of equal scores the lower position comes first.
+    Positions (n_genes,); of equal scores the lower position comes first.
 
     Raises
     ------
     InputError
-        If fewer than `n` genes have a score.
+        If fewer than `n_genes` genes have a score.
 
     Examples
     --------
     >>> signature_top([0.5, 0.9, float("nan"), 0.7], 2)
     array([1, 3])
     """
-    check_integer(n, name="n", least=1)
+    check_integer(n_genes, name="n_genes", least=1)
     values = number(scores, name="scores").astype(np.float64)
     defined = int((~np.isnan(values)).sum())
-    if values.ndim != 1 or defined < n:
+    if values.ndim != 1 or defined < n_genes:
         raise InputError(
-            f"scores of shape {values.shape}, {defined} of them not NaN, and n={n}.",
-            allowed="a flat array with at least n scores",
-            remedy="pass the scores of one niche, and a smaller n for small panels.",
+            f"scores of shape {values.shape}, {defined} of them not NaN, and n_genes={n_genes}.",
+            allowed="a flat array with at least n_genes scores",
+            remedy="pass the scores of one niche, and a smaller n_genes for small panels.",
         )
-    return np.argsort(-values, kind="stable")[: int(n)].astype(np.int64)
+    return np.argsort(-values, kind="stable")[: int(n_genes)].astype(np.int64)
 
 
+@metric(
+    title="Genes in the true signature",
+    label="Signature size",
+    family="signatures",
+    higher_is_better=None,
+    bounds=(0, None),
+    chance=None,
+    source="stfmkit documentation",
+    summary="How many genes mark the niche in the measured counts, up to the size that is asked for.",
+)
+def signature_size(truth: Iterable[Any]) -> int:
+    """Return how many genes the true signature of a niche has.
+
+    It says how many genes there are to be found; a niche without a signature cannot be scored.
+
+    Parameters
+    ----------
+    truth
+        Genes of the true signature: names, or integer positions; every gene once.
+
+    Returns
+    -------
+    A number of at least 0.
+
+    Raises
+    ------
+    InputError
+        If a gene is named twice.
+    InputTypeError
+        If it is no list of names or positions.
+
+    Examples
+    --------
+    >>> signature_size(["CD3E", "CD8A"])
+    2
+    """
+    return len(items(truth, name="truth"))
+
+
+@metric(
+    title="AUROC for the true signature",
+    label="Signature AUROC",
+    family="signatures",
+    higher_is_better=True,
+    bounds=(0, 1),
+    chance=0.5,
+    source="Hanley and McNeil 1982, Radiology 143:29",
+    summary="Chance that a gene of the true signature is ranked above another gene.",
+)
 def signature_ranking_auroc(truth: Iterable[int], scores: ArrayLike) -> float:
     """Return how well a predicted ranking of all genes puts the true signature on top.
 
@@ -292,6 +346,16 @@ def signature_ranking_auroc(truth: Iterable[int], scores: ArrayLike) -> float:
     return float(auroc(known[:, None], inside)[0])
 
 
+@metric(
+    title="Spearman of fold changes",
+    label="Fold changes ρ",
+    family="signatures",
+    higher_is_better=True,
+    bounds=(-1, 1),
+    chance=0,
+    source="Spearman 1904, Am J Psychol 15:72",
+    summary="Rank correlation over genes of true and predicted fold changes of a niche.",
+)
 def signature_fold_change_correlation(truth: ArrayLike, predicted: ArrayLike) -> float:
     """Return Spearman's ρ over genes between true and predicted fold changes of one niche.
 

@@ -9,9 +9,8 @@ from stfmkit._core.arguments import check_choice
 from stfmkit._core.errors import InputError
 from stfmkit._kernels._combine_p import log_cauchy
 from stfmkit._kernels._sparkx import KERNELS, log_p_by_kernel
-from stfmkit.metrics._autocorrelation import read_values
+from stfmkit.metrics._arrays import read_values, table
 from stfmkit.metrics._autocorrelation_inference import ADJUSTMENTS, Adjustment, adjusted
-from stfmkit.metrics._checks import table
 
 _FEWEST = 10
 

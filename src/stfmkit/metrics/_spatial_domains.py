@@ -6,15 +6,135 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
+from scipy.spatial import cKDTree
 
 from stfmkit._core.arguments import check_integer
 from stfmkit._core.errors import InputError
 from stfmkit._core.matrices import in_memory
 from stfmkit._core.random import RNGLike, as_generator
-from stfmkit.metrics._checks import labels as check_labels
-from stfmkit.metrics._checks import table
+from stfmkit._kernels._neighbors import knn_within
+from stfmkit.metrics._arrays import labels as check_labels
+from stfmkit.metrics._arrays import table
+from stfmkit.metrics._metric import metric
 
 
+@metric(
+    title="CHAOS",
+    family="clustering",
+    higher_is_better=False,
+    bounds=(0, None),
+    chance=None,
+    source="Shang and Zhou 2022, Nat Commun 13:7203; SDMBench",
+    summary="Mean distance to the nearest member of the own cluster; one cluster for everything is the best score.",
+)
+def chaos(coords: ArrayLike, labels: ArrayLike) -> float:
+    """Return CHAOS: the mean distance to the nearest member of the own cluster, on z-scored coordinates.
+
+    As SDMBench and SpatialPCA define it: each axis is scaled to unit standard deviation, distances are summed over the
+    clusters of more than two members, and the sum is divided by the number of all observations. Three pitfalls follow.
+    One cluster for everything is the best score, so biology is ignored: always print k-means of the coordinates beside
+    it. Tiny clusters leave the numerator only, which rewards them. Scaling is by axis and the value shrinks with the
+    number of observations, so compare only on the same slide.
+
+    Parameters
+    ----------
+    coords
+        Coordinates (n_obs, n_axes) of one sample.
+    labels
+        Cluster of every observation (n_obs,).
+
+    Returns
+    -------
+    A number of at least 0; lower is more coherent.
+
+    Raises
+    ------
+    InputError
+        If coordinates are not finite, or lengths differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> line = np.column_stack([np.arange(6.0), np.zeros(6)])
+    >>> bool(chaos(line, [0, 0, 0, 1, 1, 1]) < chaos(line, [0, 1, 0, 1, 0, 1]))
+    True
+    """
+    xy, codes = _placed(coords, labels)
+    spread = xy.std(axis=0)
+    spread[np.ptp(xy, axis=0) == 0] = 1.0
+    scaled = (xy - xy.mean(axis=0)) / spread
+    total = 0.0
+    by_cluster = scaled[np.argsort(codes, kind="stable")]
+    for members in np.split(by_cluster, np.cumsum(np.bincount(codes))[:-1]):
+        if len(members) > 2:
+            total += cKDTree(members).query(members, k=2)[0][:, 1].sum()
+    return float(total / len(xy))
+
+
+@metric(
+    title="Abnormal spots (PAS)",
+    label="PAS",
+    family="clustering",
+    higher_is_better=False,
+    bounds=(0, 1),
+    chance=None,
+    source="Shang and Zhou 2022, Nat Commun 13:7203; SDMBench",
+    summary="Share of spots with most neighbours in other clusters; one cluster for everything is the best score.",
+)
+def pas(coords: ArrayLike, labels: ArrayLike, *, n_neighbors: int = 10) -> float:
+    """Return PAS: the share of observations of which more than half of the nearest others lie in another cluster.
+
+    As SDMBench and SpatialPCA define it. One cluster for everything scores a perfect 0, so print k-means of the
+    coordinates beside it. On a lattice the last neighbour is often tied; ties go to the lower x, then y, here,
+    where the original leaves them to the sort.
+
+    Parameters
+    ----------
+    coords
+        Coordinates (n_obs, n_axes) of one sample.
+    labels
+        Cluster of every observation (n_obs,).
+    n_neighbors
+        Number of neighbours.
+
+    Returns
+    -------
+    A number in [0, 1]; lower is more coherent.
+
+    Raises
+    ------
+    InputError
+        If coordinates are not finite, lengths differ, or there are not more than `n_neighbors` observations.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> line = np.column_stack([np.arange(6.0), np.zeros(6)])
+    >>> pas(line, ["a", "a", "a", "b", "b", "b"], n_neighbors=2)
+    0.0
+    """
+    check_integer(n_neighbors, name="n_neighbors", least=1)
+    xy, codes = _placed(coords, labels)
+    if len(xy) <= n_neighbors:
+        raise InputError(
+            f"{len(xy)} observations and n_neighbors={n_neighbors}.",
+            allowed="more observations than neighbours",
+            remedy="pass a smaller n_neighbors, or leave this sample out.",
+        )
+    neighbors = knn_within(xy, np.zeros(len(xy), dtype=np.int64), k=int(n_neighbors))
+    others = (codes[neighbors] != codes[:, None]).sum(axis=1)
+    return float((others > n_neighbors / 2).mean())
+
+
+@metric(
+    title="Spatial ASW",
+    family="clustering",
+    higher_is_better=True,
+    bounds=(-1, 1),
+    chance=None,
+    source="Yuan et al. 2024, Nat Methods 21:712 (SDMBench)",
+    summary="Mean silhouette of domains on the coordinates; high for round domains, whatever the biology.",
+)
 def spatial_asw(coords: ArrayLike, labels: ArrayLike, *, n_sampled: int | None = None, rng: RNGLike = 0) -> float:
     """Return the mean silhouette width of domains on the coordinates of one sample.
 
@@ -69,6 +189,15 @@ def spatial_asw(coords: ArrayLike, labels: ArrayLike, *, n_sampled: int | None =
     return float(silhouettes(xy, codes.astype(np.int64), np.bincount(codes), rows=rows).mean())
 
 
+@metric(
+    title="FIDE",
+    family="clustering",
+    higher_is_better=True,
+    bounds=(0, 1),
+    chance=None,
+    source="Blampey et al. 2025, Nat Methods 22:2539 (Novae)",
+    summary="F1 of graph edges that stay inside a domain, averaged over domains; best for one domain.",
+)
 def fide(labels: ArrayLike, graph: Any, *, n_classes: int | None = None) -> float:
     """Return FIDE: the F1 score of the edges that stay inside a domain, averaged over domains.
 
@@ -121,6 +250,15 @@ def fide(labels: ArrayLike, graph: Any, *, n_classes: int | None = None) -> floa
     return float((2 * inside[present] / at_edges[present]).sum() / n)
 
 
+@metric(
+    title="Domain JSD",
+    family="clustering",
+    higher_is_better=False,
+    bounds=(0, None),
+    chance=None,
+    source="Blampey et al. 2025, Nat Methods 22:2539 (Novae)",
+    summary="Jensen–Shannon divergence in bits of the domain shares of samples; 0 where all share them alike.",
+)
 def domain_jsd(labels: ArrayLike, samples: ArrayLike) -> float:
     """Return the Jensen–Shannon divergence of the domain shares of samples, in bits.
 
@@ -179,3 +317,13 @@ def _edges(graph: Any, *, n: int) -> tuple[np.ndarray, np.ndarray]:
     if not kept.any():
         raise InputError("a graph without an edge.", allowed="at least one edge", remedy="build it wider.")
     return edges.row[kept], edges.col[kept]
+
+
+def _placed(coords: ArrayLike, cluster: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return the coordinates, and the cluster of every observation as a number from 0 up."""
+    xy = table(coords, name="coords").astype(np.float64)
+    if xy.shape[1] < 2:
+        raise InputError(
+            f"coords of shape {xy.shape}.", allowed="two axes or more", remedy="add a column of zeros for a line."
+        )
+    return xy, pd.factorize(check_labels(cluster, name="labels", n=len(xy)), sort=True)[0]

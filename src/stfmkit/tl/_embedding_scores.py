@@ -7,7 +7,8 @@ import numpy as np
 
 from stfmkit import metrics
 from stfmkit._core.errors import StfmkitError
-from stfmkit.metrics._scib import BATCH, BIO, kmeans_scores
+from stfmkit.metrics._scib import BATCH, BIO
+from stfmkit.metrics._scib_biology import kmeans_scores
 from stfmkit.tl._embedding_study import EmbeddingStudy
 
 CONTROL = "control:coordinates"
@@ -72,7 +73,7 @@ def _domain_jsd(study: EmbeddingStudy, name: str) -> Rows:
 
 def _purity(study: EmbeddingStudy, name: str) -> Rows:
     labels = _held(study.labels)
-    value = metrics.neighborhood_purity(study.embedding, labels, k=_PURITY_K, neighbors=study.neighbors)
+    value = metrics.neighborhood_purity(study.embedding, labels, n_neighbors=_PURITY_K, neighbors=study.neighbors)
     sizes = np.unique(labels, return_counts=True)[1]
     chance = float(((sizes - 1) / (len(labels) - 1)).mean())
     yield Score(metric=name, value=value, chance=chance, setting=f"k={_PURITY_K}")
@@ -90,7 +91,9 @@ def _robustness(study: EmbeddingStudy, name: str) -> Rows:
     for key, groups in study.confounders.items():
         where = {"variable": key, "setting": f"k={_INDEX_K}"}
         try:
-            value = metrics.robustness_index(study.embedding, labels, groups, k=_INDEX_K, neighbors=study.neighbors)
+            value = metrics.robustness_index(
+                study.embedding, labels, groups, n_neighbors=_INDEX_K, neighbors=study.neighbors
+            )
         except StfmkitError as error:
             yield Score(metric=name, reason=_reason(error), **where)  # type: ignore[arg-type]
             continue
@@ -107,7 +110,7 @@ def _robustness_of_others(study: EmbeddingStudy, name: str, key: str) -> Score:
     try:
         near = study.neighbors_elsewhere(_INDEX_K)
         value = metrics.robustness_index(
-            study.embedding, labels, groups, k=_INDEX_K, exclude=study.samples, neighbors=near
+            study.embedding, labels, groups, n_neighbors=_INDEX_K, exclude=study.samples, neighbors=near
         )
     except StfmkitError as error:
         return Score(metric=name, reason=_reason(error), **where)  # type: ignore[arg-type]
@@ -120,7 +123,7 @@ def _probe(study: EmbeddingStudy, name: str) -> Rows:
         where = {"variable": key, "setting": f"k={_PROBE_K}"}
         try:
             value = metrics.group_probe_accuracy(
-                study.embedding, groups, k=_PROBE_K, neighbors=study.standardized_neighbors(_PROBE_K)
+                study.embedding, groups, n_neighbors=_PROBE_K, neighbors=study.standardized_neighbors(_PROBE_K)
             )
         except StfmkitError as error:
             yield Score(metric=name, reason=_reason(error), **where)  # type: ignore[arg-type]
@@ -170,7 +173,7 @@ def _pair(study: EmbeddingStudy, name: str) -> Rows:
         return
     other = study.neighbors_of(reference, _OVERLAP_K, "reference")
     value = metrics.knn_overlap(
-        study.embedding, reference, k=_OVERLAP_K, neighbors=study.neighbors, second_neighbors=other
+        study.embedding, reference, n_neighbors=_OVERLAP_K, neighbors=study.neighbors, second_neighbors=other
     )
     yield Score(metric=name, value=value, chance=_OVERLAP_K / (len(reference) - 1), setting=f"k={_OVERLAP_K}")
 

@@ -16,7 +16,7 @@ from stfmkit._core.errors import InputError
 from stfmkit._core.random import int_seed, stream
 from stfmkit._kernels._neighbors import knn_within
 from stfmkit.metrics import Neighborhoods, Neighbors
-from stfmkit.metrics._embedding import standardized
+from stfmkit.metrics._embedding_leaks import standardized
 from stfmkit.metrics._scib import MOST
 
 _STARTS = 10
@@ -71,7 +71,7 @@ class EmbeddingStudy:
 
     def neighbors_of(self, features: np.ndarray, k: int, name: str) -> Neighbors:
         """Return neighbours in any features of these observations, by the search that was asked for."""
-        return metrics.embedding_neighbors(features, k, method=self.search, seed=self.seed_of(name))
+        return metrics.embedding_neighbors(features, k, method=self.search, rng=self.seed_of(name))
 
     def standardized_neighbors(self, k: int) -> Neighbors:
         """Return neighbours in the standardised embedding, the same for every confounder."""
@@ -140,7 +140,7 @@ class EmbeddingStudy:
     def around(self) -> Neighborhoods:
         """The cell types that surround every observation."""
         types = self.patients if self.celltypes is None else self.celltypes
-        size = {"k": self.n_neighbors} if self.radius is None else {"radius": self.radius}
+        size = {"n_neighbors": self.n_neighbors} if self.radius is None else {"radius": self.radius}
         return metrics.neighborhood_composition(self._coords(), types, self.samples, **size)
 
     @cached_property

@@ -20,7 +20,7 @@ from stfmkit._data.coordinates import read_coords, read_microns_per_unit
 from stfmkit._data.matrices import read_totals
 from stfmkit._data.view import resolve_table
 from stfmkit._data.write import check_free, package_versions, write_result
-from stfmkit.metrics._checks import table as check_table
+from stfmkit.metrics._arrays import table as check_table
 from stfmkit.metrics._neighbors import METHODS
 from stfmkit.tl._embedding_scores import PLAN, Score, scores
 from stfmkit.tl._embedding_study import EmbeddingStudy, check_one_patient_each
