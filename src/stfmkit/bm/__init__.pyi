@@ -1,6 +1,14 @@
-from ._audit import Finding as Finding
 from ._audit import audit as audit
-from ._list_tasks import list_tasks as list_tasks
 from ._protocol import Protocol as Protocol
 from ._results import Results as Results
 from ._run import run as run
+from .contenders import Contender as Contender
+from .contenders import Output as Output
+from .finding import Finding as Finding
+from .task import MetricKey as MetricKey
+from .task import Scores as Scores
+from .task import Section as Section
+from .task import Task as Task
+from .task import Truth as Truth
+from .task_catalogue import list_tasks as list_tasks
+from .task_catalogue import register_task as register_task

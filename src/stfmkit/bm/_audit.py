@@ -1,50 +1,29 @@
 """Look for leaks and traps before anything is computed; every finding has severity, evidence and remedy."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from stfmkit._core import slots
 from stfmkit._core.arguments import listed
-from stfmkit._data.embeddings import embedding_record
 from stfmkit._kernels._row_hash import row_hashes
 from stfmkit.bm._protocol import Protocol
-from stfmkit.bm._rank import TEST_FROM
-from stfmkit.bm._sources import Source, find_sources
-from stfmkit.bm._study import Study, load_study
+from stfmkit.bm.contenders import Contender, GivenContender
+from stfmkit.bm.finding import Finding, by_severity
+from stfmkit.bm.ranking import TEST_FROM
+from stfmkit.bm.resolve_contenders import resolve_contenders
+from stfmkit.bm.study import Study, load_study
 from stfmkit.pp._controls import control_names
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
 
-Severity = Literal["error", "warning", "info"]
-SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing that a careful reader must know.
-
-    Attributes
-    ----------
-    severity
-        "error" for what makes scores misleading, "warning" for what may, "info" for what is good to know.
-    """
-
-    severity: Severity
-    check: str
-    evidence: str
-    remedy: str
-
-    def as_dict(self) -> dict[str, str]:
-        """Return the finding, ready for JSON."""
-        return asdict(self)
-
-
-def audit(data: "Container", protocol: Protocol, *, models: object = (), table_key: str | None = None) -> list[Finding]:
-    """Look for leaks and traps in data, split and models, without computing any score.
+def audit(
+    data: "Container", protocol: Protocol, *, contenders: object = (), table_key: str | None = None
+) -> list[Finding]:
+    """Look for leaks and traps in data, split and contenders, without computing any score.
 
     Parameters
     ----------
@@ -52,8 +31,8 @@ def audit(data: "Container", protocol: Protocol, *, models: object = (), table_k
         AnnData or SpatialData.
     protocol
         The comparison that is planned.
-    models
-        Models as in `stfmkit.bm.run`, if they are to be looked at too.
+    contenders
+        Contenders as in `stfmkit.bm.run`, if they are to be looked at too.
     table_key
         Table of a SpatialData.
 
@@ -70,51 +49,61 @@ def audit(data: "Container", protocol: Protocol, *, models: object = (), table_k
     'patient on both sides'
     """
     study = load_study(data, protocol, table_key=table_key)
-    sources = find_sources(models, study) if models else []
-    return audit_study(study, sources)
+    return audit_study(study, resolve_contenders(contenders, study) if contenders else [])
 
 
-def audit_study(study: Study, sources: Sequence[Source]) -> list[Finding]:
+def audit_study(study: Study, contenders: Sequence[Contender]) -> list[Finding]:
     """Return the findings of a study that is already read."""
     found = [
         finding
         for check in (_split_leaks, _duplicates, _few_patients, _control_probes, _silent_genes, _labels, _units)
         for finding in check(study)
     ]
-    found += [finding for source in sources for finding in _source(study, source)]
-    return sorted(found, key=lambda f: SEVERITIES.index(f.severity))
+    found += [finding for contender in contenders for finding in _contender(contender)]
+    return by_severity(found)
 
 
 def _split_leaks(study: Study) -> Iterator[Finding]:
-    name = type(study.protocol.split).__name__
+    split = study.protocol.split
+    name, single = type(split).__name__, split.holds_out == "observation"
     both = {"patient": 0, "sample": 0}
-    near = 0
     for fold in study.folds:
         for what, codes in (("patient", study.patient_codes), ("sample", study.sample_codes)):
             both[what] += len(np.intersect1d(codes[fold.train], codes[fold.test]))
-        near += int(name == "RandomKFold")
     if both["patient"]:
         yield Finding(
-            severity="error" if name == "RandomKFold" else "warning",
+            severity="error" if single else "warning",
             check="patient on both sides",
             evidence=f"{name} puts observations of one patient into training and test ({both['patient']} times over "
             f"{len(study.folds)} folds).",
             remedy="use PatientKFold; without a second patient, scores say nothing about the next patient.",
         )
-    if both["sample"] and near:
+    if both["sample"] and single:
         yield Finding(
             severity="error",
             check="neighbours on both sides",
             evidence=f"{name} deals single observations: the neighbours of test observations train.",
             remedy="use PatientKFold, or SpatialBlockKFold with a buffer.",
         )
-    buffer = getattr(study.protocol.split, "buffer", None)
-    if buffer == 0:
+    if split.holds_out == "block":
+        yield from _no_buffer(study, name)
+
+
+def _no_buffer(study: Study, name: str) -> Iterator[Finding]:
+    """Measure whether training observations lie as near to test observations as neighbours do."""
+    gaps, spacings = [], []
+    for fold in study.folds:
+        for sample in np.intersect1d(study.sample_codes[fold.train], study.sample_codes[fold.test]):
+            train, test = (study.coords[rows[study.sample_codes[rows] == sample]] for rows in (fold.train, fold.test))
+            gaps.append(cKDTree(train).query(test)[0].min())
+            if len(test) > 1:
+                spacings.append(np.median(cKDTree(test).query(test, k=2)[0][:, 1]))
+    if gaps and spacings and min(gaps) <= np.median(spacings):
         yield Finding(
             severity="warning",
             check="no buffer",
-            evidence="SpatialBlockKFold without a buffer: observations along borders of blocks have neighbours in "
-            "training.",
+            evidence=f"{name} leaves {min(gaps):.3g} between training and test observations of a sample, no more than "
+            f"between neighbours ({np.median(spacings):.3g}, in units of the coordinates).",
             remedy="pass a buffer of at least the range of spatial autocorrelation.",
         )
 
@@ -206,21 +195,19 @@ def _units(study: Study) -> Iterator[Finding]:
         )
 
 
-def _source(study: Study, source: Source) -> Iterator[Finding]:
-    if source.array is None:
+def _contender(contender: Contender) -> Iterator[Finding]:
+    if contender.role != "given":
         return
-    ours = embedding_record(study.adata, source.key or "")
-    if ours.get("n_obs_fitted", 0):
+    if isinstance(contender, GivenContender) and contender.n_obs_fitted:
         yield Finding(
             severity="warning",
             check="fitted on test observations",
-            evidence=f"sk.tl.embed wrote {source.key!r}; {ours.get('model')!r} was fitted on {ours['n_obs_fitted']} "
-            "observations before the split was known.",
+            evidence=f"{contender.origin}: {contender.exposure}, before the split was known.",
             remedy="pass the registry name: the model is then fitted on training observations only.",
         )
     yield Finding(
         severity="info",
-        check="embedding computed elsewhere",
-        evidence=f"{source.label!r} may have read target genes or test observations; an array cannot tell.",
+        check=f"{contender.kind} computed elsewhere",
+        evidence=f"{contender.label!r} may have read target genes or test observations; values cannot tell.",
         remedy="pass the model itself, or leave its expression scores out.",
     )

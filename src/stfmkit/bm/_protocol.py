@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from stfmkit._core import slots
-from stfmkit._core.arguments import check_choice, check_integer, check_positive
+from stfmkit._core.arguments import check_choice, check_integer, check_positive, listed
 from stfmkit._core.errors import InputError, InputTypeError
-from stfmkit.splits.splitters import PatientKFold, Splitter
+from stfmkit.splits.splitters import HoldsOut, PatientKFold, Splitter
 
-TARGETS = ("size_factor_log1p", "log1p")
-FLAVORS = ("reliable_svg", "svg", "svg_within_depth", "hvg", "hest")
+SCALES = ("size_factor_log1p", "log1p")
+SELECTORS = ("reliable_svg", "svg", "svg_within_depth", "hvg", "hest")
+_SPLITTER = ("split", "describe", "holds_out", "needs_microns", "extra_key")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +29,9 @@ class Protocol:
         Genes to predict. None chooses `n_target_genes` in every fold, on training patients only.
     n_target_genes
         How many genes are chosen where `target_genes` is None; at most half of the genes.
-    target_flavor
+    selector
         The selector of `stfmkit.pp.select_genes` that chooses them.
-    target
+    scale
         Scale of the predicted expression: log1p of counts divided by size factors, or log1p of raw counts (which
         carries library size).
     split
@@ -47,7 +48,7 @@ class Protocol:
         Length of one coordinate unit in µm, if ``uns["stfmkit"]`` does not say it.
     linear_c
         Inverse penalties of the linear probe, tuned inside training groups.
-    knn_k
+    n_neighbors
         Neighbours of the kNN probe, tuned inside training groups.
     ridge_alpha
         Penalties of the expression probe, tuned inside training groups.
@@ -55,7 +56,7 @@ class Protocol:
         Inner folds of the tuning.
     max_components
         Embeddings wider than this are reduced by PCA, fitted on training observations, before the ridge.
-    min_spots
+    min_obs
         Samples with fewer test observations are not scored by correlations.
 
     Examples
@@ -71,8 +72,8 @@ class Protocol:
     label_key: str | None = None
     target_genes: Sequence[str] | None = None
     n_target_genes: int = 100
-    target_flavor: str = "reliable_svg"
-    target: Literal["size_factor_log1p", "log1p"] = "size_factor_log1p"
+    selector: str = "reliable_svg"
+    scale: Literal["size_factor_log1p", "log1p"] = "size_factor_log1p"
     split: Splitter = field(default_factory=PatientKFold)
     rng: int = 0
     layer: str | None = None
@@ -80,18 +81,18 @@ class Protocol:
     celltype_key: str | None = None
     microns_per_unit: float | None = None
     linear_c: Sequence[float] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
-    knn_k: Sequence[int] = (5, 10, 20, 40)
+    n_neighbors: Sequence[int] = (5, 10, 20, 40)
     ridge_alpha: Sequence[float] = (1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
     n_inner: int = 4
     max_components: int = 256
-    min_spots: int = 20
+    min_obs: int = 20
 
     def __post_init__(self) -> None:
-        check_choice(self.target, TARGETS, name="target")
-        check_choice(self.target_flavor, FLAVORS, name="target_flavor")
-        for name, least in (("n_target_genes", 2), ("n_inner", 2), ("max_components", 1), ("min_spots", 3)):
+        check_choice(self.scale, SCALES, name="scale")
+        check_choice(self.selector, SELECTORS, name="selector")
+        for name, least in (("n_target_genes", 2), ("n_inner", 2), ("max_components", 1), ("min_obs", 3)):
             check_integer(getattr(self, name), name=name, least=least)
-        for name in ("linear_c", "knn_k", "ridge_alpha"):
+        for name in ("linear_c", "n_neighbors", "ridge_alpha"):
             grid = tuple(getattr(self, name))
             if not grid:
                 raise InputError(f"{name} is empty.", allowed="one value or more", remedy=f"pass values for {name}.")
@@ -108,9 +109,12 @@ class Protocol:
             )
         if self.target_genes is not None:
             object.__setattr__(self, "target_genes", tuple(map(str, self.target_genes)))
-        if not hasattr(self.split, "split"):
+        lacking = [name for name in _SPLITTER if not hasattr(self.split, name)]
+        if lacking or self.split.holds_out not in get_args(HoldsOut):
             raise InputTypeError(
-                f"split={self.split!r}.", allowed="a splitter", remedy="pass sk.pp.PatientKFold(5), for example."
+                f"split={self.split!r}.",
+                allowed=f"a splitter, with {listed(_SPLITTER)}; holds_out is one of {listed(get_args(HoldsOut))}",
+                remedy="pass sk.pp.PatientKFold(5), for example.",
             )
 
     def describe(self) -> dict[str, Any]:

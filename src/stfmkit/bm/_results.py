@@ -1,21 +1,26 @@
 """The result of a comparison: one long table, and everything needed to read it."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import pandas as pd
 
-from stfmkit._core.arguments import check_integer, check_known, listed
+from stfmkit._core.arguments import check_choice, check_integer, check_known, listed
 from stfmkit._core.errors import InputError
 from stfmkit._core.files import write_atomic
-from stfmkit.bm._checks import check_output, check_report
-from stfmkit.bm._files import read_json, read_parquet, write_parquet
-from stfmkit.bm._rank import compare_models, rank_table
-from stfmkit.bm._rows import OBSERVATIONS, SCHEMA
+from stfmkit.bm.contenders import CONTROL
+from stfmkit.bm.finding import Finding
+from stfmkit.bm.folder import check_output, check_report, read_json, read_parquet, write_parquet
+from stfmkit.bm.metric_facts import facts_of
+from stfmkit.bm.ranking import COLUMNS, compare_contenders, rank_table
+from stfmkit.bm.score_table import KEY, OBSERVATIONS, TABLE, find_key, keys_of, primary_of, rows_of
+from stfmkit.bm.task import MetricKey
 
-_FORMAT = 1
+_FORMAT = 2
+_RANKED = ("scored", "of ceiling")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,46 +30,66 @@ class Results:
     Attributes
     ----------
     table
-        One row for every score, with the columns task, metric, model, fold, patient, sample, gene, niche, value,
-        seconds, protocol_id. ``fold`` is -1 where predictions of several folds were scored together; ``gene`` and
-        ``niche`` are empty where they do not apply, ``patient`` and ``sample`` where all patients were scored together
-        (metrics that begin with ``cohort_``); controls have names that begin with ``control:``. A metric that ends in
-        ``_ceiling`` says how good a score can be on these data, and stands beside ``control:thinned``; one that ends
-        in ``_of_ceiling`` is the score as a share of it.
+        One row for every score, with the columns task, metric, setting, scope, contender, fold, patient, sample, gene,
+        niche, value, status, reason, seconds, protocol_id. ``metric`` is a name of `sk.metrics`, ``setting`` says how it
+        was applied ("probe=linear", "n=10"), ``scope`` is the finest unit that the row speaks of ("cohort" for all
+        patients together). ``status`` is "scored" or "undefined" (no value, for the reason that is given); "ceiling"
+        for how good a score can be on these data, which stands beside a control; "of ceiling" for the score as a share
+        of it. ``fold`` is -1 where predictions of several folds were scored together; ``patient``, ``sample``, ``gene``
+        and ``niche`` are empty where they do not apply; controls have names that begin with ``control:``.
     observations
-        One row for every task, model and tested observation: where it lies, truth, prediction and score.
+        One row for every task, contender and tested observation: where it lies, truth, prediction and score.
     protocol
         Every choice, as JSON.
     meta
-        Facts about data, models, tasks, metrics and versions, as JSON.
+        Facts about data, contenders, tasks, metrics and versions, as JSON.
     findings
-        What the audit and the run found: severity, check, evidence, remedy.
+        What the audit and the run have to tell, the severe ones first.
     """
 
     table: pd.DataFrame
     observations: pd.DataFrame
     protocol: dict[str, Any]
     meta: dict[str, Any]
-    findings: list[dict[str, str]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     protocol_id: str = ""
 
     def __repr__(self) -> str:
         data = self.meta.get("data", {})
-        models = [m for m in self.table["model"].unique() if not m.startswith("control:")]
         return (
-            f"Results of protocol {self.protocol_id}: {len(models)} models, {self.table['task'].nunique()} tasks, "
-            f"{data.get('n_patients', '?')} patients, {len(self.table)} scores, {len(self.findings)} findings"
+            f"Results of protocol {self.protocol_id}: {len(self.contenders)} contenders, "
+            f"{self.table['task'].nunique()} tasks, {data.get('n_patients', '?')} patients, {len(self.table)} scores, "
+            f"{len(self.findings)} findings"
         )
 
+    @property
+    def contenders(self) -> list[str]:
+        """Labels of the contenders, without controls."""
+        return [name for name in self.table["contender"].unique() if not name.startswith(CONTROL)]
+
     def rank(
-        self, task: str | None = None, metric: str | None = None, *, n_boot: int = 10_000, rng: int = 0
+        self,
+        task: str | None = None,
+        metric: str | None = None,
+        *,
+        setting: str = "",
+        scope: str = "",
+        status: str = "scored",
+        n_boot: int = 10_000,
+        rng: int = 0,
     ) -> pd.DataFrame:
-        """Rank the models by their mean over patients.
+        """Rank the contenders by their mean over patients.
 
         Parameters
         ----------
-        task, metric
-            One task or metric only; by default the primary metric of every task.
+        task
+            One task only; by default all.
+        metric
+            A metric; by default the primary metric of every task.
+        setting, scope
+            Of the metric; by default those of the primary metric, where the metric has them.
+        status
+            "scored", or "of ceiling" for scores as shares of their ceilings.
         n_boot
             Draws of the bootstrap over patients, then samples.
         rng
@@ -72,68 +97,92 @@ class Results:
 
         Returns
         -------
-        One row for every task, metric and model: mean, 95 % interval (from four patients), paired difference to the
-        best model with interval, exact sign-flip p and its Holm adjustment (from six patients), and a verdict in
-        words: "best" (all others are worse) or "best mean", "indistinguishable from best", "worse than best", or for
-        all models "cannot test" with too few patients for any difference to reach p < .05 after Holm, however large
-        (six patients allow one comparison, eight allow six). Patients that lack a score of any model are left out for
-        all models.
+        One row for every task and contender: mean, 95 % interval (from four patients), paired difference to the best
+        contender with interval, exact sign-flip p and its Holm adjustment (from six patients), and a verdict in words:
+        "best" (all others are worse) or "best mean", "indistinguishable from best", "worse than best", or for all
+        contenders "cannot test" with too few patients for any difference to reach p < .05 after Holm, however large
+        (six patients allow one comparison, eight allow six). Patients that lack a score of any contender are left out
+        for all contenders.
         """
         check_integer(n_boot, name="n_boot", least=100)
-        chosen = self._choose(task, metric)
-        better = {m: facts["higher_is_better"] for m, facts in self.meta["metrics"].items()}
-        if metric is not None and better.get(metric) is None:
-            raise InputError(
-                f"the metric {metric!r}, which is neither better high nor low.",
-                allowed=listed(m for m, direction in better.items() if direction is not None),
-                remedy="read it in the table; it describes, and ranks nothing.",
-            )
-        ranks = rank_table(chosen, higher_is_better=better, n_boot=n_boot, seed=rng)
-        order = list(self.meta["tasks"])
-        return ranks.sort_values("task", key=lambda c: c.map(order.index), kind="stable", ignore_index=True)
+        check_choice(status, _RANKED, name="status")
+        parts = []
+        for name, key in self._chosen(task, MetricKey(metric or "", setting, scope, status)):
+            higher = facts_of(self.meta["metrics"], key).get("higher_is_better")
+            if metric is not None and higher is None:
+                raise InputError(
+                    f"the metric {metric!r}, which is neither better high nor low.",
+                    allowed=listed(dict.fromkeys(f["metric"] for f in self.meta["metrics"] if f["higher_is_better"])),
+                    remedy="read it in the table; it describes, and ranks nothing.",
+                )
+            parts.append(rank_table(rows_of(self.table, name, key), higher_is_better=higher, n_boot=n_boot, seed=rng))
+        filled = [part for part in parts if len(part)]
+        return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=COLUMNS)
 
     def compare(
         self,
-        model: str,
+        contender: str,
         other: str,
         *,
         task: str | None = None,
         metric: str | None = None,
+        setting: str = "",
+        scope: str = "",
+        status: str = "scored",
         n_boot: int = 10_000,
         rng: int = 0,
     ) -> pd.DataFrame:
-        """Compare two models, paired by patient.
+        """Compare two contenders, paired by patient.
+
+        Parameters
+        ----------
+        contender, other
+            Labels.
+        task, metric, setting, scope, status, n_boot, rng
+            As in `rank`.
 
         Returns
         -------
-        One row for every task and metric: mean difference ``model - other``, its interval, the number of patients
-        in which it is above 0, and the exact sign-flip p (from six patients).
+        One row for every task: mean difference ``contender - other``, its interval, the number of patients in which it
+        is above 0, and the exact sign-flip p (from six patients).
         """
         check_integer(n_boot, name="n_boot", least=100)
-        known = list(self.table["model"].unique())
-        for name in (model, other):
-            check_known(name, known, what="model in these results", remedy="pass one of these.")
-        return compare_models(self._choose(task, metric), model, other, n_boot=n_boot, seed=rng)
+        check_choice(status, _RANKED, name="status")
+        known = list(self.table["contender"].unique())
+        for name in (contender, other):
+            check_known(name, known, what="contender in these results", remedy="pass one of these.")
+        records = []
+        for name, key in self._chosen(task, MetricKey(metric or "", setting, scope, status)):
+            rows = rows_of(self.table, name, key)
+            found = compare_contenders(rows, contender, other, n_boot=n_boot, seed=rng)
+            if found is not None:
+                records.append({"task": name, **key._asdict(), **found})
+        columns = ["difference", "difference_low", "difference_high", "wins", "n_patients", "p_value"]
+        return pd.DataFrame(records, columns=["task", *KEY, *columns])
 
-    def _choose(self, task: str | None, metric: str | None) -> pd.DataFrame:
-        table = self.table
+    def _chosen(self, task: str | None, like: MetricKey) -> Iterator[tuple[str, MetricKey]]:
+        """Yield task and metric for every task that is meant and has the metric."""
+        present = list(self.table["task"].unique())
         if task is not None:
-            check_known(task, list(table["task"].unique()), what="task in these results", remedy="pass one of these.")
-            table = table[table["task"] == task]
-        if metric is not None:
-            check_known(
-                metric, list(table["metric"].unique()), what="metric in these results", remedy="pass one of these."
-            )
-            chosen = table[table["metric"] == metric]
-            if (chosen["patient"] == "").all():
+            check_known(task, present, what="task in these results", remedy="pass one of these.")
+        names = [name for name in (*self.meta["tasks"], *present) if name in present and task in (None, name)]
+        if like.metric:
+            everywhere = {key.metric for key in keys_of(self.table[self.table["task"].isin(names)])}
+            check_known(like.metric, everywhere, what="metric in these results", remedy="pass one of these.")
+        for name in dict.fromkeys(names):
+            keys = keys_of(self.table[self.table["task"] == name])
+            primary = primary_of(self.meta, name) or keys[0]
+            wanted = like if like.metric else primary._replace(status=like.status)
+            if not any(key.metric == wanted.metric and key.status == wanted.status for key in keys):
+                continue
+            key = find_key(self.table, name, wanted, primary)
+            if key.scope == "cohort":
                 raise InputError(
-                    f"the metric {metric!r}, which is one score of all patients together.",
+                    f"the metric {key.metric!r} of the cohort, which is one score of all patients together.",
                     allowed="metrics with a score for every patient",
                     remedy="read it in the table; there is nothing to draw again, and nothing to test.",
                 )
-            return chosen
-        primary = {name: facts["primary"] for name, facts in self.meta["tasks"].items()}
-        return table[table["metric"] == table["task"].map(primary)]
+            yield name, key
 
     def save(self, path: str | Path) -> None:
         """Write the results into a folder: ``table.parquet``, ``observations.parquet`` and ``results.json``.
@@ -153,7 +202,7 @@ class Results:
             "protocol_id": self.protocol_id,
             "protocol": self.protocol,
             "meta": self.meta,
-            "findings": self.findings,
+            "findings": [finding.as_dict() for finding in self.findings],
         }
         write_atomic(folder / "results.json", json.dumps(facts, indent=2, ensure_ascii=False).encode())
 
@@ -175,11 +224,11 @@ class Results:
                 remedy="read it with the version of stfmkit that wrote it.",
             )
         return cls(
-            table=read_parquet(folder / "table.parquet", columns=SCHEMA),
+            table=read_parquet(folder / "table.parquet", columns=TABLE),
             observations=read_parquet(folder / "observations.parquet", columns=OBSERVATIONS),
             protocol=facts["protocol"],
             meta=facts["meta"],
-            findings=facts["findings"],
+            findings=[Finding.from_dict(part) for part in facts["findings"]],
             protocol_id=facts["protocol_id"],
         )
 
@@ -198,7 +247,7 @@ class Results:
         InputError
             The file is there and is not a report of stfmkit.
         """
-        from stfmkit.bm._reporting._render import render_report
+        from stfmkit.bm.report.render import render_report
 
         check_report(Path(path))
         write_atomic(Path(path), render_report(self, title=title).encode())

@@ -1,39 +1,36 @@
-"""Compare representations on held-out tasks."""
+"""Compare contenders on held-out tasks."""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from stfmkit._core.arguments import check_integer
+from stfmkit._core.arguments import check_integer, listed
+from stfmkit._core.errors import InputError
 from stfmkit._core.files import digest
-from stfmkit._core.progress import progress
-from stfmkit.bm._after import findings_of_scores
-from stfmkit.bm._assemble import assemble
+from stfmkit._core.store import Store
 from stfmkit.bm._audit import audit_study
-from stfmkit.bm._checks import check_labels, check_output
-from stfmkit.bm._job import Job, Outputs
 from stfmkit.bm._protocol import Protocol
 from stfmkit.bm._results import Results
-from stfmkit.bm._sources import Source, find_sources, shared_block
-from stfmkit.bm._study import Study, load_study
-from stfmkit.bm._tasks._cohort_signatures import Cohort, shared_targets
-from stfmkit.bm._tasks._metric_facts import metric_facts
-from stfmkit.bm._tasks._niche_signatures import TASK as SIGNATURES
-from stfmkit.bm._tasks._registry import Task, choose_tasks
-from stfmkit.bm._tasks._truth import choose_targets, fold_truth
-from stfmkit.bm._units import UnitStore
+from stfmkit.bm.assemble import PooledTask, assemble
+from stfmkit.bm.contenders import CONTROL, Contender
+from stfmkit.bm.finding import by_severity
+from stfmkit.bm.folder import FINISHED, check_output
+from stfmkit.bm.metric_facts import metric_facts
+from stfmkit.bm.model_contenders import control_names, registered
+from stfmkit.bm.resolve_contenders import resolve_contenders
+from stfmkit.bm.score_findings import findings_of_scores
+from stfmkit.bm.study import Study, check_labels, load_study
+from stfmkit.bm.task import Task
+from stfmkit.bm.task_catalogue import check_sharing, choose_tasks
+from stfmkit.bm.work import Work, group_tasks
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
 
-Targets = dict[int, np.ndarray]
 DEFINITIONS = 2
 """Counts up whenever a task, a control or a score is defined anew."""
 _PACKAGES = ("stfmkit", "anndata", "numpy", "pandas", "scipy", "scikit-learn", "numba", "scanpy", "squidpy")
@@ -41,8 +38,8 @@ _PACKAGES = ("stfmkit", "anndata", "numpy", "pandas", "scipy", "scikit-learn", "
 
 def run(
     data: "Container",
+    contenders: object,
     *,
-    models: object,
     protocol: Protocol,
     tasks: Sequence[str] | None = None,
     table_key: str | None = None,
@@ -50,37 +47,41 @@ def run(
     n_jobs: int = 1,
     show_progress: bool = True,
 ) -> Results:
-    """Compare representations on held-out patients.
+    """Compare contenders on held-out patients.
 
     In every fold a registered model starts anew and is fitted on training observations only; probes are tuned inside
     training groups; target genes are chosen on training observations and never shown to a model that reads
-    expression; training and test are embedded apart, so that no neighbour reaches across the split.
+    expression; training and test are embedded apart, so that no neighbour reaches across the split. The output of a
+    contender is computed once for each fold and set of hidden genes, and read by all tasks.
 
     Niche signatures are those of `sk.tl.niche_signatures`, scored twice. Within every test patient, on the target genes
-    of its fold: these scores rank models; one patient has no test, so that the truth passes thresholds on effects only.
-    And for the whole cohort (metrics that begin with ``cohort_``): AUROC of truth and of out-of-fold predictions
-    averaged over patients, the truth with a paired test on pseudobulks of three patients or more, on the genes that are
-    targets of every fold; one number for all patients, which is not ranked.
+    of its fold: these scores rank contenders; one patient has no test, so that the truth passes thresholds on effects
+    only. And for the whole cohort (rows of scope "cohort"): AUROC of truth and of out-of-fold predictions averaged over
+    patients, the truth with a paired test on pseudobulks of three patients or more, on the genes that are targets of
+    every fold; one number for all patients, which is not ranked.
 
-    Metrics that end in ``_of_ceiling`` are scores as a share of what two halves of the counts allow (binomial
-    thinning).
+    Rows of status "of ceiling" are scores as a share of what two halves of the counts allow (binomial thinning).
 
     Parameters
     ----------
     data
         AnnData or SpatialData with raw counts.
-    models
-        A list of registry names, ``obsm`` keys (embeddings computed elsewhere) and `EmbeddingModel` objects, or a
-        mapping from labels to these, to arrays (n_obs, d), or to ``(name, options)``.
+    contenders
+        What is compared: a list, or a mapping from labels. A contender is the name of a registered model; a key of
+        ``obsm`` (an embedding, or a table of proportions or predicted expression), a column of ``obs`` (labels) or of
+        ``var`` (scores of genes), or a layer (predicted expression, on the scale of the protocol). A name that stands
+        for several things is refused; with a prefix, as in "model:hvg_pca", "obsm:X_pca", "obs:cluster", "layer:x" or
+        "var:score", it never does. Models as objects may stand in the list, too; ``(name, options)``, arrays and tables
+        need a label.
     protocol
         Every choice of the comparison.
     tasks
-        Names out of "niche_probe", "domains", "expression", "niche_signatures", "coexpression"; all that the
-        protocol can serve by default.
+        Names of tasks (`sk.bm.list_tasks`); all that the protocol can serve by default.
     table_key
         Table of a SpatialData.
     out
-        Folder where finished units are kept: a run that was stopped continues there, and the results are saved.
+        Folder where finished outputs and scores are kept: a run that was stopped continues there, and the results are
+        saved.
     n_jobs
         Processes. The numbers do not depend on it.
     show_progress
@@ -93,7 +94,7 @@ def run(
     Raises
     ------
     InputError
-        Something in the data, the models or the protocol cannot be used; raised before any long work.
+        Something in the data, the contenders or the protocol cannot be used; raised before any long work.
 
     Examples
     --------
@@ -102,55 +103,55 @@ def run(
     >>> protocol = sk.bm.Protocol(
     ...     patient_key="patient", sample_key="sample", label_key="niche", split=sk.pp.PatientKFold(3)
     ... )
-    >>> results = sk.bm.run(cells, models=["hvg_pca", "coordinates"], protocol=protocol, tasks=["domains"])
-    >>> sorted(results.rank()["model"])
+    >>> results = sk.bm.run(cells, ["hvg_pca", "coordinates"], protocol=protocol, tasks=["domains"])
+    >>> sorted(results.rank()["contender"])
     ['coordinates', 'hvg_pca']
     """
     start = perf_counter()
     check_integer(n_jobs, name="n_jobs", least=1)
-    chosen = choose_tasks(None if tasks is None else list(tasks), label_key=protocol.label_key)
+    chosen = choose_tasks(tasks, protocol)
+    check_sharing(chosen)
     study = load_study(data, protocol, table_key=table_key)
-    sources = [source.checked() for source in find_sources(models, study)]
-    check_labels(study, chosen)
+    compared = resolve_contenders(contenders, study)
+    check_kinds(compared, chosen)
+    check_labels(study, needed=any("label_key" in task.needs for task in chosen))
     identity = protocol_id(study)
-    store = None
     if out is not None:
         check_output(Path(out), identity)
-        store = UnitStore(Path(out) / "units")
-    findings = audit_study(study, sources)
-    contenders = [*sources, Source(label="control:coordinates", name="coordinates")]
-    outputs, targets = _run_jobs(
-        study, chosen, contenders, store=store, identity=identity, n_jobs=n_jobs, show=show_progress
+    findings = audit_study(study, compared)
+    work = Work(
+        study=study,
+        contenders=[*compared, *_control_models(study, chosen)],
+        groups=group_tasks(chosen, study),
+        identity=identity,
+        store=None if out is None else Store(Path(out) / FINISHED),
     )
-    cohort = Cohort.of(study, targets) if SIGNATURES in [task.name for task in chosen] else None
-    table, observations = assemble(study, chosen, outputs, identity=identity, cohort=cohort)
-    facts = metric_facts(table["metric"].unique().tolist())
-    better = {name: fact["higher_is_better"] for name, fact in facts.items()}
-    sizes = [len(t) for t in targets.values()]
-    readers = [s.label for s in sources if s.name != "library_size" and (s.array is not None or s.reads_expression)]
-    wanted = protocol.n_target_genes if protocol.target_genes is None else 0
-    asked = SIGNATURES in [task.name for task in chosen]
-    n_shared = len(shared_targets(study, targets)) if asked and cohort is None else None
-    findings += findings_of_scores(
-        table, chosen, better, readers=readers, n_target_genes=sizes, wanted=wanted, n_shared=n_shared
-    )
-    meta: dict[str, Any] = {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {name: version(name) for name in _PACKAGES},
-        "data": study.facts(),
-        "models": {source.label: source.describe() for source in sources},
-        "tasks": {task.name: vars_of(task) for task in chosen},
-        "metrics": facts,
-        "target_genes": {str(k): study.genes[t].astype(str).tolist() for k, t in targets.items()},
-        **({} if cohort is None else {"cohort": cohort.facts(study.genes)}),
-        "seconds_total": perf_counter() - start,
-    }
+    finished = work.done(n_jobs=n_jobs, show_progress=show_progress)
+    pooled = [PooledTask(task=task, truth=task.pooled_truth(study, work.hidden(task))) for task in chosen]
+    table, observations = assemble(study, pooled, finished, identity=identity)
+    facts = metric_facts(table, chosen)
+    findings += [f for p in pooled for f in p.task.findings(study, work.hidden(p.task), p.truth)]
+    findings += findings_of_scores(table, chosen, facts, compared)
     results = Results(
         table=table,
         observations=observations,
         protocol=protocol.describe(),
-        meta=json.loads(json.dumps(meta)),
-        findings=[finding.as_dict() for finding in findings],
+        meta=json.loads(
+            json.dumps(
+                {
+                    "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                    "versions": {name: version(name) for name in _PACKAGES},
+                    "data": study.facts(),
+                    "contenders": {contender.label: contender.describe() for contender in compared},
+                    "references": _references(compared),
+                    "tasks": {p.task.name: _task_facts(p) for p in pooled},
+                    "metrics": facts,
+                    "folds": {str(number): facts for number, facts in sorted(work.facts.items())},
+                    "seconds_total": perf_counter() - start,
+                }
+            )
+        ),
+        findings=by_severity(list(dict.fromkeys(findings))),
         protocol_id=identity,
     )
     if out is not None:
@@ -165,56 +166,30 @@ def protocol_id(study: Study) -> str:
     return digest(json.dumps(canonical, sort_keys=True).encode())[:12]
 
 
-def vars_of(task: Task) -> dict[str, Any]:
-    """Return the facts of a task, ready for JSON."""
-    return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(task).items()}
-
-
-def _run_jobs(study: Study, tasks: list[Task], sources: list[Source], **options: Any) -> tuple[Outputs, Targets]:
-    """Return the outputs of all units, and the target genes of every fold."""
-    from joblib import Parallel, delayed
-
-    units: dict[str, list[str]] = {}
-    for task in tasks:
-        units.setdefault(task.unit, []).append(task.name)
-    targets: Targets = {}
-    jobs = _jobs(study, units, sources, targets, store=options["store"], identity=options["identity"])
-    total = len(study.folds) * (len(sources) + 1)
-    parallel = Parallel(
-        n_jobs=options["n_jobs"], return_as="generator_unordered", pre_dispatch=options["n_jobs"], batch_size=1
-    )
-    outputs: Outputs = {}
-    work = parallel(delayed(job.run)() for job in jobs)
-    for found in progress(work, label="comparing", total=total, unit="unit", show=options["show"]):
-        outputs |= found
-    return outputs, targets
-
-
-def _jobs(
-    study: Study,
-    units: dict[str, list[str]],
-    sources: list[Source],
-    targets: Targets,
-    *,
-    store: UnitStore | None,
-    identity: str,
-) -> Iterator[Job]:
-    """Yield the work, fold by fold, and note the target genes of every fold on the way."""
-    block = shared_block(study, sources)
-    lean = replace(study, adata=study.adata[:0, :0].copy(), counts=study.counts[:0])  # processes need no more
-    for fold in study.folds:
-        truth = None
-        if "expression" in units:
-            targets[fold.number] = choose_targets(study, fold)
-            truth = fold_truth(study, fold, targets[fold.number])
-        for source in (None, *sources):
-            yield Job(
-                study=lean,
-                fold=fold,
-                truth=truth,
-                units=units,
-                source=source,
-                block=block,
-                store=store,
-                identity=identity,
+def check_kinds(contenders: Sequence[Contender], tasks: Sequence[Task]) -> None:
+    """Refuse contenders whose kind of output no task accepts."""
+    accepted = {kind for task in tasks for kind in task.accepts}
+    for contender in contenders:
+        if contender.kind not in accepted:
+            raise InputError(
+                f"the contender {contender.label!r} gives {contender.kind}, which none of the tasks "
+                f"{listed(task.name for task in tasks)} accepts.",
+                allowed=f"contenders that give {listed(sorted(accepted))}",
+                remedy="leave it out, or choose a task that accepts it: sk.bm.list_tasks()['accepts'].",
             )
+
+
+def _control_models(study: Study, tasks: Sequence[Task]) -> list[Contender]:
+    names = dict.fromkeys(name for task in tasks for name in task.control_models)
+    return [registered(CONTROL + name, name, {}, study) for name in names]
+
+
+def _references(contenders: Sequence[Contender]) -> dict[str, str | None]:
+    """Return the label of every registered control that was compared; None for those that were not."""
+    labels = {contender.origin: contender.label for contender in contenders}
+    return {name: labels.get(f"model:{name}") for name in control_names()}
+
+
+def _task_facts(pooled: PooledTask) -> dict[str, Any]:
+    facts = {} if pooled.truth is None else pooled.task.pooled_facts(pooled.truth)
+    return {**pooled.task.describe(), "pooled": facts}

@@ -30,7 +30,7 @@ def judge(
 
     results = bm.run(
         data,
-        models=with_weights(models) if isinstance(models, Sequence) else models,
+        with_weights(models) if isinstance(models, Sequence) else models,
         protocol=protocol,
         tasks=None if tasks is None else list(tasks),
         table_key=table_key,

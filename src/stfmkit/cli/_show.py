@@ -30,14 +30,14 @@ def show_frame(frame: "pd.DataFrame", *, title: str | None = None) -> None:
 
 
 def show_ranking(results: "Results") -> None:
-    """Print, for every task, the models by the primary metric; a verdict that all share is printed once, below."""
+    """Print, for every task, the contenders by the primary metric; a verdict that all share is printed once, below."""
     import pandas as pd
 
     ranking = results.rank()
-    for (task, metric), part in ranking.groupby(["task", "metric"], sort=False):
+    for (task, metric, setting), part in ranking.groupby(["task", "metric", "setting"], sort=False):
         shown = pd.DataFrame(
             {
-                "model": part["model"],
+                "contender": part["contender"],
                 "mean": part["mean"],
                 "95 % interval": _intervals(part["low"], part["high"]),
                 "behind the best": _intervals(-part["difference_high"], -part["difference_low"]),
@@ -47,7 +47,7 @@ def show_ranking(results: "Results") -> None:
         said = [v for v in part["verdict"].unique() if not v.startswith("best")]
         if len(said) == 1 and len(part) > 1:
             shown = shown.drop(columns="verdict")
-        show_frame(shown, title=f"{task} · {metric} (protocol {results.protocol_id})")
+        show_frame(shown, title=f"{task} · {metric} {setting}".rstrip() + f" (protocol {results.protocol_id})")
         if len(said) == 1 and len(part) > 1:
             typer.echo(f"{said[0]}\n")
 
@@ -56,8 +56,8 @@ def show_findings(results: "Results") -> None:
     """Write what the audit found, errors first, to standard error."""
     for severity in ("error", "warning"):
         for finding in results.findings:
-            if finding["severity"] == severity:
-                say(f"{severity.capitalize()} · {finding['check']}: {finding['evidence']} → {finding['remedy']}")
+            if finding.severity == severity:
+                say(f"{severity.capitalize()} · {finding.check}: {finding.evidence} → {finding.remedy}")
 
 
 def _cell(value: object) -> str:

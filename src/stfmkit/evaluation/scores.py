@@ -1,12 +1,14 @@
-"""The one table of scores, and how scores are averaged."""
+"""The one table of scores."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
+import numpy as np
 import pandas as pd
 
 Scope = Literal["gene", "niche", "sample", "patient", "cohort"]
+SCOPES: tuple[str, ...] = get_args(Scope)
 
 SCHEMA: dict[str, str] = {
     "task": "str",
@@ -26,19 +28,28 @@ SCHEMA: dict[str, str] = {
 """Columns of a table of scores and their types.
 
 ``metric`` is a name of `sk.metrics`. ``setting`` says how it was applied: a probe, a size, a window ("probe=linear",
-"n=10"), or nothing. ``scope`` is the finest unit that the row speaks of. ``fold`` is -1 where several folds or none
-stand behind the value; ``patient``, ``sample``, ``gene`` and ``niche`` are empty text where the row speaks of all.
-``status`` is one of `STATUSES`; ``reason`` says why there is no value.
+"n=10"), or nothing. ``scope`` is the finest unit that the row speaks of; "cohort" is all patients together. ``fold`` is
+-1 where several folds or none stand behind the value; ``patient``, ``sample``, ``gene`` and ``niche`` are empty text
+where the row speaks of all. ``status`` is one of `STATUSES`; ``reason`` says why there is no value.
 """
 
 STATUSES = ("scored", "ceiling", "of ceiling", "undefined")
-"""scored: the value of the metric; ceiling: what the noise of the data allows; of ceiling: the score as a share of it;
-undefined: no value, and the reason."""
+"""scored: the value of the metric; undefined: a score without a value, and the reason; ceiling: what the noise of the
+data allows; of ceiling: the score as a share of it. The last two keep their status where they have no value, so that a
+row always says what it is; the reason stands there, too."""
+
+_EMPTY: dict[str, Any] = {name: "" for name, kind in SCHEMA.items() if kind == "str"} | {
+    "fold": -1,
+    "status": "scored",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """One row; the columns are those of `SCHEMA`."""
+    """One row; the columns are those of `SCHEMA`.
+
+    A score whose value is NaN becomes "undefined" in a table, and ``reason`` is kept only where there is no value.
+    """
 
     metric: str
     value: float
@@ -57,6 +68,37 @@ class Score:
 
 def to_table(scores: Iterable[Score]) -> pd.DataFrame:
     """Return scores as a table with all columns of the schema, in their order and of their types."""
-    names = [f.name for f in fields(Score)]
-    frame = pd.DataFrame([[getattr(s, n) for n in names] for s in scores], columns=names)
-    return frame[list(SCHEMA)].astype(SCHEMA)
+    rows = list(scores)
+    return _finished({name: np.array([getattr(s, name) for s in rows], dtype=_kind(name)) for name in SCHEMA})
+
+
+def score_table(*, value: Any, **columns: Any) -> pd.DataFrame:
+    """Return many scores at once: every column is one value for all rows, or an array of the length of `value`.
+
+    Columns that are left out are those of a `Score` without them.
+    """
+    unknown = set(columns) - set(SCHEMA)
+    if unknown:
+        msg = f"columns that no table of scores has: {sorted(unknown)}"
+        raise TypeError(msg)
+    values = np.atleast_1d(np.asarray(value, dtype=np.float64))
+    given = {**_EMPTY, **columns, "value": values}
+    return _finished({n: np.broadcast_to(np.asarray(given[n], dtype=_kind(n)), values.shape) for n in SCHEMA})
+
+
+def concat_scores(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Return tables of scores below each other, with all columns of the schema also where there is none."""
+    parts = [table for table in tables if len(table)]
+    return pd.concat(parts, ignore_index=True)[list(SCHEMA)] if parts else to_table([])
+
+
+def _finished(columns: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Return the table in which scores without a value are undefined, and only rows without a value have a reason."""
+    nan, status = np.isnan(columns["value"]), columns["status"]
+    columns["status"] = np.where(nan & (status == "scored"), "undefined", status)
+    columns["reason"] = np.where(nan, columns["reason"], "")
+    return pd.DataFrame(columns).astype(SCHEMA)
+
+
+def _kind(column: str) -> type | str:
+    return object if SCHEMA[column] == "str" else SCHEMA[column]

@@ -1,1 +1,0 @@
-"""What is asked of an embedding: tasks, probes, scores, controls."""

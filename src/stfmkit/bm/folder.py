@@ -1,0 +1,100 @@
+"""The folder of a comparison and its files: refused where they belong to something else, whole or not there."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stfmkit._core.arguments import listed
+from stfmkit._core.errors import InputError
+from stfmkit._core.files import write_atomic
+
+REPORT_MARK = b'<meta name="generator" content="stfmkit'
+"""What tells a report from other files."""
+FINISHED = "finished"
+"""Folder of finished outputs and scores, inside the folder of the results."""
+
+
+def to_parquet(frame: pd.DataFrame) -> bytes:
+    """Return a table as parquet bytes."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), sink, compression="zstd")
+    return sink.getvalue().to_pybytes()
+
+
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table as parquet, atomically."""
+    write_atomic(path, to_parquet(frame))
+
+
+def read_parquet(path: Path, *, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Read a parquet table with exactly these columns, or say what is wrong."""
+    if not path.is_file():
+        raise InputError(f"no file {path}.", allowed="a folder that Results.save wrote", remedy="check the path.")
+    try:
+        frame = pq.read_table(path).to_pandas()
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(path, str(error)) from error
+    if list(frame.columns) != list(columns):
+        raise damaged(path, f"columns {list(frame.columns)}")
+    return frame.astype(dict(columns))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object, or say what is wrong."""
+    if not path.is_file():
+        raise InputError(f"no file {path}.", allowed="a folder that Results.save wrote", remedy="check the path.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise damaged(path, str(error)) from error
+    if not isinstance(content, dict):
+        raise damaged(path, f"a {type(content).__name__}")
+    return content
+
+
+def damaged(path: Path, evidence: str) -> InputError:
+    """Return the error for a file that cannot be read."""
+    return InputError(f"a damaged file {path} ({evidence}).", allowed="a file as it was saved", remedy="run again.")
+
+
+def check_report(path: Path) -> None:
+    """Refuse to replace a file that is not a report."""
+    if path.exists() and not _is_report(path):
+        raise InputError(
+            f"{path}, which is not a report of stfmkit.",
+            allowed="a new file, or an older report",
+            remedy="pass another path.",
+        )
+
+
+def _is_report(path: Path) -> bool:
+    return path.is_file() and REPORT_MARK in path.read_bytes()[:4096]
+
+
+def check_output(folder: Path, identity: str) -> None:
+    """Refuse a folder that holds something else, so that nothing written is lost."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file.", allowed="a folder", remedy="pass another out.")
+    if (folder / "results.json").is_file():
+        other = read_json(folder / "results.json").get("protocol_id")
+        if other != identity:
+            raise InputError(
+                f"{folder} holds results of protocol {other}; this is protocol {identity}.",
+                allowed="a new folder, or one of the same protocol on the same data",
+                remedy="pass another out.",
+            )
+        return
+    strange = [p.name for p in folder.iterdir() if p.name != FINISHED and not _is_report(p)]
+    if strange:
+        raise InputError(
+            f"{folder} holds other files: {listed(sorted(strange), most=4)}.",
+            allowed="a new or empty folder, or one that a comparison wrote",
+            remedy="pass another out.",
+        )

@@ -1,0 +1,147 @@
+"""One contender, or the controls, in one fold: the piece of work that is handed to a process."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from stfmkit._core.store import Store
+from stfmkit.bm.contenders import CONTROL, Contender
+from stfmkit.bm.stage import Stage
+from stfmkit.bm.task import Scores, Task
+from stfmkit.evaluation.scores import concat_scores
+from stfmkit.splits.folds import Fold
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TaskGroup:
+    """Tasks that share their hidden genes, truth, predictions and controls; most are on their own.
+
+    Attributes
+    ----------
+    name
+        What they share, or the name of the one task.
+    tasks
+        The tasks.
+    hidden
+        Positions of the genes that contenders must not see, by number of the fold.
+    """
+
+    name: str
+    tasks: tuple[Task, ...]
+    hidden: Mapping[int, np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FinishedTask:
+    """The scores of one contender in one task and fold."""
+
+    label: str
+    task: str
+    fold: int
+    scores: Scores
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Job:
+    """Everything that one contender, or the controls, need in one fold.
+
+    Attributes
+    ----------
+    contender
+        The contender; None for the controls that are predictions.
+    groups
+        Groups of tasks that accept it, each with its truth.
+    identity
+        Text that tells protocol and data from others.
+    store
+        Folder for finished scores.
+    """
+
+    fold: Fold
+    contender: Contender | None
+    groups: Sequence[tuple[TaskGroup, Any]]
+    stage: Stage
+    identity: str
+    store: Store | None
+
+    def run(self) -> list[FinishedTask]:
+        """Score all tasks, or read scores that are finished; in one thread, so that the bits do not depend on it."""
+        with threadpool_limits(1):
+            return [
+                finished
+                for group, truth in self.groups
+                for finished in (
+                    self._controls(group, truth) if self.contender is None else self._contender(group, truth)
+                )
+            ]
+
+    def _contender(self, group: TaskGroup, truth: Any) -> Iterator[FinishedTask]:
+        """Yield the scores of the contender; output and prediction are made when the first task needs them."""
+        contender = self.contender
+        if contender is None:
+            return
+        known = self.stage.identities.get(contender.label)
+        prediction, spent = None, 0.0
+        for task in group.tasks:
+            name = self._name(task, contender.label, known)
+            held = self._read(name)
+            if held is None:
+                if prediction is None:
+                    output = self.stage.output(contender, self.fold, group.hidden[self.fold.number])
+                    start = perf_counter()
+                    prediction = task.predict(output, truth)
+                    spent = output.seconds + perf_counter() - start
+                start = perf_counter()
+                held = (task.score(truth, prediction), spent + perf_counter() - start)
+                self._write(name, *held)
+            yield FinishedTask(
+                label=contender.label, task=task.name, fold=self.fold.number, scores=held[0], seconds=held[1]
+            )
+
+    def _controls(self, group: TaskGroup, truth: Any) -> Iterator[FinishedTask]:
+        predictions: Mapping[str, Any] | None = None
+        for task in group.tasks:
+            for control in (task.positive, *task.negatives):
+                if control in task.control_models:
+                    continue
+                label = CONTROL + control
+                name = self._name(task, label, "control")
+                held = self._read(name)
+                if held is None:
+                    start = perf_counter()
+                    predictions = task.controls(truth) if predictions is None else predictions
+                    scores = task.score(truth, predictions[control])
+                    if control == task.positive:
+                        table = concat_scores([scores.table, task.ceiling(truth)])
+                        scores = Scores(table=table, kept=scores.kept, observations=scores.observations)
+                    held = (scores, perf_counter() - start)
+                    self._write(name, *held)
+                yield FinishedTask(
+                    label=label, task=task.name, fold=self.fold.number, scores=held[0], seconds=held[1]
+                )
+
+    def _name(self, task: Task, label: str, contender: str | None) -> str | None:
+        """Return the identity of finished scores; None where contender or task cannot be told from others."""
+        made_by = task.identity()
+        if self.store is None or contender is None or made_by is None:
+            return None
+        return f"scores {self.identity} {self.stage.data} {label} {contender} {task.name} {made_by} {self.fold.number}"
+
+    def _read(self, name: str | None) -> tuple[Scores, float] | None:
+        entry = None if self.store is None or name is None else self.store.get(name)
+        if entry is None:
+            return None
+        tables = {key: value for key, value in entry.items() if isinstance(value, pd.DataFrame)}
+        return Scores(**tables), float(np.asarray(entry["seconds"])[0])
+
+    def _write(self, name: str | None, scores: Scores, seconds: float) -> None:
+        if self.store is not None and name is not None:
+            tables = {key: value for key, value in vars(scores).items() if value is not None}
+            self.store.put(name, {**tables, "seconds": np.array([seconds])})
+

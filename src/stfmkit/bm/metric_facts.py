@@ -1,0 +1,42 @@
+"""How to read the metrics of a comparison, for everything that shows them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from stfmkit._core.errors import MissingKeyError
+from stfmkit.bm.score_table import keys_of
+from stfmkit.bm.task import MetricKey, Task
+from stfmkit.metrics import describe
+
+_FIELDS = ("title", "label", "higher_is_better", "bounds", "chance", "source", "summary")
+
+
+def metric_facts(table: pd.DataFrame, tasks: Sequence[Task]) -> list[dict[str, Any]]:
+    """Return title, direction, bounds, chance level, source and summary of every metric of a table, ready for JSON."""
+    facts: dict[MetricKey, dict[str, Any]] = {}
+    for task in tasks:
+        for key in keys_of(table[table["task"] == task.name]):
+            if key not in facts:
+                facts[key] = {**key._asdict(), **_facts(key, task)}
+    return list(facts.values())
+
+
+def facts_of(metrics: Iterable[Mapping[str, Any]], key: MetricKey) -> Mapping[str, Any]:
+    """Return what is known of a metric; empty where nothing is."""
+    return next((facts for facts in metrics if all(facts.get(n) == v for n, v in key._asdict().items())), {})
+
+
+def _facts(key: MetricKey, task: Task) -> dict[str, Any]:
+    own = task.describe_metric(key)
+    if own is None:
+        try:
+            about = describe(key.metric, key.setting, key.status, scope=key.scope)
+        except MissingKeyError:
+            own = {}
+        else:
+            own = {name: getattr(about, name) for name in _FIELDS}
+    title = own.get("title") or key.metric.replace("_", " ")
+    facts = {**dict.fromkeys(_FIELDS), "source": "", "summary": "", **own, "title": title}
+    return {**facts, "label": own.get("label") or title, "bounds": list(facts["bounds"] or (None, None))}

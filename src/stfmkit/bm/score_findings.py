@@ -1,0 +1,117 @@
+"""Findings that only the scores can show: alarms, uninformative metrics, undefined scores."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stfmkit.bm.contenders import CONTROL, Contender
+from stfmkit.bm.finding import Finding
+from stfmkit.bm.metric_facts import facts_of
+from stfmkit.bm.score_table import keys_of, patient_values, rows_of
+from stfmkit.bm.task import MetricKey, Task
+
+_POSITION = f"{CONTROL}coordinates"
+
+
+def findings_of_scores(
+    table: pd.DataFrame,
+    tasks: Sequence[Task],
+    facts: Iterable[Mapping[str, Any]],
+    contenders: Sequence[Contender],
+) -> list[Finding]:
+    """Return what the scores of contenders and controls say about the comparison itself.
+
+    Parameters
+    ----------
+    facts
+        What is known of every metric.
+    contenders
+        The contenders; those that may read expression should beat coordinates.
+    """
+    facts = list(facts)
+    readers = [c.label for c in contenders if c.role != "control" and c.reads_expression is not False]
+    findings: list[Finding] = []
+    for task in tasks:
+        rows = table[table["task"] == task.name]
+        if len(rows):
+            findings += _controls(rows, task, facts)
+            findings += _alarm(rows, task, readers)
+            findings += _undefined(rows, task)
+    return findings
+
+
+def written(key: MetricKey) -> str:
+    """Return a metric as text: its name, and what tells it from others of this name."""
+    more = [key.setting, "cohort" if key.scope == "cohort" else "", "" if key.status == "scored" else key.status]
+    shown = ", ".join(part for part in more if part)
+    return f"{key.metric} [{shown}]" if shown else key.metric
+
+
+def _controls(rows: pd.DataFrame, task: Task, facts: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Name the metrics that do not put the positive control above every negative one, or that cannot be checked."""
+    misled, unchecked = [], []
+    positive = CONTROL + task.positive
+    for key in keys_of(rows):
+        higher = facts_of(facts, key).get("higher_is_better")
+        means = patient_values(rows, task.name, key).mean(axis=1)
+        if higher is None or positive not in rows.loc[rows["metric"] == key.metric, "contender"].to_numpy():
+            continue
+        sign = 1 if higher else -1
+        known = [name for name in task.negatives if pd.notna(means.get(CONTROL + name))]
+        if pd.isna(means.get(positive)) or not known:
+            unchecked.append(key)
+            continue
+        worse = [name for name in known if not sign * means[CONTROL + name] < sign * means[positive]]
+        if worse:
+            misled.append((key, worse))
+    if misled:
+        named = [f"{written(key)} ({', '.join(worse)})" for key, worse in misled]
+        yield Finding(
+            severity="warning" if task.primary in [key for key, _ in misled] else "info",
+            check=f"uninformative metrics of {task.name}",
+            evidence=f"{', '.join(named)}: {positive} is not ahead of the negative control in brackets.",
+            remedy="do not judge contenders by these metrics on these data.",
+        )
+    if unchecked:
+        yield Finding(
+            severity="warning" if task.primary in unchecked else "info",
+            check=f"unchecked metrics of {task.name}",
+            evidence=f"{', '.join(map(written, unchecked))}: {positive}, or every negative control, has no score.",
+            remedy="do not judge contenders by these metrics; nothing shows that they tell good from bad here.",
+        )
+
+
+def _alarm(rows: pd.DataFrame, task: Task, readers: Sequence[str]) -> Iterator[Finding]:
+    """Say which contenders that may read expression do not beat position alone."""
+    means = patient_values(rows, task.name, task.primary).mean(axis=1)
+    own = means[means.index.isin(readers)].dropna()
+    if _POSITION not in means.index or own.empty:
+        return
+    beaten = own[own <= means[_POSITION]].index.tolist()
+    if beaten:
+        yield Finding(
+            severity="error" if len(beaten) == len(own) else "warning",
+            check=f"coordinates alarm on {task.name}",
+            evidence=f"coordinates alone reach {means[_POSITION]:.3f} in {written(task.primary)}, not below "
+            f"{', '.join(beaten)}.",
+            remedy="the split or the task rewards position; hold out patients, or blocks with a buffer.",
+        )
+
+
+def _undefined(rows: pd.DataFrame, task: Task) -> Iterator[Finding]:
+    primary = rows_of(rows, task.name, task.primary)
+    primary = primary[~primary["contender"].str.startswith(CONTROL)]
+    if primary.empty:
+        return
+    missing = primary.groupby("contender")["value"].agg(lambda v: int(np.isnan(v).sum()))
+    if missing.max():
+        yield Finding(
+            severity="info",
+            check=f"undefined scores of {task.name}",
+            evidence=f"{missing.max()} of {len(primary) // primary['contender'].nunique()} values of "
+            f"{written(task.primary)} are undefined (a gene without variance in a sample, a niche without markers) and "
+            "left out of means.",
+            remedy="read the table; the rows are there with value NaN, and with the reason.",
+        )

@@ -1,0 +1,171 @@
+"""Target genes: what three tasks ask contenders to predict, chosen and scaled on training observations only."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy import sparse
+
+from stfmkit._core.errors import InputError
+from stfmkit._core.random import stream
+from stfmkit._kernels._normalize import median_total, size_factor_log1p
+from stfmkit._kernels._thinning import thin
+from stfmkit.bm.contenders import Kind, Output
+from stfmkit.bm.finding import Finding
+from stfmkit.bm.study import Study
+from stfmkit.bm.task import Task, Truth
+from stfmkit.evaluation.controls import shuffled, training_mean
+from stfmkit.evaluation.expression import ExpressionTruth
+from stfmkit.evaluation.graphs import neighbor_graph
+from stfmkit.evaluation.probes import ridge_probe
+from stfmkit.pp._selectors import rank_genes
+from stfmkit.splits.folds import Fold, inner_folds
+
+_LEAST = 5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TargetTruth(Truth):
+    """True expression of the target genes in one fold.
+
+    Attributes
+    ----------
+    targets
+        Positions of the target genes among all genes, rising.
+    train
+        True expression of training observations on the scale of the protocol (n_train, n_targets).
+    test
+        The same of test observations, with what scores read beside it.
+    """
+
+    targets: np.ndarray
+    train: np.ndarray
+    test: ExpressionTruth
+
+
+def choose_targets(study: Study, fold: Fold) -> np.ndarray:
+    """Return the positions of the target genes of a fold, sorted; chosen on its training observations only."""
+    protocol = study.protocol
+    if protocol.target_genes is not None:
+        return np.sort(study.genes.get_indexer(list(protocol.target_genes)))
+    most = min(protocol.n_target_genes, len(study.genes) // 2)
+    chosen = rank_genes(
+        protocol.selector,
+        counts=study.counts[fold.train],
+        coords=study.coords[fold.train],
+        samples=study.sample_codes[fold.train],
+        patients=study.patient_codes[fold.train],
+        n_genes=most,
+        rng=stream(protocol.rng, "targets", fold.number),
+        genes=study.genes.to_numpy(dtype=str),
+    )
+    if len(chosen) < _LEAST:
+        raise InputError(
+            f"{len(chosen)} genes that {protocol.selector!r} selects on the training part of fold {fold.number}.",
+            allowed=f"{_LEAST} target genes or more",
+            remedy="pass Protocol(target_genes=[...]) or another selector; the data may be too sparse.",
+        )
+    return np.sort(chosen[:most])
+
+
+def target_truth(study: Study, fold: Fold, targets: np.ndarray) -> TargetTruth:
+    """Return the targets of a fold on the scale of the protocol; scaled by the median library size in training."""
+    protocol = study.protocol
+    median = median_total(study.depth[fold.train])
+    train, test = study.counts[fold.train][:, targets], study.counts[fold.test][:, targets]
+    depth = study.depth[fold.test]
+    first, second = thin(test, rng=stream(protocol.rng, "thinning", fold.number))
+
+    def scaled(counts: sparse.csr_array, size: np.ndarray) -> np.ndarray:
+        if protocol.scale != "size_factor_log1p":
+            return np.log1p(counts.toarray().astype(np.float64))
+        return size_factor_log1p(counts, depth=size, target=median).toarray()
+
+    values = scaled(train, study.depth[fold.train])
+    samples = np.asarray(study.samples)[fold.test].astype(str)
+    return TargetTruth(
+        study=study.without_counts(),
+        fold=fold,
+        targets=targets,
+        train=values,
+        test=ExpressionTruth(
+            expression=scaled(test, depth),
+            genes=study.genes[targets].to_numpy(dtype=str),
+            samples=samples,
+            patients=np.asarray(study.patients)[fold.test].astype(str),
+            scale=protocol.scale,
+            graph=neighbor_graph(study.coords[fold.test], samples),
+            train_mean=values.mean(axis=0),
+            log_depth=np.log1p(depth),
+            halves=(scaled(first, depth / 2), scaled(second, depth / 2)),
+            min_obs=protocol.min_obs,
+            fold=fold.number,
+        ),
+    )
+
+
+class TargetTask(Task):
+    """What the tasks on target genes share: contenders never see these genes; a ridge predicts them from an embedding.
+
+    One alpha for all genes is chosen by inner folds that keep patients whole. Predicted expression is taken as it is.
+    """
+
+    accepts: ClassVar[tuple[Kind, ...]] = ("embedding", "expression")
+    positive: ClassVar[str] = "thinned"
+    negatives: ClassVar[tuple[str, ...]] = ("mean", "shuffled", "coordinates")
+    control_models: ClassVar[tuple[str, ...]] = ("coordinates",)
+    shares: ClassVar[str] = "target genes"
+
+    def hidden(self, study: Study, fold: Fold) -> np.ndarray:
+        """Return the positions of the target genes."""
+        return choose_targets(study, fold)
+
+    def truth(self, study: Study, fold: Fold, hidden: np.ndarray) -> TargetTruth:
+        """Return the true expression of the target genes."""
+        return target_truth(study, fold, hidden)
+
+    def predict(self, output: Output, truth: TargetTruth) -> np.ndarray:
+        """Return the predicted expression of the target genes (n_test, n_targets)."""
+        if output.kind == "expression":
+            place = {gene: i for i, gene in enumerate(output.columns)}
+            return output.test[:, [place[gene] for gene in truth.test.genes.tolist()]].astype(np.float64)
+        protocol, fold = truth.study.protocol, truth.fold
+        rng = stream(protocol.rng, "expression", "inner", fold.number)
+        predicted, _ = ridge_probe(
+            output.train.astype(np.float64),
+            truth.train,
+            output.test.astype(np.float64),
+            grid=protocol.ridge_alpha,
+            folds=inner_folds(fold.train_groups, protocol.n_inner, rng),
+            max_components=protocol.max_components,
+        )
+        return predicted
+
+    def controls(self, truth: TargetTruth) -> Mapping[str, np.ndarray]:
+        """Return half of the molecules, the training mean, and the truth with every gene permuted within samples."""
+        study, fold = truth.study, truth.fold
+        rng = stream(study.protocol.rng, "control:shuffled", fold.number)
+        values = truth.test.expression
+        return {
+            "thinned": values if truth.test.halves is None else truth.test.halves[0],
+            "mean": training_mean(truth.train, len(values)),
+            "shuffled": shuffled(values, study.sample_codes[fold.test], rng=rng),
+        }
+
+    def facts(self, truth: TargetTruth) -> dict[str, Any]:
+        """Return the names of the target genes."""
+        return {"target_genes": truth.test.genes.tolist()}
+
+    def findings(self, study: Study, hidden: Mapping[int, np.ndarray], pooled_truth: Any) -> Iterator[Finding]:
+        """Say where fewer genes were chosen than were asked for."""
+        del pooled_truth
+        sizes = [len(targets) for targets in hidden.values()]
+        wanted = study.protocol.n_target_genes if study.protocol.target_genes is None else 0
+        if sizes and min(sizes) < wanted:
+            yield Finding(
+                severity="info",
+                check="fewer target genes",
+                evidence=f"{min(sizes)} to {max(sizes)} target genes in a fold instead of {wanted}.",
+                remedy="the selector and the size of the panel allow no more; see Protocol(selector=...).",
+            )

@@ -1,0 +1,71 @@
+"""Task: find the labelled regions of a sample by clustering its embedding."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from stfmkit.bm.contenders import Kind, Output
+from stfmkit.bm.study import Study
+from stfmkit.bm.task import MetricKey, Scores, Task
+from stfmkit.bm.tasks.niche_probe import LabelTruth, NicheProbe, as_output, label_embedding
+from stfmkit.evaluation.clusters import cluster_samples, score_clusters
+from stfmkit.splits.folds import Fold
+
+
+class Domains(Task):
+    """Cluster an embedding within samples, or take labels as clusters, whatever their names."""
+
+    name = "domains"
+    title = "Domains"
+    question = "k-means on the embedding of a held-out sample, with as many clusters as the sample has labels."
+    primary = MetricKey("ari", "", "sample")
+    accepts: ClassVar[tuple[Kind, ...]] = ("embedding", "labels")
+    needs = ("label_key",)
+    positive = "truth"
+    negatives = ("shuffled", "coordinates")
+    control_models = ("coordinates",)
+
+    def truth(self, study: Study, fold: Fold, hidden: np.ndarray) -> LabelTruth:
+        """Return the labels."""
+        return NicheProbe().truth(study, fold, hidden)
+
+    def predict(self, output: Output, truth: LabelTruth) -> pd.DataFrame:
+        """Return the cluster of every labelled test observation."""
+        at = np.flatnonzero(truth.codes[truth.fold.test] >= 0)
+        rows = truth.fold.test[at]
+        if output.kind == "labels":
+            clusters = np.unique(output.test[at], return_inverse=True)[1]
+        else:
+            clusters = cluster_samples(
+                output.test[at],
+                truth.codes[rows],
+                np.asarray(truth.study.samples)[rows].astype(str),
+                seed=truth.study.protocol.rng,
+                fold=truth.fold.number,
+            )
+        return pd.DataFrame({"row": rows, "cluster": clusters})
+
+    def score(self, truth: LabelTruth, prediction: pd.DataFrame) -> Scores:
+        """Return scores of every sample with two labels or more."""
+        rows, study = prediction["row"].to_numpy(dtype=np.int64), truth.study
+        table = score_clusters(
+            truth.codes[rows],
+            prediction["cluster"].to_numpy(dtype=np.int64),
+            samples=np.asarray(study.samples)[rows].astype(str),
+            patients=np.asarray(study.patients)[rows].astype(str),
+            coords=study.coords[rows],
+            fold=truth.fold.number,
+        )
+        return Scores(table=table)
+
+    def controls(self, truth: LabelTruth) -> Mapping[str, pd.DataFrame]:
+        """Return clusters of noisy true labels, and of labels permuted within samples."""
+        return {
+            name: self.predict(as_output(label_embedding(truth.study, truth.codes, name), truth.fold), truth)
+            for name in ("truth", "shuffled")
+        }
+
+
+TASK = Domains()

@@ -1,0 +1,31 @@
+"""Task: predict the expression of target genes in held-out observations."""
+
+import numpy as np
+import pandas as pd
+
+from stfmkit.bm.targets import TargetTask, TargetTruth
+from stfmkit.bm.task import MetricKey, Scores
+from stfmkit.evaluation.expression import expression_ceilings, score_expression, spot_scores
+
+
+class Expression(TargetTask):
+    """Score predicted expression gene by gene, within a sample."""
+
+    name = "expression"
+    title = "Expression prediction"
+    question = "Ridge predicts target genes of held-out observations; models never receive these genes."
+    primary = MetricKey("pearson", "", "gene")
+    ceiling_note = "mean noise ceiling"
+
+    def score(self, truth: TargetTruth, prediction: np.ndarray) -> Scores:
+        """Return one row for every metric, sample and target gene, and the score of every observation for maps."""
+        spots = spot_scores(truth.test.expression, prediction, train=truth.train)
+        shown = pd.DataFrame({"row": truth.fold.test, "truth": "", "predicted": "", "score": spots})
+        return Scores(table=score_expression(truth.test, prediction), observations=shown)
+
+    def ceiling(self, truth: TargetTruth) -> pd.DataFrame:
+        """Return the largest Pearson correlation that any prediction can expect, for every sample and target gene."""
+        return expression_ceilings(truth.test)
+
+
+TASK = Expression()

@@ -1,0 +1,110 @@
+"""All work of a comparison: which contender is asked what in which fold, and in which process."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from stfmkit._core.progress import progress
+from stfmkit._core.store import Store
+from stfmkit.bm.contenders import CONTROL, Contender
+from stfmkit.bm.jobs import FinishedTask, Job, TaskGroup
+from stfmkit.bm.model_contenders import shared_inputs
+from stfmkit.bm.stage import Stage
+from stfmkit.bm.study import Study
+from stfmkit.bm.task import Task
+
+
+def group_tasks(tasks: Sequence[Task], study: Study) -> list[TaskGroup]:
+    """Return the tasks in groups that share what is asked, with the genes that are hidden in every fold."""
+    members: dict[str, list[Task]] = {}
+    for task in tasks:
+        members.setdefault(task.shares or task.name, []).append(task)
+    return [
+        TaskGroup(name=name, tasks=tuple(part), hidden={f.number: part[0].hidden(study, f) for f in study.folds})
+        for name, part in members.items()
+    ]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Work:
+    """All that is to be computed, and what becomes known of the folds on the way.
+
+    Attributes
+    ----------
+    contenders
+        Those of the caller, then the registered models that are controls.
+    groups
+        All groups of tasks.
+    identity
+        The protocol id.
+    store
+        Folder for finished outputs and scores.
+    facts
+        What tasks say of the truth of every fold, filled while the work is done.
+    """
+
+    study: Study
+    contenders: Sequence[Contender]
+    groups: Sequence[TaskGroup]
+    identity: str
+    store: Store | None
+    facts: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def hidden(self, task: Task) -> Mapping[int, np.ndarray]:
+        """Return the hidden genes of a task by fold."""
+        return next(group.hidden for group in self.groups if task in group.tasks)
+
+    def done(self, *, n_jobs: int, show_progress: bool) -> list[FinishedTask]:
+        """Return the scores of all contenders and controls in all folds."""
+        from joblib import Parallel, delayed
+
+        stage = self._stage().with_shared(list(self._wanted()), n_jobs=n_jobs, show_progress=show_progress)
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered", pre_dispatch=n_jobs, batch_size=1)
+        work = parallel(delayed(job.run)() for job in self._jobs(stage))
+        total = len(self.study.folds) * (len(self.contenders) + 1)
+        bar = progress(work, label="comparing", total=total, unit="unit", show=show_progress)
+        return [finished for part in bar for finished in part]
+
+    def _stage(self) -> Stage:
+        known = {c.label: None if self.store is None else c.identity() for c in self.contenders}
+        return Stage(
+            inputs=shared_inputs(self.study, self.contenders),
+            n_obs=len(self.study.obs_names),
+            data=self.study.fingerprint,
+            store=self.store,
+            identities=known,
+        )
+
+    def _groups_of(self, contender: Contender) -> Iterator[TaskGroup]:
+        """Yield the groups in which a contender takes part; a control takes part in the tasks that name it."""
+        own = contender.label.startswith(CONTROL)
+        for group in self.groups:
+            tasks = tuple(t for t in group.tasks if not own or contender.label.removeprefix(CONTROL) in t.control_models)
+            if tasks and contender.kind in tasks[0].accepts:
+                yield replace(group, tasks=tasks)
+
+    def _wanted(self) -> Iterator[tuple[Contender, np.ndarray]]:
+        """Yield every contender with every set of hidden genes that it is asked for, once for each fold."""
+        for contender in self.contenders:
+            for fold in self.study.folds:
+                sets = [group.hidden[fold.number] for group in self._groups_of(contender)]
+                yield from ((contender, genes) for genes in {genes.tobytes(): genes for genes in sets}.values())
+
+    def _jobs(self, stage: Stage) -> Iterator[Job]:
+        """Yield the work, fold by fold; the truth of a fold lives no longer than its jobs."""
+        for fold in self.study.folds:
+            truths = {g.name: g.tasks[0].truth(self.study, fold, g.hidden[fold.number]) for g in self.groups}
+            facts = [group.tasks[0].facts(truths[group.name]) for group in self.groups]
+            self.facts[fold.number] = {name: value for part in facts for name, value in part.items()}
+            for contender in (None, *self.contenders):
+                groups = self.groups if contender is None else self._groups_of(contender)
+                yield Job(
+                    fold=fold,
+                    contender=contender,
+                    groups=[(group, truths[group.name]) for group in groups],
+                    stage=stage.for_contender(contender),
+                    identity=self.identity,
+                    store=self.store,
+                )

@@ -1,0 +1,126 @@
+"""Cluster observations, and score clusters against labels within a sample."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from sklearn.cluster import KMeans
+from sklearn.mixture import GaussianMixture
+from threadpoolctl import threadpool_limits
+
+from stfmkit import metrics
+from stfmkit._core.random import int_seed, stream
+from stfmkit.evaluation.samples import SampleRows, sample_rows
+from stfmkit.evaluation.scores import Score, to_table
+
+METHODS = ("kmeans", "gmm")
+N_STARTS = 10
+"""Starts of k-means, of which the best is taken."""
+MIN_OBS_COMPACT = 12
+"""Observations from which CHAOS and PAS, which read ten neighbours, are defined."""
+
+_RIDGE = 1e-6  # keeps the shared covariance invertible where features sum to one
+
+
+def kmeans(values: np.ndarray, n_clusters: int, *, seed: int, n_starts: int = N_STARTS) -> np.ndarray:
+    """Return the cluster of every row (n_obs,); no more clusters than there are different rows.
+
+    Parameters
+    ----------
+    values
+        Embedding (n_obs, d).
+    seed
+        Of the starts.
+    """
+    wanted = min(n_clusters, len(np.unique(values, axis=0)))
+    if wanted < 2:
+        return np.zeros(len(values), dtype=np.int64)
+    model = KMeans(n_clusters=wanted, n_init=n_starts, random_state=seed)
+    with threadpool_limits(1):  # sums in one order, so that the bits do not depend on the cores
+        return np.asarray(model.fit_predict(values.astype(np.float64)), dtype=np.int64)
+
+
+def tied_mixture(values: np.ndarray, n_clusters: int, *, seed: int, n_starts: int) -> np.ndarray:
+    """Return the component of every row (n_obs,) in a mixture of Gaussians that share one covariance matrix."""
+    ridge = _RIDGE * max(float(values.var(axis=0).mean()), 1e-12)
+    mixture = GaussianMixture(
+        n_clusters, covariance_type="tied", n_init=n_starts, reg_covar=ridge, max_iter=500, random_state=seed
+    )
+    return np.asarray(mixture.fit_predict(values), dtype=np.int64)
+
+
+def by_size(clusters: np.ndarray, n_clusters: int) -> np.ndarray:
+    """Return clusters numbered anew, the largest first; clusters of one size by their first row."""
+    size = np.bincount(clusters, minlength=n_clusters)
+    first = np.array([np.argmax(clusters == j) if size[j] else len(clusters) for j in range(n_clusters)])
+    place = np.empty(n_clusters, dtype=np.int64)
+    place[np.lexsort((first, -size))] = np.arange(n_clusters)
+    return place[clusters]
+
+
+def cluster_samples(
+    embedding: np.ndarray, labels: np.ndarray, samples: np.ndarray, *, seed: int, fold: int = -1
+) -> np.ndarray:
+    """Return the cluster of every observation (n_obs,): k-means within a sample, as many clusters as it has labels.
+
+    Parameters
+    ----------
+    embedding
+        (n_obs, d).
+    labels, samples
+        Label and sample of every observation (n_obs,).
+    seed
+        Every fold and sample has a stream of its own.
+    fold
+        Number of the fold.
+    """
+    found = np.zeros(len(embedding), dtype=np.int64)
+    for sample, _, rows in sample_rows(samples, samples):
+        own = int_seed(stream(seed, "domains", fold, sample))
+        found[rows] = kmeans(embedding[rows], len(np.unique(labels[rows])), seed=own)
+    return found
+
+
+def score_clusters(
+    truth: np.ndarray,
+    clusters: np.ndarray,
+    *,
+    samples: np.ndarray,
+    patients: np.ndarray,
+    coords: np.ndarray | None = None,
+    fold: int = -1,
+) -> pd.DataFrame:
+    """Return agreement of clusters with labels, and their compactness in space, for every sample of two labels or more.
+
+    Parameters
+    ----------
+    truth, clusters
+        Label and cluster of every observation (n_obs,).
+    samples, patients
+        Names of the sample and of the patient of every observation (n_obs,).
+    coords
+        Coordinates (n_obs, 2); None leaves out what needs places.
+    fold
+        Number of the fold that tests these observations; -1 where there is none.
+
+    Returns
+    -------
+    A table of scores of ``scope="sample"``: ``ari`` and ``nmi``, and ``chaos`` and ``pas`` of 12 observations or more.
+    """
+    found = []
+    for sample in sample_rows(samples, patients):
+        if len(np.unique(truth[sample.rows])) > 1:
+            for metric, value in _sample_scores(truth, clusters, sample, coords):
+                found.append(Score(metric=metric, value=value, scope="sample", fold=fold, **sample.columns))
+    return to_table(found)
+
+
+def _sample_scores(
+    truth: np.ndarray, clusters: np.ndarray, sample: SampleRows, coords: np.ndarray | None
+) -> Iterator[tuple[str, float]]:
+    true, found = truth[sample.rows], clusters[sample.rows]
+    yield "ari", metrics.ari(true, found)
+    yield "nmi", metrics.nmi(true, found)
+    if coords is not None and len(found) >= MIN_OBS_COMPACT:
+        yield "chaos", metrics.chaos(coords[sample.rows], found)
+        yield "pas", metrics.pas(coords[sample.rows], found)
