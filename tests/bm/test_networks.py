@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from anndata import AnnData
+from stfmkit.bm._sources import weights_on_disk
 
 import stfmkit as sk
-from stfmkit.bm._sources import weights_on_disk
 from stfmkit.models.zoo._network import Network
 
 PROTOCOL = sk.bm.Protocol(patient_key="patient", sample_key="sample", label_key="niche", split=sk.pp.PatientKFold(4))

@@ -114,7 +114,9 @@ def is_model(thing: object) -> bool:
 def registered(label: str, name: str, options: Mapping[str, Any], study: Study) -> ModelContender:
     """Return a registered model as a contender, its options checked."""
     seed = int_seed(stream(study.protocol.rng, "model", label))
-    return _contender(label, load_model(name, rng=seed, **options), study, options=dict(options), origin=f"model:{name}")
+    return _contender(
+        label, load_model(name, rng=seed, **options), study, options=dict(options), origin=f"model:{name}"
+    )
 
 
 def from_object(label: str, model: Any, study: Study) -> ModelContender:

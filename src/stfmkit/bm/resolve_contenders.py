@@ -159,9 +159,7 @@ def _named(label: str, name: str, study: Study) -> Contender:
 
 def _given(label: str, kind: Kind, values: np.ndarray, *, origin: str, **more: Any) -> GivenContender:
     exposure = more.pop("exposure", "computed elsewhere: it may have read target genes or test observations")
-    return GivenContender(
-        label=label, kind=kind, role="given", origin=origin, exposure=exposure, values=values, **more
-    )
+    return GivenContender(label=label, kind=kind, role="given", origin=origin, exposure=exposure, values=values, **more)
 
 
 def _values(label: str, values: Any, study: Study, *, where: str, origin: str, **more: Any) -> GivenContender:

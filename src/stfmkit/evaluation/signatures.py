@@ -97,7 +97,9 @@ def choose_signatures(
         fold_changes = np.full(scores.shape, np.nan)
         for k in np.flatnonzero(predicted.usable.any(axis=1)):
             fold_changes[k] = predicted.of_niche(int(k))["log2fc"]
-    up, down = (metrics.signature_sets(table, n_genes=most, direction=d, **thresholds._asdict()) for d in ("up", "down"))
+    up, down = (
+        metrics.signature_sets(table, n_genes=most, direction=d, **thresholds._asdict()) for d in ("up", "down")
+    )
     return Signatures(statistics=statistics, table=table, up=up, down=down, scores=scores, fold_changes=fold_changes)
 
 
