@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from tests.tl.wide import by_gene, summary
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, InputTypeError, LeakError, MissingKeyError
@@ -21,7 +22,7 @@ def table(toy, rng):
 
 
 def evaluate(adata, key="model", **options):
-    return sk.tl.evaluate_expression(adata, key, copy=True, **{**KEYS, "target": "log1p", **options})
+    return sk.tl.evaluate_expression(adata, key, copy=True, **{**KEYS, "scale": "log1p", **options})
 
 
 @pytest.mark.parametrize(
@@ -30,18 +31,18 @@ def evaluate(adata, key="model", **options):
         ({"key": "modle"}, MissingKeyError, "Did you mean 'model'"),
         ({"patient_key": "who"}, MissingKeyError, "patient_key='who'"),
         ({"sample_key": "slide"}, MissingKeyError, "sample_key='slide'"),
-        ({"sample_key": "niche"}, InputError, "samples of several patients"),
-        ({"true_layer": "logged"}, InputError, "are not integers"),
-        ({"true_layer": "nothing"}, MissingKeyError, "no layer named 'nothing'"),
-        ({"target": "z-score"}, InputError, "target='z-score'"),
-        ({"target": "counts"}, InputError, "negative values in 'model'"),
-        ({"target": "log1p", "target_sum": 1e4}, InputError, "target_sum=10000"),
-        ({"target": "size_factor_log1p", "target_sum": 0}, InputError, "target_sum=0"),
+        ({"sample_key": "niche"}, InputError, "several values of obs"),
+        ({"layer": "logged"}, InputError, "are not integers"),
+        ({"layer": "nothing"}, MissingKeyError, "no layer named 'nothing'"),
+        ({"scale": "z-score"}, InputError, "scale='z-score'"),
+        ({"scale": "counts"}, InputError, "negative values in layers"),
+        ({"scale": "log1p", "target_sum": 1e4}, InputError, "target_sum=10000"),
+        ({"scale": "size_factor_log1p", "target_sum": 0}, InputError, "target_sum=0"),
         ({"library_size_key": "niche"}, InputTypeError, "library sizes"),
         ({"library_size_key": "depth"}, InputError, "1 library sizes"),
         ({"spatial_key": "places"}, MissingKeyError, "no obsm\\['places'\\]"),
-        ({"graph": "neighbours"}, MissingKeyError, "no obsp\\['neighbours'\\]"),
-        ({"graph": "across"}, InputError, "1 edges between samples"),
+        ({"graph_key": "neighbours"}, MissingKeyError, "no obsp\\['neighbours'\\]"),
+        ({"graph_key": "across"}, InputError, "1 edges between samples"),
         ({"min_obs": 2}, InputError, "min_obs=2"),
         ({"min_obs": 500}, InputError, "no sample with 500"),
         ({"train": "niche"}, InputTypeError, "True or False"),
@@ -51,6 +52,8 @@ def evaluate(adata, key="model", **options):
         ({"train_mean": np.full(40, np.nan)}, InputError, "40 of its values not finite"),
         ({"train_mean": -np.ones(40)}, InputError, "train_mean as low as -1"),
         ({"train_mean": pd.Series({"G1": 1.0})}, MissingKeyError, "train_mean without 'G0'"),
+        ({"key_added": ""}, InputError, "key_added=''"),
+        ({"rng": -1}, InputError, "rng=-1"),
         ({"table_key": "cells"}, InputError, "table_key"),
     ],
 )
@@ -88,7 +91,7 @@ def test_missing_values_in_a_sparse_layer(table):
 
 def test_counts_given_as_logs(table):
     table.layers["model"] = table.X.toarray() * 10
-    with pytest.raises(InputError, match="target='counts' if these are counts"):
+    with pytest.raises(InputError, match="scale='counts' if these are counts"):
         evaluate(table)
 
 
@@ -119,10 +122,10 @@ def test_truth_that_is_not_finite_or_not_counts(table):
     table.layers["holes"] = np.log1p(table.X.toarray())
     table.layers["holes"][0, 0] = np.nan
     with pytest.raises(InputError, match="1 NaN or infinite values in layers\\['holes'\\]"):
-        evaluate(table, true_layer="holes", target="as_is")
+        evaluate(table, layer="holes", scale="as_is")
     table.layers["negative"] = -table.X.toarray()
     with pytest.raises(InputError, match="negative values"):
-        evaluate(table, true_layer="negative")
+        evaluate(table, layer="negative")
 
 
 def test_ids_and_names_that_are_missing_or_doubled(table):
@@ -148,18 +151,18 @@ def test_observations_without_counts_have_no_size_factor(table):
     counts[5] = 0
     table.X = sparse.csr_matrix(counts)
     with pytest.raises(InputError, match="1 observations without any count: 'spot5'"):
-        evaluate(table, target="size_factor_log1p")
-    assert evaluate(table)["summary"].loc["pearson", "mean"] > 0.5
+        evaluate(table, scale="size_factor_log1p")
+    assert summary(evaluate(table)).loc["pearson", "mean"] > 0.5
 
 
 def test_recorded_predictions_are_held_to_their_record(table, rng):
     table.obsm["encoder"] = rng.normal(size=(240, 2))
-    sk.tl.predict_expression(table, "encoder", genes=["G1", "G2"], split=sk.pp.PatientKFold(2), target="log1p", **KEYS)
-    assert len(sk.tl.evaluate_expression(table, "predicted", copy=True, **KEYS)["by_gene"]) == 12
+    sk.tl.predict_expression(table, "encoder", genes=["G1", "G2"], split=sk.pp.PatientKFold(2), scale="log1p", **KEYS)
+    assert len(by_gene(sk.tl.evaluate_expression(table, "predicted", copy=True, **KEYS))) == 12
     with pytest.raises(InputError, match="that was made as 'log1p'"):
-        evaluate(table, "predicted", target="size_factor_log1p")
+        evaluate(table, "predicted", scale="size_factor_log1p")
     table.obsm["predicted"]["G3"] = 1.0  # a column that was added by hand has no training mean
-    assert "q2" not in evaluate(table, "predicted")["by_gene"]
+    assert "q2" not in by_gene(evaluate(table, "predicted"))
     del table.obsm["predicted"]["G3"]
     table.obs["predicted_fold"] = 7
     with pytest.raises(InputError, match="for 2 folds"):
@@ -168,7 +171,9 @@ def test_recorded_predictions_are_held_to_their_record(table, rng):
 
 def test_genes_that_differ_between_folds_have_no_pooled_score(table, rng):
     table.obsm["encoder"] = rng.normal(size=(240, 2))
-    sk.tl.predict_expression(table, "encoder", genes=4, split=sk.pp.PatientKFold(4), target="log1p", **KEYS)
+    sk.tl.predict_expression(
+        table, "encoder", n_genes=4, selector="hvg", split=sk.pp.PatientKFold(4), scale="log1p", **KEYS
+    )
     assert table.obsm["predicted"].isna().to_numpy().any()
     with pytest.raises(InputError, match="not predicted for all observations"):
         evaluate(table, "predicted", hest_compat=True)
@@ -177,6 +182,6 @@ def test_genes_that_differ_between_folds_have_no_pooled_score(table, rng):
 def test_what_is_not_ours_is_not_overwritten(table):
     table.uns["expression_scores"] = {"mine": 1}
     with pytest.raises(InputError, match="not written by evaluate_expression"):
-        sk.tl.evaluate_expression(table, "model", target="log1p", **KEYS)
-    sk.tl.evaluate_expression(table, "model", target="log1p", key_added="ours", **KEYS)
+        sk.tl.evaluate_expression(table, "model", scale="log1p", **KEYS)
+    sk.tl.evaluate_expression(table, "model", scale="log1p", key_added="ours", **KEYS)
     assert table.uns["expression_scores"] == {"mine": 1}

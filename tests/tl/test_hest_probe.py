@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from tests.tl.wide import summary
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, StfmkitWarning
@@ -86,7 +87,7 @@ def test_genes_equal_the_script(cohort):
 def test_predictions_and_score_equal_the_script(cohort, width):
     cohort.obsm["encoder"] = cohort.obsm["encoder"][:, :width]
     with pytest.warns(StfmkitWarning, match="test patients included"):
-        sk.tl.predict_expression(cohort, "encoder", genes=12, hest_compat=True, **KEYS)
+        sk.tl.predict_expression(cohort, "encoder", n_genes=12, hest_compat=True, **KEYS)
     sk.tl.evaluate_expression(cohort, "predicted", hest_compat=True, **KEYS)
     genes = cohort.obsm["predicted"].columns.tolist()
     predicted, mean, sd = script_score(cohort, genes, cohort.obsm["encoder"])
@@ -96,9 +97,8 @@ def test_predictions_and_score_equal_the_script(cohort, width):
     assert found["sd"] == pytest.approx(sd, abs=1e-6)
     assert found["n_folds"] == 4
     facts = cohort.uns["stfmkit"]["predict_expression"]["results"]["predicted"]
-    assert facts["gene_rule"] == "hest"
-    assert facts["target"] == "log1p"
-    np.testing.assert_allclose(facts["alpha"], 100 / (facts["n_components"] * 12))
+    assert facts["scale"] == "log1p"
+    np.testing.assert_allclose(facts["ridge_alpha"], 100 / (facts["n_components"] * 12))
 
 
 def test_the_score_of_another_predictor_pools_the_slides_of_a_patient(toy, rng):
@@ -121,7 +121,7 @@ def test_pooling_rewards_differences_between_slides(toy, rng):
     toy.X = sparse.csr_matrix(counts.astype(np.float32))
     toy.layers["level"] = level[:, None] + rng.normal(0, 0.1, counts.shape)
     tables = sk.tl.evaluate_expression(toy, "level", hest_compat=True, copy=True, **KEYS)
-    assert abs(tables["summary"].loc["pearson", "mean"]) < 0.05
+    assert abs(summary(tables).loc["pearson", "mean"]) < 0.05
     assert tables["hest"].loc["pearson", "mean"] > 0.4
 
 
@@ -148,7 +148,7 @@ def test_too_few_genes_and_other_scales_are_refused(toy):
     with pytest.warns(StfmkitWarning), pytest.raises(InputError, match="40 genes that are detected"):
         sk.tl.predict_expression(toy, "encoder", hest_compat=True, **KEYS)
     with pytest.raises(InputError, match="size_factor_log1p"):
-        sk.tl.predict_expression(toy, "encoder", target="size_factor_log1p", hest_compat=True, **KEYS)
+        sk.tl.predict_expression(toy, "encoder", scale="size_factor_log1p", hest_compat=True, **KEYS)
     toy.layers["model"] = np.log1p(toy.X.toarray())
     with pytest.raises(InputError, match="hest_compat=True"):
-        sk.tl.evaluate_expression(toy, "model", target="size_factor_log1p", hest_compat=True, **KEYS)
+        sk.tl.evaluate_expression(toy, "model", scale="size_factor_log1p", hest_compat=True, **KEYS)

@@ -118,7 +118,7 @@ def test_lagged_correlation_of_real_pairs_is_that_of_the_slow_loop(consensus, to
         lr_pairs="consensus",
         method=method,
         sample_key="sample",
-        null=None,
+        null_model=None,
         n_orders=2,
         n_permutations=9,
         copy=True,

@@ -43,7 +43,7 @@ def facts_of(adata, key="predicted"):
 
 def test_predictions_and_penalties_equal_nested_sklearn(table):
     genes = ["G3", "G30", "G0"]
-    sk.tl.predict_expression(table, "encoder", genes=genes, split=FOUR, alphas=ALPHAS, max_components=7, **KEYS)
+    sk.tl.predict_expression(table, "encoder", genes=genes, split=FOUR, ridge_alpha=ALPHAS, max_components=7, **KEYS)
     found, facts = table.obsm["predicted"], facts_of(table)
     assert found.columns.tolist() == genes
     x, patients = table.obsm["encoder"].astype(np.float64), table.obs["patient"].to_numpy()
@@ -61,7 +61,7 @@ def test_predictions_and_penalties_equal_nested_sklearn(table):
             errors = [pipeline(a).fit(fit_x[i], fit_y[i]).predict(fit_x[j]) - fit_y[j] for a in ALPHAS]
             loss += [((e**2).mean(axis=0) / fit_y.var(axis=0)).mean() for e in errors]
         best = ALPHAS[int(np.argmin(loss))]
-        assert facts["alpha"][fold] == best
+        assert facts["ridge_alpha"][fold] == best
         np.testing.assert_allclose(found[test], pipeline(best).fit(fit_x, fit_y).predict(x[test]), rtol=2e-5, atol=1e-6)
         np.testing.assert_allclose(facts["train_mean"][fold], fit_y.mean(axis=0))
     assert facts["genes"].tolist() == genes
@@ -69,12 +69,12 @@ def test_predictions_and_penalties_equal_nested_sklearn(table):
 
 
 def test_predictions_do_not_see_the_test_patient(table, rng):
-    before = sk.tl.predict_expression(table, "encoder", genes=10, split=FOUR, copy=True, **KEYS)
+    before = sk.tl.predict_expression(table, "encoder", n_genes=10, selector="hvg", split=FOUR, copy=True, **KEYS)
     rows = (table.obs["patient"] == "P2").to_numpy()
     counts = table.X.toarray()
     counts[rows] = rng.poisson(50, size=(rows.sum(), table.n_vars))
     table.X = sparse.csr_matrix(counts)
-    after = sk.tl.predict_expression(table, "encoder", genes=10, split=FOUR, copy=True, **KEYS)
+    after = sk.tl.predict_expression(table, "encoder", n_genes=10, selector="hvg", split=FOUR, copy=True, **KEYS)
     kept = before.columns[before[rows].notna().all()]
     pd.testing.assert_frame_equal(after.loc[rows, kept], before.loc[rows, kept])
     assert len(kept) == 10
@@ -82,11 +82,11 @@ def test_predictions_do_not_see_the_test_patient(table, rng):
     assert not np.allclose(after.loc[~rows, shared], before.loc[~rows, shared], equal_nan=True)
 
 
-@pytest.mark.parametrize("target", ["log1p", "as_is"])
-def test_other_scales(table, target):
-    table.layers["values"] = np.log1p(table.X.toarray()) if target == "as_is" else table.X.copy()
+@pytest.mark.parametrize("scale", ["log1p", "as_is"])
+def test_other_scales(table, scale):
+    table.layers["values"] = np.log1p(table.X.toarray()) if scale == "as_is" else table.X.copy()
     found = sk.tl.predict_expression(
-        table, "encoder", genes=["G1"], split=FOUR, layer="values", target=target, alphas=[3.0], copy=True, **KEYS
+        table, "encoder", genes=["G1"], split=FOUR, layer="values", scale=scale, ridge_alpha=[3.0], copy=True, **KEYS
     )
     y, x = np.log1p(table.X.toarray()[:, 1]), table.obsm["encoder"].astype(np.float64)
     test = (table.obs["patient"] == "P3").to_numpy()
@@ -103,11 +103,14 @@ def test_rows_and_genes_may_come_in_any_order(table, rng):
 
 
 def test_same_seed_same_bits_and_library_sizes_may_be_given(table):
-    runs = [sk.tl.predict_expression(table, "encoder", genes=5, rng=3, copy=True, split=FOUR, **KEYS) for _ in "ab"]
+    runs = [
+        sk.tl.predict_expression(table, "encoder", n_genes=5, selector="hvg", rng=3, copy=True, split=FOUR, **KEYS)
+        for _ in "ab"
+    ]
     pd.testing.assert_frame_equal(*runs)
     table.obs["depth"] = table.X.sum(axis=1)
     given = sk.tl.predict_expression(
-        table, "encoder", genes=5, rng=3, copy=True, split=FOUR, library_size_key="depth", **KEYS
+        table, "encoder", n_genes=5, selector="hvg", rng=3, copy=True, split=FOUR, library_size_key="depth", **KEYS
     )
     pd.testing.assert_frame_equal(given, runs[0])
 
@@ -139,11 +142,11 @@ def test_a_penalty_that_cannot_be_tuned_is_told(table):
     one = table[~table.obs["sample"].isin(["S1"])].copy()  # the training patient keeps one sample
     with pytest.warns(StfmkitWarning, match=r"cannot be tuned and is 100"):
         sk.tl.predict_expression(one, "encoder", genes=["G1"], split=OnePatient(), **KEYS)
-    assert facts_of(one)["alpha"] == [100]
+    assert facts_of(one)["ridge_alpha"] == [100]
 
 
 def test_genes_are_chosen_in_every_fold(table):
-    with_coords = sk.tl.predict_expression(table, "encoder", genes=6, flavor="svg", split=FOUR, copy=True, **KEYS)
+    with_coords = sk.tl.predict_expression(table, "encoder", n_genes=6, selector="svg", split=FOUR, copy=True, **KEYS)
     assert (with_coords.notna().sum(axis=1) == 6).all()
     folds = sk.pp.split(table, FOUR, **KEYS, copy=True)
     patients = {f.number: set(table.obs["patient"].iloc[f.train]) for f in folds}
@@ -212,21 +215,25 @@ def test_tables_of_spatialdata(table):
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [
-        ({"use_rep": "enkoder"}, MissingKeyError, "Did you mean 'encoder'"),
+        ({"embedding_key": "enkoder"}, MissingKeyError, "Did you mean 'encoder'"),
         ({"patient_key": "who"}, MissingKeyError, "patient_key='who'"),
         ({"genes": "G1"}, InputTypeError, "genes='G1'"),
         ({"genes": ["G1", "G1"]}, InputError, "2 genes, 1 different"),
         ({"genes": []}, InputError, "0 genes"),
         ({"genes": ["G1", "Gx"]}, MissingKeyError, "'Gx'"),
-        ({"genes": 0}, InputError, "genes=0"),
-        ({"genes": 2.5}, InputError, "genes=2.5"),
-        ({"genes": 3, "target": "as_is"}, InputError, "selectors need raw counts"),
-        ({"genes": 3, "flavor": "best"}, InputError, "flavor='best'"),
-        ({"target": "counts"}, InputError, "target='counts'"),
+        ({"n_genes": 0}, InputError, "n_genes=0"),
+        ({"n_genes": 2.5}, InputError, "n_genes=2.5"),
+        ({"genes": 3}, InputTypeError, "genes=3"),
+        ({"genes": ["G1"], "n_genes": 3}, InputError, "genes and n_genes=3"),
+        ({"n_genes": 3, "scale": "as_is"}, InputError, "selectors need raw counts"),
+        ({"n_genes": 3, "selector": "best"}, InputError, "selector='best'"),
+        ({"scale": "counts"}, InputError, "scale='counts'"),
         ({"layer": "logged"}, InputError, "not integers"),
         ({"layer": "nothing"}, MissingKeyError, "no layer named 'nothing'"),
-        ({"alphas": []}, InputError, "alphas is empty"),
-        ({"alphas": [-1.0]}, InputError, "alphas=-1.0"),
+        ({"ridge_alpha": []}, InputError, "ridge_alpha is empty"),
+        ({"ridge_alpha": [-1.0]}, InputError, "ridge_alpha=-1.0"),
+        ({"key_added": "a/b"}, InputError, "text without '/'"),
+        ({"rng": "zero"}, InputTypeError, "rng='zero'"),
         ({"n_inner": 1}, InputError, "n_inner=1"),
         ({"split": sk.pp.PatientKFold(9)}, InputError, "4 patients"),
         ({"library_size_key": "niche"}, InputTypeError, "library sizes"),
@@ -236,9 +243,9 @@ def test_tables_of_spatialdata(table):
 def test_bad_input_is_refused(table, change, error, match):
     table.layers["logged"] = np.log1p(table.X.toarray())
     table.obs["zero"] = 0.0
-    arguments = {"use_rep": "encoder", "split": FOUR, **KEYS, **change}
+    arguments = {"embedding_key": "encoder", "split": FOUR, **KEYS, **change}
     with pytest.raises(error, match=match):
-        sk.tl.predict_expression(table, arguments.pop("use_rep"), **arguments)
+        sk.tl.predict_expression(table, arguments.pop("embedding_key"), **arguments)
 
 
 def test_broken_tables_are_refused(table):

@@ -57,11 +57,14 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    The columns of `CONTENDER`, and mean, sd (NaN of one patient), min, max, n_patients (with a value).
+    The columns of `CONTENDER`, and mean, sd (NaN of one patient), min, max, n_patients (with a value; 0 for a score of
+    all patients together).
     """
-    groups = per_patient(scores).groupby(CONTENDER, sort=True, observed=True)["value"]
-    table = groups.agg(mean="mean", sd="std", min="min", max="max", n_patients="count")
-    return table.reset_index()
+    patients = per_patient(scores)
+    counted = patients["value"].notna() & (patients["patient"] != "")
+    groups = patients.assign(counted=counted.astype(np.int64)).groupby(CONTENDER, sort=True, observed=True)
+    table = groups["value"].agg(mean="mean", sd="std", min="min", max="max")
+    return table.assign(n_patients=groups["counted"].sum()).reset_index()
 
 
 def _as_scored(scores: pd.DataFrame) -> pd.DataFrame:

@@ -22,7 +22,7 @@ N_EIGENVECTORS = 10
 _CLEAR = 0.1  # lagged correlations are small
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class CoexpressionSizes:
     """Numbers that the metrics of co-expression depend on.
 
@@ -136,20 +136,25 @@ def as_ceilings(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def score_pairs(truth: np.ndarray, predicted: np.ndarray, **where: Any) -> pd.DataFrame:
-    """Return the scores of lagged correlations of ligands and receptors (n_pairs,)."""
+    """Return how well predicted lagged correlations of pairs of genes (n_pairs,) agree with true ones.
+
+    The metric is ``lagged_correlation``; how the pairs are summarised is in the setting. Pairs of a gene that does not
+    vary are left out, and their share is a row of its own.
+    """
     defined = ~(np.isnan(truth) | np.isnan(predicted))
     a, b = truth[defined], predicted[defined]
-    scores = dict.fromkeys(("lr_pearson", "lr_mean_absolute_difference", "lr_sign_agreement"), np.nan)
-    if len(a):
-        scores["lr_mean_absolute_difference"] = float(np.abs(a - b).mean())
-    if len(a) > 2 and np.ptp(a) > 0:
-        scores["lr_pearson"] = float(np.corrcoef(a, b)[0, 1]) if np.ptp(b) > 0 else 0.0
     clear = np.abs(a) > _CLEAR
+    scores = dict.fromkeys(("pearson", "mean absolute difference", "sign agreement"), np.nan)
+    if len(a):
+        scores["mean absolute difference"] = float(np.abs(a - b).mean())
+    if len(a) > 2 and np.ptp(a) > 0:
+        scores["pearson"] = float(np.corrcoef(a, b)[0, 1]) if np.ptp(b) > 0 else 0.0
     if clear.any():
-        scores["lr_sign_agreement"] = float((np.sign(a[clear]) == np.sign(b[clear])).mean())
-    scores["lr_share_degenerate"] = float(1 - defined.mean())
-    reason = "too few pairs of genes that vary"
-    return to_table(Score(metric=m, value=v, reason=reason, **where) for m, v in scores.items())
+        scores["sign agreement"] = float((np.sign(a[clear]) == np.sign(b[clear])).mean())
+    one: dict[str, Any] = {"metric": "lagged_correlation", "reason": "too few pairs of genes that vary", **where}
+    rows = [Score(value=value, setting=f"{name} over pairs", **one) for name, value in scores.items()]
+    share = float(1 - defined.mean())
+    return to_table([*rows, Score(metric="share_degenerate", value=share, setting="pairs", **where)])
 
 
 def _by_sample(

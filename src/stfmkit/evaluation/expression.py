@@ -101,6 +101,15 @@ def score_expression(truth: ExpressionTruth, predicted: np.ndarray) -> pd.DataFr
     return concat_scores(parts)
 
 
+def score_pearson(truth: ExpressionTruth, predicted: np.ndarray) -> pd.DataFrame:
+    """Return the rows of `score_expression` for Pearson's r alone, such as of a control."""
+    parts = []
+    for sample in truth.scored_samples():
+        found = {"pearson": metrics.pearson(truth.expression[sample.rows], predicted[sample.rows])}
+        parts.append(_rows(truth, sample, found, status="scored"))
+    return concat_scores(parts)
+
+
 def expression_ceilings(truth: ExpressionTruth) -> pd.DataFrame:
     """Return the largest Pearson correlation that any prediction can expect, for every sample and gene.
 

@@ -12,7 +12,7 @@ from stfmkit.pl._style import PALE, plain, style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SHOWN = ("ssim_ordered", "offdiagonal_pearson")
+_SHOWN = ("ssim_ordered", "offdiagonal_correlation")
 
 
 def coexpression(
@@ -105,7 +105,7 @@ def _matrix(adata: AnnData, slot: str, order: np.ndarray) -> np.ndarray:
         raise MissingKeyError(
             f"no varp[{slot!r}].",
             allowed=f"one of {listed(adata.varp)}",
-            remedy="run sk.tl.coexpression with pred_layer=, or pass show='truth'.",
+            remedy="run sk.tl.coexpression with prediction=, or pass show='truth'.",
         )
     return np.asarray(adata.varp[slot], dtype=np.float64)[np.ix_(order, order)]
 
@@ -127,6 +127,8 @@ def _title(adata: AnnData, key: str, show: str) -> str:
     scores = adata.uns[key].get("scores")
     if scores is None or show == "truth":
         return titles[show]
-    rows = scores[scores["comparison"].astype(str) == "predicted"].set_index("metric")["value"]
+    of_prediction = ~scores["contender"].astype(str).str.startswith("control:") & (scores["status"] == "scored")
+    shown = scores[of_prediction & ~scores["setting"].astype(str).str.contains("method=")]
+    rows = shown.drop_duplicates("metric").set_index("metric")["value"]
     found = [f"{name.replace('_', ' ')} {rows[name]:.2f}" for name in _SHOWN if name in rows.index]
     return titles[show] + ("\n" + ", ".join(found) if found else "")

@@ -1,4 +1,4 @@
-"""Which genes vary together, and how much of it a prediction keeps."""
+"""Correlate genes, and judge how much of their co-expression a prediction keeps."""
 
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -7,46 +7,54 @@ import pandas as pd
 from anndata import AnnData
 
 from stfmkit._core import slots
-from stfmkit._core.arguments import check_choice, check_integer
+from stfmkit._core.arguments import check_choice, check_integer, check_key
 from stfmkit._core.errors import InputError
-from stfmkit._core.random import RNGLike, as_generator, int_seed
+from stfmkit._core.random import RNGLike, as_seed
+from stfmkit._data.training import Train
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, package_versions, write_result
+from stfmkit._data.write import check_free, package_versions, write_record
+from stfmkit.evaluation.coexpression import (
+    N_EIGENVECTORS,
+    N_MODULES,
+    N_ORDERS,
+    N_PERMUTATIONS,
+    WINDOW,
+    CoexpressionSizes,
+)
+from stfmkit.evaluation.coexpression_suite import CoexpressionSuite
+from stfmkit.evaluation.tables import score_tables
 from stfmkit.metrics._ssim import check_fits, check_window
-from stfmkit.tl._coexpression_inputs import Inputs, read_graph, read_inputs, read_places
-from stfmkit.tl._coexpression_scores import Settings
-from stfmkit.tl._coexpression_suite import Suite
-from stfmkit.tl._ligand_receptor import Pairs, read_pairs
+from stfmkit.tl._coexpression_inputs import Inputs, read_inputs
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
 
-STEP = "coexpression"
+VERB = "coexpression"
 
 
 def coexpression(
     data: "Container",
     *,
     layer: str | None = None,
-    pred_layer: str | None = None,
+    prediction: str | pd.DataFrame | None = None,
     method: Literal["pearson", "spearman"] = "pearson",
-    normalize: bool = True,
+    scale: str = "size_factor_log1p",
     genes: str | list[str] | pd.Index | np.ndarray | None = None,
     sample_key: str | None = None,
     covariate: str | None = None,
-    train: str | np.ndarray | pd.Series | None = None,
+    train: Train = None,
     order: list[str] | pd.Index | np.ndarray | None = None,
     lr_pairs: str | pd.DataFrame | None = None,
-    graph: str | None = None,
+    graph_key: str | None = None,
     spatial_key: str = slots.SPATIAL,
-    null: Literal["rotation", "permutation"] | None = "rotation",
-    window: int = 7,
-    n_orders: int = 100,
-    n_permutations: int = 999,
-    n_modules: int = 8,
-    k: int = 10,
+    null_model: Literal["rotation", "permutation"] | None = "rotation",
+    window: int = WINDOW,
+    n_orders: int = N_ORDERS,
+    n_permutations: int = N_PERMUTATIONS,
+    n_modules: int = N_MODULES,
+    n_eigenvectors: int = N_EIGENVECTORS,
     table_key: str | None = None,
-    key_added: str = STEP,
+    key_added: str = VERB,
     rng: RNGLike = 0,
     copy: bool = False,
 ) -> dict[str, Any] | None:
@@ -57,8 +65,9 @@ def coexpression(
     controls:
 
     ``control:thinned``
-        One half of the molecules against the other (binomial thinning): what a perfect model would reach against a
-        measurement of half the depth.
+        One half of the molecules (binomial thinning) as a prediction of the whole. The scores of one half against the
+        other are the ceilings (``status="ceiling"``) of ``ssim_ordered``, ``ssim_permuted``, ``ssim_global`` and
+        ``offdiagonal_correlation``, and scores are given as shares of them, too (``status="of ceiling"``).
     ``control:null``
         The truth against what is judged (the prediction, or without one the truth) after the map of every gene was
         moved by its own step: no co-expression is left.
@@ -68,7 +77,7 @@ def coexpression(
         so that they inherit the gene-gene covariance of the training data. They score far above zero; a model that
         does not beat them has shown nothing about its representation.
 
-    Genes without variation on either side are left out of every score and counted in ``n_degenerate``.
+    Genes without variation on either side are left out of every score, and ``share_degenerate`` says how many they are.
 
     Parameters
     ----------
@@ -76,13 +85,14 @@ def coexpression(
         AnnData or SpatialData (n_obs, n_genes).
     layer
         Layer with raw counts; ``X`` where it is left out.
-    pred_layer
-        Layer with predictions, on the scale of size-factor log1p; it is taken as it is.
+    prediction
+        The prediction, on the scale of the truth; it is taken as it is. A layer, a key of ``obsm`` with a DataFrame
+        whose columns are genes, or such a DataFrame; genes that it does not predict are not compared.
     method
         Pearson's r or Spearman's ρ.
-    normalize
-        Counts become size-factor log1p. False takes the values of `layer` as they are; there is no
-        ``control:thinned`` then.
+    scale
+        "size_factor_log1p" (log1p of counts over library size) or "log1p" of counts; "as_is" takes the values of
+        `layer` as they are, and there is no ``control:thinned`` then.
     genes
         Names, or a boolean column of ``var``; all genes where it is left out.
     sample_key
@@ -92,8 +102,8 @@ def coexpression(
         "library_size" (the log of the counts of all genes), or a numeric column of ``obs``, that values are regressed
         on before, with common slopes within slides.
     train
-        Boolean column of ``obs`` or mask (n_obs,). The order of the genes and ``control:random_features`` come from
-        these observations, everything else from the others. Without it, all observations serve for both.
+        Boolean column of ``obs``, mask (n_obs,), or fold. The order of the genes and ``control:random_features`` come
+        from these observations, everything else from the others. Without it, all observations serve for both.
     order
         Names of all compared genes in the order for ``ssim_ordered``; by default `stfmkit.metrics.coexpression_order`
         of the training truth.
@@ -101,12 +111,12 @@ def coexpression(
         Ligand-receptor pairs: a DataFrame with the columns ligand and receptor, or the name of a resource of the
         package liana, such as "consensus". Each is scored by the correlation of the ligand with the mean receptor of
         the neighbours. Complexes of several genes are left out.
-    graph
+    graph_key
         Key in ``obsp`` of the neighbours for `lr_pairs`, without observations themselves; the six nearest neighbours
         where it is left out.
     spatial_key
-        Key of the coordinates in ``obsm``; read for "rotation", and for `lr_pairs` without `graph`.
-    null
+        Key of the coordinates in ``obsm``; read for "rotation", and for `lr_pairs` without `graph_key`.
+    null_model
         How genes are moved for ``control:null``: "rotation" shifts a map along a path through its sample and keeps
         most of its autocorrelation; "permutation" mixes observations up and needs no coordinates. None leaves all
         controls out.
@@ -118,7 +128,7 @@ def coexpression(
         Permutations of ``mantel_p``.
     n_modules
         Modules of ``module_preservation``.
-    k
+    n_eigenvectors
         Eigenvectors of ``subspace_affinity``.
     table_key
         Table of a SpatialData.
@@ -136,8 +146,10 @@ def coexpression(
 
     - ``varp["coexpression"]``, and ``varp["coexpression_predicted"]`` with a prediction: (n_genes, n_genes), NaN for
       genes that are not compared or do not vary,
-    - ``uns["coexpression"]["scores"]``: one row for every comparison and metric, with value, n_compared and
-      n_degenerate (genes, or pairs for ``lr_…``),
+    - ``uns["coexpression"]["scores"]``: one row for every contender, metric and setting, with the columns of all scores
+      of stfmkit; the contender is the name of the prediction, or of a control; the scope is "sample" where there is one
+      sample, and "cohort" where all samples are compared together; ``lagged_correlation`` speaks of `lr_pairs`,
+    - ``uns["coexpression"]["by_patient"]`` and ``["summary"]``: their averages,
     - ``uns["coexpression"]["order"]``: names of the genes in their order,
     - ``uns["coexpression"]["pairs"]``, with `lr_pairs`: ligand, receptor and the lagged correlations,
     - ``uns["stfmkit"]["coexpression"]["results"]["coexpression"]``: parameters.
@@ -156,60 +168,61 @@ def coexpression(
     >>> import stfmkit as sk
     >>> adata = sk.datasets.synthetic_cohort(2, n_genes=40, as_="anndata")[:200].copy()
     >>> adata.layers["guess"] = np.log1p(adata.layers["noise_free"])
-    >>> sk.tl.coexpression(adata, pred_layer="guess", null="permutation", n_orders=5, n_permutations=99)
-    >>> scores = adata.uns["coexpression"]["scores"].pivot(index="metric", columns="comparison", values="value")
-    >>> bool(scores.loc["offdiagonal_pearson", "predicted"] > scores.loc["offdiagonal_pearson", "control:null"])
+    >>> sk.tl.coexpression(adata, prediction="guess", null_model="permutation", n_orders=5, n_permutations=99)
+    >>> rv = adata.uns["coexpression"]["scores"].query("metric == 'rv_coefficient'").set_index("contender")["value"]
+    >>> bool(rv["guess"] > rv["control:null"])
     True
     """
     adata = resolve_table(data, table_key=table_key)
-    sizes = {"n_orders": n_orders, "n_permutations": n_permutations, "n_modules": n_modules, "k": k}
-    _check_choices(method=method, null=null, key_added=key_added, sizes=sizes)
+    sizes = CoexpressionSizes(window, n_orders, n_permutations, n_modules, n_eigenvectors)
+    _check_choices(method=method, null_model=null_model, key_added=key_added, sizes=sizes)
     if not copy:
-        check_free(adata, "varp", _slots(key_added), step=STEP)
-        check_free(adata, "uns", [key_added], step=STEP)
+        check_free(adata, "varp", _slots(key_added), step=VERB)
+        check_free(adata, "uns", [key_added], step=VERB)
+    seed = as_seed(rng)
     inputs = read_inputs(
         adata,
         layer=layer,
-        pred_layer=pred_layer,
+        prediction=prediction,
+        scale=scale,
         genes=genes,
         sample_key=sample_key,
         covariate=covariate,
         train=train,
-        normalize=normalize,
+        lr_pairs=lr_pairs,
+        graph_key=graph_key,
+        spatial_key=spatial_key,
+        rotates=null_model == "rotation",
+        seed=seed,
     )
     names = adata.var_names[inputs.genes]
-    _check_sizes(len(names), window=window, n_modules=n_modules, k=k)
-    pairs = None if lr_pairs is None else read_pairs(lr_pairs, genes=names)
-    coords = ring = None
-    if null == "rotation":
-        coords = read_places(adata, inputs, spatial_key=spatial_key, sample_key=sample_key)
-    if pairs is not None:
-        ring = read_graph(adata, inputs, graph=graph, spatial_key=spatial_key, sample_key=sample_key)
-    fixed = None if order is None else _given_order(order, names)
-    seed = int(rng) if isinstance(rng, int | np.integer) else int_seed(as_generator(rng))
-    suite = Suite(inputs, method=method, covariate=covariate, pairs=pairs, ring=ring)
-    fixed = suite.learned_order() if fixed is None else fixed
-    settings = Settings(order=fixed, window=int(window), seed=seed, **{name: int(v) for name, v in sizes.items()})
-    suite.compare(settings, null=null, coords=coords)
-    found: dict[str, Any] = {"scores": suite.table(), "order": names[fixed].to_numpy(dtype=object)}
-    if pairs is not None:
-        found["pairs"] = suite.lagged_table(pairs)
+    _check_sizes(len(names), sizes)
+    suite = CoexpressionSuite(inputs.arrays, method=method, seed=seed)
+    fixed = suite.learned_order() if order is None else _given_order(order, names)
+    contender = prediction if isinstance(prediction, str) else "prediction"
+    one_sample = inputs.arrays.samples.max(initial=0) == 0
+    where = {"scope": "sample" if one_sample else "cohort", "sample": inputs.sample}
+    scores = suite.compare(fixed, sizes, null_model=null_model, contender=contender, **where)
+    found: dict[str, Any] = {**score_tables(scores), "order": names[fixed].to_numpy(dtype=object)}
+    if inputs.pairs is not None:
+        found["pairs"] = inputs.pairs.names.assign(**suite.lagged)
     if copy:
         matrices = {"truth": suite.truth, "predicted": suite.predicted}
         return {**{name: matrix for name, matrix in matrices.items() if matrix is not None}, **found}
-    params = {
+    record = {
         "method": method,
-        "layer": layer or "X",
-        "pred_layer": pred_layer or "none",
-        "normalize": bool(normalize),
-        "sample_key": sample_key or "none",
-        "covariate": covariate or "none",
+        "layer": layer,
+        "prediction": prediction if isinstance(prediction, str) else None,
+        "scale": scale,
+        "sample_key": sample_key,
+        "covariate": covariate,
         "order": "given" if order is not None else "all observations" if train is None else "training",
-        "null": null or "none",
-        "graph": "none" if ring is None else graph or "6 nearest neighbours",
-        "n_train": 0 if train is None else len(inputs.train),
+        "null_model": null_model,
+        "graph_key": graph_key,
+        "n_train": 0 if train is None else int(inputs.arrays.train_truth.shape[0]),
+        **{name: int(value) for name, value in vars(sizes).items()},
     }
-    _write(adata, key_added, suite, found=found, params=params | _facts(inputs, settings, pairs))
+    _write(adata, key_added, suite, inputs, found=found, record=record)
     return None
 
 
@@ -217,39 +230,36 @@ def _slots(key: str) -> list[str]:
     return [key, f"{key}_predicted"]
 
 
-def _facts(inputs: Inputs, settings: Settings, pairs: Pairs | None) -> dict[str, Any]:
-    facts = {name: value for name, value in settings._asdict().items() if name not in {"order", "seed"}}
-    facts |= {"n_genes": len(inputs.genes), "n_obs": len(inputs.rows), "rng": settings.seed}
-    if pairs is not None:
-        facts |= {"n_pairs_given": pairs.n_given, "n_complexes": pairs.n_complexes}
-    return {**facts, "versions": package_versions("numpy", "scipy")}
-
-
-def _write(adata: AnnData, key: str, suite: Suite, *, found: dict[str, Any], params: dict[str, Any]) -> None:
+def _write(
+    adata: AnnData, key: str, suite: CoexpressionSuite, inputs: Inputs, *, found: dict[str, Any], record: dict[str, Any]
+) -> None:
     for slot, matrix in zip(_slots(key), (suite.truth, suite.predicted), strict=True):
         if matrix is not None:
-            adata.varp[slot] = _spread(matrix, suite.inputs.genes, adata.n_vars)
+            adata.varp[slot] = _spread(matrix, inputs.genes, adata.n_vars)
         elif slot in adata.varp:
             del adata.varp[slot]  # of an earlier run with a prediction
     adata.uns[key] = found
-    write_result(adata, STEP, key, params, wrote=_slots(key))
+    facts: dict[str, Any] = {"n_genes": len(inputs.genes), "n_obs": len(inputs.rows), "rng": suite.seed}
+    if inputs.pairs is not None:
+        facts |= {"n_pairs_given": inputs.pairs.n_given, "n_complexes": inputs.pairs.n_complexes}
+    facts["versions"] = package_versions("numpy", "scipy")
+    write_record(adata, VERB, key, {**record, **facts}, wrote={"varp": _slots(key), "uns": [key]})
 
 
-def _check_choices(*, method: str, null: str | None, key_added: str, sizes: dict[str, int]) -> None:
+def _check_choices(*, method: str, null_model: str | None, key_added: str, sizes: CoexpressionSizes) -> None:
     check_choice(method, ["pearson", "spearman"], name="method")
-    if null is not None:
-        check_choice(null, ["rotation", "permutation"], name="null")
-    if not (isinstance(key_added, str) and key_added) or "/" in key_added or key_added == slots.ROOT:
-        raise InputError(f"key_added={key_added!r}.", allowed="text without '/'", remedy="pass another key_added.")
-    least = {"n_orders": 2, "n_permutations": 1, "n_modules": 2, "k": 1}
-    for name, value in sizes.items():
-        check_integer(value, name=name, least=least[name])
+    if null_model is not None:
+        check_choice(null_model, ["rotation", "permutation"], name="null_model")
+    check_key(key_added)
+    for name, least in {"n_orders": 2, "n_permutations": 1, "n_modules": 2, "n_eigenvectors": 1}.items():
+        check_integer(getattr(sizes, name), name=name, least=least)
 
 
-def _check_sizes(n_genes: int, *, window: int, n_modules: int, k: int) -> None:
-    check_window(window)
-    check_fits(n_genes, window=window)
-    for name, value in (("n_modules", n_modules), ("k", k)):
+def _check_sizes(n_genes: int, sizes: CoexpressionSizes) -> None:
+    check_window(sizes.window)
+    check_fits(n_genes, window=sizes.window)
+    for name in ("n_modules", "n_eigenvectors"):
+        value = getattr(sizes, name)
         if value >= n_genes:
             raise InputError(f"{name}={value} of {n_genes} genes.", allowed="fewer than genes", remedy=f"lower {name}.")
 

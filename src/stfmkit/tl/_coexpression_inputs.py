@@ -1,105 +1,185 @@
-"""What the co-expression suite reads from a table, checked before any work."""
+"""Read what co-expression is computed from, checked before any work."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from stfmkit._core.arguments import listed
+from stfmkit._core.arguments import check_choice, listed
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
+from stfmkit._core.random import stream
 from stfmkit._data.columns import read_column, read_groups
 from stfmkit._data.coordinates import check_one_frame, check_positions, read_coords
+from stfmkit._data.graphs import read_graph
 from stfmkit._data.matrices import check_no_empty, read_counts, read_matrix
 from stfmkit._data.names import check_names
-from stfmkit._kernels._neighbors import knn_within, mean_operator
+from stfmkit._data.predictions import Prediction, read_prediction
+from stfmkit._data.training import Train, held_out_rows, training_rows
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
+from stfmkit._kernels._thinning import thin
+from stfmkit.evaluation.coexpression_suite import CoexpressionValues, Values
+from stfmkit.evaluation.graphs import neighbor_graph
+from stfmkit.tl._ligand_receptor import Pairs, read_pairs
 
 LIBRARY_SIZE = "library_size"
-_RING = 6
+SCALES = ("size_factor_log1p", "log1p", "as_is")
+_FEWEST = 2
+"""Fewest observations that are scored, and that are trained on."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Inputs:
-    """Values of the observations that are scored, and of those that the order is learned from.
+    """What was read of a table.
 
     Attributes
     ----------
+    arrays
+        What is compared.
     genes
         Positions in the table of the genes that are compared (n_genes,).
-    rows, train
-        Positions of the observations that are scored, and of those that the order comes from.
-    truth, train_truth
-        True values of both (n_obs, n_genes).
-    predicted
-        Predicted values (n_obs, n_genes), or None.
-    counts
-        Counts of all genes of the observations that are scored, or None where values are no counts.
-    samples
-        Sample of every observation that is scored (n_obs,), integers.
-    covariate, train_covariate
-        What is regressed on (n_obs,), or None.
+    rows
+        Positions of the observations that are scored.
+    sample
+        Name of the sample where it is the only one, else empty text.
+    pairs
+        Ligands and receptors, or None.
     """
 
+    arrays: CoexpressionValues
     genes: np.ndarray
     rows: np.ndarray
-    train: np.ndarray
-    truth: np.ndarray | sparse.csr_array
-    train_truth: np.ndarray | sparse.csr_array
-    predicted: np.ndarray | sparse.csr_array | None
-    counts: sparse.csr_array | None
-    samples: np.ndarray
-    train_samples: np.ndarray
-    covariate: np.ndarray | None
-    train_covariate: np.ndarray | None
+    sample: str
+    pairs: Pairs | None
 
 
 def read_inputs(
     adata: AnnData,
     *,
     layer: str | None,
-    pred_layer: str | None,
+    prediction: str | pd.DataFrame | None,
+    scale: str,
     genes: str | list[str] | pd.Index | np.ndarray | None,
     sample_key: str | None,
     covariate: str | None,
-    train: str | np.ndarray | pd.Series | None,
-    normalize: bool,
+    train: Train,
+    lr_pairs: str | pd.DataFrame | None,
+    graph_key: str | None,
+    spatial_key: str,
+    rotates: bool,
+    seed: int,
 ) -> Inputs:
-    """Read everything but coordinates and graphs."""
+    """Read everything that a comparison needs; coordinates only where maps are rotated or neighbours are looked for."""
+    check_choice(scale, SCALES, name="scale")
     check_names(adata)
-    wanted = gene_positions(adata, genes)
-    rows, fitted = _split(adata, train)
-    codes = np.zeros(adata.n_obs, dtype=np.int64)
-    if sample_key is not None:
-        codes = read_groups(adata, sample_key, role="sample_key").codes.astype(np.int64)
-    counts = None
-    if normalize:
-        counts = read_counts(adata, layer)
-        check_no_empty(counts, adata.obs_names)
-        depth = totals(counts)
-        target = median_total(depth[fitted])
-        values: np.ndarray | sparse.csr_array = size_factor_log1p(counts, depth=depth, target=target)[:, wanted]
-    else:
-        values = read_matrix(adata, layer)[:, wanted]
-    known = _covariate(adata, covariate, None if counts is None else depth)
-    predicted = None if pred_layer is None else read_matrix(adata, pred_layer)[rows][:, wanted]
-    return Inputs(
-        genes=wanted,
-        rows=rows,
-        train=fitted,
-        truth=values[rows],
-        train_truth=values[fitted],
-        predicted=predicted,
-        counts=None if counts is None else counts[rows],
-        samples=np.unique(codes[rows], return_inverse=True)[1],
+    predicted = None if prediction is None else read_prediction(adata, prediction)
+    wanted = _predicted_positions(adata, genes, predicted)
+    fitted = training_rows(adata, train, least=_FEWEST)
+    rows = fitted if train is None else held_out_rows(adata, train, least=_FEWEST)
+    samples = None if sample_key is None else read_groups(adata, sample_key, role="sample_key")
+    codes = np.zeros(adata.n_obs, dtype=np.int64) if samples is None else samples.codes.astype(np.int64)
+    own_samples = np.unique(codes[rows], return_inverse=True)[1]
+    whole, halves, depth = _read_values(adata, layer, scale, wanted, rows=rows, fitted=fitted, seed=seed)
+    known = _covariate(adata, covariate, depth)
+    pairs = None if lr_pairs is None else read_pairs(lr_pairs, genes=adata.var_names[wanted])
+    coords = graph = None
+    if rotates or (pairs is not None and graph_key is None):
+        coords = _read_coords(adata, rows, own_samples, spatial_key=spatial_key, sample_key=sample_key)
+    if pairs is not None and graph_key is not None:
+        graph = read_graph(adata, graph_key, samples=samples, sample_key=sample_key, rows=rows)
+    elif pairs is not None and coords is not None:
+        graph = neighbor_graph(coords, own_samples)
+    truth = whole[rows]
+    arrays = CoexpressionValues(
+        truth=truth,
+        train_truth=truth if train is None else whole[fitted],
+        predicted=None if predicted is None else _predicted_values(predicted, wanted, rows),
+        halves=halves,
+        samples=own_samples,
         train_samples=codes[fitted],
         covariate=None if known is None else known[rows],
         train_covariate=None if known is None else known[fitted],
+        coords=coords if rotates else None,
+        graph=graph,
+        pairs=None if pairs is None else pairs.positions,
     )
+    names = [] if samples is None else np.unique(np.asarray(samples[rows]).astype(str)).tolist()
+    return Inputs(arrays=arrays, genes=wanted, rows=rows, sample=names[0] if len(names) == 1 else "", pairs=pairs)
 
 
-def gene_positions(adata: AnnData, genes: str | list[str] | pd.Index | np.ndarray | None) -> np.ndarray:
+def _read_values(
+    adata: AnnData, layer: str | None, scale: str, genes: np.ndarray, **how: Any
+) -> tuple[Values, tuple[Values, Values] | None, np.ndarray | None]:
+    """Return values of some genes (n_obs, n_genes), their halves in the rows that are scored, and library sizes."""
+    if scale == "as_is":
+        return read_matrix(adata, layer)[:, genes], None, None
+    rows, fitted, seed = how["rows"], how["fitted"], how["seed"]
+    counts = read_counts(adata, layer)
+    check_no_empty(counts, adata.obs_names)
+    depth = totals(counts)
+    target = median_total(depth[fitted])
+
+    def scaled(part: sparse.csr_array, size: np.ndarray) -> sparse.csr_array:
+        if scale == "log1p":
+            return sparse.csr_array(np.log1p(part.astype(np.float64)))
+        return size_factor_log1p(part, depth=size, target=target)
+
+    chosen = sparse.csr_array(counts[:, genes])
+    first, second = thin(sparse.csr_array(chosen[rows]), rng=stream(seed, "coexpression", "thinned"))
+    halves = (scaled(first, depth[rows] / 2), scaled(second, depth[rows] / 2))
+    return scaled(chosen, depth), halves, depth
+
+
+def _predicted_positions(
+    adata: AnnData, genes: str | list[str] | pd.Index | np.ndarray | None, predicted: Prediction | None
+) -> np.ndarray:
+    """Return the positions of the genes that are compared: those that are named, among those that are predicted."""
+    wanted = _gene_positions(adata, genes)
+    if predicted is None:
+        return wanted
+    if genes is None:
+        return np.sort(predicted.columns)
+    missing = np.setdiff1d(wanted, predicted.columns)
+    if len(missing):
+        raise InputError(
+            f"{len(missing)} genes without a prediction in {predicted.where}: "
+            f"{listed(adata.var_names[missing], most=5)}.",
+            allowed="genes with a prediction",
+            remedy="pass genes= that are predicted, or leave genes out.",
+        )
+    return wanted
+
+
+def _predicted_values(predicted: Prediction, genes: np.ndarray, rows: np.ndarray) -> Values:
+    """Return the prediction of some genes of the table (n_rows, n_genes), finite."""
+    position = pd.Index(predicted.columns).get_indexer(genes)
+    values = predicted.matrix[rows][:, position]
+    stored = values.data if isinstance(values, sparse.csr_array) else np.asarray(values)
+    bad = int((~np.isfinite(stored)).sum())
+    if bad:
+        raise InputError(
+            f"{bad} NaN or infinite values in {predicted.where}.",
+            allowed="a finite value for every observation and gene that is compared",
+            remedy="leave out the genes and observations that were not predicted.",
+        )
+    return values
+
+
+def _read_coords(
+    adata: AnnData, rows: np.ndarray, samples: np.ndarray, *, spatial_key: str, sample_key: str | None
+) -> np.ndarray:
+    """Return the coordinates of the observations that are scored, each place once in a sample."""
+    coords = read_coords(adata, spatial_key=spatial_key)[rows]
+    part = adata[rows]
+    if sample_key is None:
+        check_one_frame(part, coords)
+    check_positions(coords, samples, part.obs_names, sample_key=sample_key)
+    return coords
+
+
+def _gene_positions(adata: AnnData, genes: str | list[str] | pd.Index | np.ndarray | None) -> np.ndarray:
     """Return positions of genes that are named, marked in a boolean column of ``var``, or all."""
     if genes is None:
         return np.arange(adata.n_vars)
@@ -130,30 +210,13 @@ def gene_positions(adata: AnnData, genes: str | list[str] | pd.Index | np.ndarra
     return np.sort(adata.var_names.get_indexer(names))
 
 
-def _split(adata: AnnData, train: str | np.ndarray | pd.Series | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows that are scored and those of the training; all of them twice without `train`."""
-    if train is None:
-        return np.arange(adata.n_obs), np.arange(adata.n_obs)
-    column = read_column(adata, train, role="train") if isinstance(train, str) else train
-    mask = np.asarray(column)
-    aligned = not isinstance(column, pd.Series) or column.index.equals(adata.obs_names)
-    good = mask.dtype == bool and mask.shape == (adata.n_obs,) and aligned
-    if not good or min(mask.sum(), (~mask).sum()) < 2:
-        raise InputError(
-            f"train of shape {mask.shape} and dtype {mask.dtype}{'' if aligned else ', in another order'}.",
-            allowed=f"a boolean obs column or mask of shape ({adata.n_obs},), with two or more of True and of False",
-            remedy="pass train=adata.obs['split'] == 'train', for example.",
-        )
-    return np.flatnonzero(~mask), np.flatnonzero(mask)
-
-
 def _covariate(adata: AnnData, covariate: str | None, depth: np.ndarray | None) -> np.ndarray | None:
     if covariate is None:
         return None
     if covariate == LIBRARY_SIZE:
         if depth is None:
             raise InputError(
-                "covariate='library_size' with normalize=False.",
+                "covariate='library_size' with scale='as_is'.",
                 allowed="counts, or a column of obs",
                 remedy="pass the column of obs with the library size as covariate=.",
             )
@@ -164,29 +227,3 @@ def _covariate(adata: AnnData, covariate: str | None, depth: np.ndarray | None) 
             f"obs[{covariate!r}] of dtype {column.dtype}.", allowed="numbers", remedy="pass a numeric column."
         )
     return column.astype(np.float64)
-
-
-def read_places(adata: AnnData, inputs: Inputs, *, spatial_key: str, sample_key: str | None) -> np.ndarray:
-    """Return the coordinates of the observations that are scored, each place once in a sample."""
-    coords = read_coords(adata, spatial_key=spatial_key)[inputs.rows]
-    part = adata[inputs.rows]
-    if sample_key is None:
-        check_one_frame(part, coords)
-    check_positions(coords, inputs.samples, part.obs_names, sample_key=sample_key)
-    return coords
-
-
-def read_graph(
-    adata: AnnData, inputs: Inputs, *, graph: str | None, spatial_key: str, sample_key: str | None
-) -> sparse.csr_array:
-    """Return the weights between the observations that are scored: a slot of ``obsp``, or the nearest neighbours."""
-    if graph is None:
-        coords = read_places(adata, inputs, spatial_key=spatial_key, sample_key=sample_key)
-        return mean_operator(knn_within(coords, inputs.samples, k=_RING), include_self=False)
-    if graph not in adata.obsp:
-        raise MissingKeyError(
-            f"no obsp[{graph!r}].",
-            allowed=f"one of {listed(adata.obsp)}, or None for the {_RING} nearest neighbours",
-            remedy="run sk.pp.spatial_graph first, and pass graph='spatial_connectivities'.",
-        )
-    return sparse.csr_array(adata.obsp[graph])[inputs.rows][:, inputs.rows]

@@ -1,7 +1,7 @@
 """Judge predicted expression, whatever predicted it."""
 
 import warnings
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -9,97 +9,90 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from stfmkit._core import slots
-from stfmkit._core.arguments import check_integer
+from stfmkit._core.arguments import check_integer, check_key
 from stfmkit._core.errors import InputError, StfmkitWarning
-from stfmkit._core.random import RNGLike, stream
-from stfmkit._data.columns import read_groups
+from stfmkit._core.random import RNGLike, as_seed, stream
+from stfmkit._data.coordinates import check_positions, read_coords
+from stfmkit._data.graphs import read_graph
+from stfmkit._data.identity import read_patients_and_samples
 from stfmkit._data.names import check_names
+from stfmkit._data.predictions import check_prediction, read_prediction
+from stfmkit._data.training import Train, training_rows
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, package_versions, write_result
+from stfmkit._data.write import check_free, package_versions, write_record
 from stfmkit._kernels._thinning import thin
-from stfmkit.pp._split import check_nested
-from stfmkit.pp._training import resolve_rows
-from stfmkit.tl._expression_baselines import Baselines, patient_folds, placed
-from stfmkit.tl._expression_inputs import (
-    Predicted,
-    Target,
-    Truth,
-    check_prediction,
-    provenance,
-    read_prediction,
-    read_truth,
-    seed_of,
-)
-from stfmkit.tl._expression_reference import fold_of, read_places, scale_of, training_means
-from stfmkit.tl._expression_scores import Judged, by_patient, by_sample, groups_of, score_genes, summarize
+from stfmkit.evaluation.linear_baselines import LinearBaselines, baseline_folds, centred_coordinates
+from stfmkit.evaluation.tables import score_tables
+from stfmkit.tl._expression_blocks import Study, sample_parts, score_blocks
+from stfmkit.tl._expression_reference import fold_of, prediction_record, scale_of, training_means
 from stfmkit.tl._hest_probe import hest_scores
+from stfmkit.tl._measured import read_measured
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
 
-STEP = "evaluate_expression"
-Tables: TypeAlias = dict[str, pd.DataFrame]
+VERB = "evaluate_expression"
 
 
 def evaluate_expression(
     data: "Container",
-    pred_layer: str,
+    prediction: str | pd.DataFrame,
     *,
     patient_key: str,
     sample_key: str,
-    true_layer: str | None = None,
-    target: Target | None = None,
-    train: str | np.ndarray | pd.Series | None = None,
+    layer: str | None = None,
+    scale: str | None = None,
+    train: Train = None,
     train_mean: ArrayLike | pd.Series | None = None,
     target_sum: float | None = None,
     library_size_key: str | None = None,
     spatial_key: str | None = slots.SPATIAL,
-    graph: str | None = None,
+    graph_key: str | None = None,
     min_obs: int = 20,
     hest_compat: bool = False,
     table_key: str | None = None,
     key_added: str = "expression_scores",
     rng: RNGLike = 0,
     copy: bool = False,
-) -> Tables | None:
+) -> dict[str, pd.DataFrame] | None:
     """Score predicted against measured expression: per gene and sample, then samples, patients, and the task.
 
-    Scores are computed within a sample, then averaged over its genes, over the samples of a patient, and over patients,
-    so that neither differences between slides nor the number of spots count as skill. A gene whose truth is constant in
-    a sample is left out there and counted; a constant prediction has a correlation of 0. Scores without a bound (R²,
-    Q², deviance, NRMSE and the ratios) are medians over genes, as a few genes with hardly any variance would decide
-    their mean.
+    Scores are computed within a sample (and fold, where the prediction recorded folds), then averaged over genes, over
+    the samples of a patient, and over patients, so that neither differences between slides nor the number of spots
+    count as skill. A gene whose truth is constant in a sample is left out there, with the reason; a constant prediction
+    has a correlation of 0. Scores without a bound (R², Q², deviance, NRMSE and the ratios) are summarised by the median
+    over genes, as a few genes with hardly any variance would decide their mean.
 
-    Columns of the tables are metrics of `sk.metrics` (their specs say how to read them): ``pearson``, ``spearman``,
-    ``ccc``, ``r2`` (against the mean of the slide), ``nrmse``, ``rmse``, ``auroc_top``, ``variance_ratio``; with a
-    training mean ``q2`` and ``deviance_explained``; with library sizes ``partial_pearson`` (given log1p of them);
-    with places ``map_ssim``, ``bivariate_morans_i`` and ``moran_ratio``; of counts, by binomial thinning,
-    ``reliability``, ``pearson_ceiling`` and ``pearson_of_ceiling`` (genes with a reliability of at least 0.1). With two
-    patients or more, ``pearson_library_size`` and ``pearson_coordinates`` are what linear predictions from library size
-    alone and from the place in the slide alone reach on held-out patients, and ``delta_pearson_...`` is what the
-    prediction adds.
+    Metrics are those of `sk.metrics` (their specs say how to read them): ``pearson``, ``spearman``, ``ccc``, ``r2``
+    (against the mean of the slide), ``nrmse``, ``rmse``, ``auroc_top``, ``variance_ratio``; with a training mean ``q2``
+    and ``deviance_explained``; with library sizes ``partial_pearson`` (given log1p of them); with coordinates
+    ``map_ssim``, ``bivariate_morans_i`` and ``moran_ratio`` (of genes whose Moran's I is at least 0.05); of counts, by
+    binomial thinning, the ceiling of ``pearson``, and ``pearson`` as a share of it (genes with a reliability of at
+    least 0.1). With two patients or more, the contenders ``control:linear_library_size`` and
+    ``control:linear_coordinates`` are what linear predictions from library size alone and from the place in the slide
+    alone reach on held-out patients. `stfmkit.bm.run` computes the same numbers.
 
     Parameters
     ----------
     data
         AnnData or SpatialData.
-    pred_layer
-        The prediction: a layer, or a key of ``obsm`` with a DataFrame whose columns are genes (any subset of the table,
-        in any order). NaN says that an observation, or a gene in a sample, is not predicted.
+    prediction
+        The prediction: a layer, a key of ``obsm`` with a DataFrame whose columns are genes (any subset of the table, in
+        any order), or such a DataFrame. NaN says that an observation, or a gene in a sample, is not predicted.
     patient_key, sample_key
         Columns of ``obs``; missing ids are refused.
-    true_layer
+    layer
         Layer with raw counts (or with values as they are); None for ``X``, or for what `predict_expression` read.
-    target
+    scale
         The scale of the prediction, to which the truth is brought: "size_factor_log1p" (log1p of counts over library
         size, times `target_sum`), "log1p" of raw counts, "counts", or "as_is" (truth and prediction are compared as
         they are). None is the scale that `predict_expression` recorded, else "size_factor_log1p".
     train
-        Observations that the predictor was trained on (boolean column of ``obs``, or mask): they give the training mean
-        and fit the baselines, and are not scored.
+        Observations that the predictor was trained on (boolean column of ``obs``, mask, or fold): they give the
+        training mean and fit the baselines, and are not scored.
     train_mean
-        Training mean of every predicted gene on the scale of the target, in the order of the prediction, or a Series by
-        gene. None takes that of `train`, or what `predict_expression` recorded.
+        Training mean of every predicted gene on the scale of the prediction, in the order of the prediction, or a
+        Series by gene. None takes that of `train`, or what `predict_expression` recorded.
     target_sum
         Library size that the predictor scales to, such as 1e4. None takes the median in `train`, or what
         `predict_expression` recorded, or the median of the table.
@@ -107,7 +100,7 @@ def evaluate_expression(
         Column of ``obs`` with library sizes; the total over the genes of the table where it is left out.
     spatial_key
         Key of the coordinates in ``obsm``, in any unit; None leaves out what needs places.
-    graph
+    graph_key
         Key in ``obsp`` of spatial weights; the six nearest neighbours in the sample where it is left out.
     min_obs
         Samples with fewer predicted observations are not scored.
@@ -127,15 +120,14 @@ def evaluate_expression(
     -------
     With ``copy=True``, a dict of tables. Otherwise None, and writes them into ``uns[key_added]``:
 
-    ``"by_gene"``
-        One row for every sample and gene, with ``constant_truth`` and ``constant_prediction``.
-    ``"by_sample"``
-        One row for every sample: means (or medians) over genes, and ``n_genes`` in them, ``n_constant_truth``,
-        ``n_constant_prediction``, ``n_not_predicted``, ``n_unreliable``.
+    ``"scores"``
+        One row for every contender, metric, sample and gene, with the columns of all scores of stfmkit: task, metric,
+        setting, scope, contender, fold, patient, sample, gene, niche, value, status ("scored", "undefined", "ceiling"
+        or "of ceiling") and reason. The contender is the name of the prediction.
     ``"by_patient"``
-        One row for every patient.
+        One value for every contender, metric and patient.
     ``"summary"``
-        One row for every metric: mean, sd (over patients), min, max, n_patients.
+        Mean, sd (over patients), min, max and n_patients for every contender and metric.
     ``"hest"``, ``"hest_by_gene"``
         With `hest_compat`.
 
@@ -162,82 +154,88 @@ def evaluate_expression(
     >>> cells = sk.datasets.synthetic_cohort(n_patients=3, size=300, as_="anndata")
     >>> cells.layers["model"] = cells.layers["noise_free"]
     >>> keys = {"patient_key": "patient", "sample_key": "sample"}
-    >>> sk.tl.evaluate_expression(cells, "model", target="counts", **keys)
-    >>> summary = cells.uns["expression_scores"]["summary"]
-    >>> bool(summary.loc["delta_pearson_library_size", "mean"] > 0)
+    >>> sk.tl.evaluate_expression(cells, "model", scale="counts", **keys)
+    >>> summary = cells.uns["expression_scores"]["summary"].query("metric == 'pearson' and status == 'scored'")
+    >>> mean = summary.set_index("contender")["mean"]
+    >>> bool(mean["model"] > mean["control:linear_library_size"])
     True
     """
     adata = resolve_table(data, table_key=table_key)
+    check_key(key_added)
     check_integer(min_obs, name="min_obs", least=3)
     check_names(adata)
     if not copy:
-        check_free(adata, "uns", [key_added], step=STEP)
-    patients = read_groups(adata, patient_key, role="patient_key")
-    samples = read_groups(adata, sample_key, role="sample_key")
-    check_nested(patients, samples, patient_key=patient_key, sample_key=sample_key)
-    predicted = read_prediction(adata, pred_layer)
-    recorded = provenance(adata, pred_layer) or {}
-    scale = _target(target, recorded, hest_compat=hest_compat)
-    layer = true_layer if true_layer is not None else recorded.get("layer")
-    truth = read_truth(adata, layer=layer, target=scale, library_size_key=library_size_key)
-    fitted = None if train is None else np.isin(np.arange(adata.n_obs), resolve_rows(adata, train, role="train"))
-    scored = check_prediction(predicted, key=pred_layer, target=scale)
-    scored = _held_out(scored, fitted)
-    folds = fold_of(adata, pred_layer, recorded)
-    sizes = scale_of(truth, target_sum=target_sum, folds=folds, recorded=recorded, train=fitted)
-    coords, weights = read_places(adata, spatial_key=spatial_key, graph=graph, samples=samples, sample_key=sample_key)
-    seed = seed_of(rng)
-    judged = Judged(
-        truth=truth,
-        predicted=predicted,
+        check_free(adata, "uns", [key_added], step=VERB)
+    seed = as_seed(rng)
+    patients, samples = read_patients_and_samples(adata, patient_key=patient_key, sample_key=sample_key)
+    predicted = read_prediction(adata, prediction)
+    recorded = prediction_record(adata, prediction)
+    chosen = _scale(scale, recorded, hest_compat=hest_compat)
+    source = layer if layer is not None else recorded.get("layer")
+    measured = read_measured(adata, layer=source, scale=chosen, library_size_key=library_size_key)
+    fitted = None if train is None else np.isin(np.arange(adata.n_obs), training_rows(adata, train))
+    scored = _held_out(check_prediction(predicted, scale=chosen), fitted)
+    folds = fold_of(adata, prediction, recorded)
+    sizes = scale_of(measured, target_sum=target_sum, folds=folds, recorded=recorded, train=fitted)
+    coords = graph = None
+    if spatial_key is not None:
+        coords = read_coords(adata, spatial_key=spatial_key)
+        check_positions(coords, np.asarray(samples), adata.obs_names, sample_key=sample_key)
+    if graph_key is not None:
+        graph = read_graph(adata, graph_key, samples=samples, sample_key=sample_key)
+    study = Study(
+        measured=measured,
+        prediction=predicted,
+        contender=prediction if isinstance(prediction, str) else "prediction",
         scored=scored,
         samples=samples,
         patients=patients,
-        folds=np.maximum(folds, 0),
+        folds=folds,
         size_targets=sizes,
-        means=training_means(truth, predicted, given=train_mean, train=fitted, recorded=recorded, sizes=sizes),
-        halves=thin(sparse.csr_array(truth.matrix), rng=stream(seed, "thinning")) if truth.counted else None,
+        means=training_means(measured, predicted, train_mean=train_mean, train=fitted, recorded=recorded, sizes=sizes),
+        halves=thin(sparse.csr_array(measured.matrix), rng=stream(seed, "thinning")) if measured.counted else None,
         coords=coords,
-        graph=weights,
+        graph=graph,
         min_obs=min_obs,
     )
-    tables = _judge(judged, fitted, seed)
+    tables = _score(study, fitted, seed)
     if hest_compat:
-        tables["hest"], tables["hest_by_gene"] = _pooled(judged, recorded)
+        tables["hest"], tables["hest_by_gene"] = _pooled(study)
     if copy:
         return tables
     adata.uns[key_added] = tables
-    params: dict[str, Any] = {
-        "pred_layer": pred_layer,
-        "true_layer": layer,
+    record: dict[str, Any] = {
+        "prediction": prediction if isinstance(prediction, str) else None,
+        "layer": source,
         "patient_key": patient_key,
         "sample_key": sample_key,
-        "target": scale,
+        "scale": chosen,
+        "target_sum": None if target_sum is None else float(target_sum),
         "library_size_key": library_size_key,
         "spatial_key": spatial_key,
-        "graph": graph,
+        "graph_key": graph_key,
         "min_obs": int(min_obs),
         "n_obs": int(scored.sum()),
         "n_genes": len(predicted.genes),
         "rng": seed,
         "versions": package_versions("numpy", "scipy", "pandas"),
     }
-    write_result(adata, STEP, key_added, params, wrote=[key_added])
+    write_record(adata, VERB, key_added, record, wrote={"uns": [key_added]})
     return None
 
 
-def _target(target: str | None, recorded: dict[str, Any], *, hest_compat: bool) -> str:
-    known = recorded.get("target")
-    chosen = target or known or ("log1p" if hest_compat else "size_factor_log1p")
+def _scale(scale: str | None, recorded: dict[str, Any], *, hest_compat: bool) -> str:
+    known = recorded.get("scale")
+    chosen = scale or known or ("log1p" if hest_compat else "size_factor_log1p")
     if known is not None and chosen != known:
         raise InputError(
-            f"target={chosen!r} for a prediction that was made as {known!r}.",
+            f"scale={chosen!r} for a prediction that was made as {known!r}.",
             allowed="the scale of the prediction",
-            remedy="leave target out, or predict again on the other scale.",
+            remedy="leave scale out, or predict again on the other scale.",
         )
     if hest_compat and chosen != "log1p":
         raise InputError(
-            f"target={chosen!r} with hest_compat=True.",
+            f"scale={chosen!r} with hest_compat=True.",
             allowed="predictions of log1p of raw counts",
             remedy="leave hest_compat out, or predict log1p of raw counts.",
         )
@@ -257,47 +255,41 @@ def _held_out(scored: np.ndarray, train: np.ndarray | None) -> np.ndarray:
     return left
 
 
-def _judge(judged: Judged, train: np.ndarray | None, seed: int) -> Tables:
-    groups = groups_of(judged)
+def _score(study: Study, train: np.ndarray | None, seed: int) -> dict[str, pd.DataFrame]:
+    parts = sample_parts(study)
     features = {}
-    if judged.truth.depth is not None:
-        features["library_size"] = np.log1p(judged.truth.depth)[:, None]
-    if judged.coords is not None:
-        features["coordinates"] = placed(judged.coords, judged.samples)
-    baselines = Baselines(
+    if study.measured.depth is not None:
+        features["library_size"] = np.log1p(study.measured.depth)[:, None]
+    if study.coords is not None:
+        features["coordinates"] = centred_coordinates(study.coords, study.samples.codes)
+    baselines = LinearBaselines(
         features,
-        judged.truth,
-        size_targets=judged.size_targets,
-        folds=patient_folds(judged.patients, scored=judged.scored, train=train, seed=seed),
+        study.measured,
+        size_targets=study.size_targets,
+        folds=baseline_folds(np.asarray(study.patients), scored=study.scored, train=train, seed=seed),
     )
-    genes = score_genes(judged, groups, baselines)
-    samples = by_sample(genes, n_predicted=len(judged.predicted.genes))
-    patients = by_patient(samples)
-    if len(patients) < 2:
+    tables = score_tables(score_blocks(study, parts, baselines))
+    if tables["scores"]["patient"].nunique() < 2:
         warnings.warn(
             "one patient is scored: the table says nothing about the next patient"
             f"{'' if baselines.names else ', and there are no baselines'}.",
             StfmkitWarning,
             stacklevel=3,
         )
-    return {"by_gene": genes, "by_sample": samples, "by_patient": patients, "summary": summarize(patients)}
+    return tables
 
 
-def _pooled(judged: Judged, recorded: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _pooled(study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the score of HEST-Benchmark: observations of a fold pooled over its slides."""
-    rows = np.flatnonzero(judged.scored)
-    folds = judged.folds[rows] if recorded else judged.patients.codes[rows]
-    truth = _columns(judged.truth, judged.predicted, rows, judged.size_targets[rows])
-    guess = judged.predicted.dense(rows, slice(None))
-    if np.isnan(guess).any():
+    rows = np.flatnonzero(study.scored)
+    folds = study.folds[rows] if (study.folds >= 0).any() else study.patients.codes[rows]
+    truth = study.measured.scaled(rows, study.prediction.columns, size_target=study.size_targets[rows])
+    predicted = study.prediction.dense(rows, slice(None))
+    if np.isnan(predicted).any():
         raise InputError(
             "hest_compat=True, and genes that are not predicted for all observations.",
             allowed="one set of genes for all folds",
             remedy="predict the same genes in every fold, such as genes=[...].",
         )
-    by_gene, summary = hest_scores(truth, guess, folds=folds, genes=judged.predicted.genes)
+    by_gene, summary = hest_scores(truth, predicted, folds=folds, genes=study.prediction.genes)
     return summary, by_gene
-
-
-def _columns(truth: Truth, predicted: Predicted, rows: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    return truth.scaled(truth.matrix, rows, predicted.columns, size_target=sizes)

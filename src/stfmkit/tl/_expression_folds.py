@@ -1,9 +1,8 @@
 """One fold after the other: its genes, its regression, its predictions."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -16,38 +15,38 @@ from stfmkit._core.random import stream
 from stfmkit._data.columns import read_groups
 from stfmkit._data.coordinates import read_coords
 from stfmkit._kernels._normalize import median_total
+from stfmkit.evaluation.measured import Measured
 from stfmkit.evaluation.probes import ridge_probe
 from stfmkit.pp._selectors import FLAVORS, NON_SPATIAL, rank_genes
 from stfmkit.splits.folds import Fold, inner_folds
-from stfmkit.tl._expression_inputs import Truth
 from stfmkit.tl._hest_probe import N_GENES, hest_genes, hest_predict
-
-Genes: TypeAlias = Sequence[str] | np.ndarray | pd.Index | int | None
 
 
 @dataclass(frozen=True)
 class ProbeSettings:
-    """How the probe is fitted."""
+    """How the probe is fitted, and how its genes are chosen."""
 
-    alphas: tuple[float, ...]
+    ridge_alpha: tuple[float, ...]
     n_inner: int
     max_components: int
-    flavor: str
+    selector: str
     hest_compat: bool
     seed: int
 
     def __post_init__(self) -> None:
-        if not self.alphas:
-            raise InputError("alphas is empty.", allowed="one penalty or more", remedy="pass alphas=(1.0,), say.")
-        for alpha in self.alphas:
-            check_positive(alpha, name="alphas")
+        if not self.ridge_alpha:
+            raise InputError(
+                "ridge_alpha is empty.", allowed="one penalty or more", remedy="pass ridge_alpha=(1.0,), say."
+            )
+        for alpha in self.ridge_alpha:
+            check_positive(alpha, name="ridge_alpha")
         check_integer(self.n_inner, name="n_inner", least=2)
         check_integer(self.max_components, name="max_components", least=1)
-        check_choice(self.flavor, FLAVORS, name="flavor")
+        check_choice(self.selector, FLAVORS, name="selector")
 
 
 @dataclass(frozen=True, eq=False)
-class Done:
+class FoldPrediction:
     """What one fold predicts (n_test, n_genes), and how."""
 
     predicted: np.ndarray
@@ -59,8 +58,9 @@ class Done:
 
 def choose_genes(
     adata: AnnData,
-    truth: Truth,
-    genes: Genes,
+    measured: Measured,
+    genes: Sequence[str] | np.ndarray | pd.Index | None,
+    n_genes: int | None,
     *,
     folds: list[Fold],
     settings: ProbeSettings,
@@ -69,19 +69,25 @@ def choose_genes(
     spatial_key: str,
 ) -> list[np.ndarray]:
     """Return the positions of the genes of every fold."""
-    if isinstance(genes, str):
-        raise InputTypeError(f"genes={genes!r}.", allowed="a list of genes, or a number", remedy="pass genes=[...].")
-    if genes is None and not settings.hest_compat:
-        return [np.arange(adata.n_vars)] * len(folds)
-    if isinstance(genes, Iterable):
-        return [_positions(adata, [str(g) for g in genes])] * len(folds)
-    wanted = N_GENES if genes is None else genes
-    check_integer(wanted, name="genes", least=1)
-    if not truth.counted:
-        raise InputError(
-            f"genes={wanted} with target='as_is'.", allowed="names of genes", remedy="selectors need raw counts."
+    if isinstance(genes, str | int):
+        raise InputTypeError(
+            f"genes={genes!r}.", allowed="a list of genes", remedy="pass genes=[...], or a number as n_genes."
         )
-    counts = sparse.csr_array(truth.matrix)
+    if genes is not None and n_genes is not None:
+        raise InputError(
+            f"genes and n_genes={n_genes!r}.", allowed="one of the two", remedy="leave one of the two out."
+        )
+    if genes is not None:
+        return [_positions(adata, [str(g) for g in genes])] * len(folds)
+    if n_genes is None and not settings.hest_compat:
+        return [np.arange(adata.n_vars)] * len(folds)
+    wanted = N_GENES if n_genes is None else n_genes
+    check_integer(wanted, name="n_genes", least=1)
+    if not measured.counted:
+        raise InputError(
+            f"n_genes={wanted} with scale='as_is'.", allowed="names of genes", remedy="selectors need raw counts."
+        )
+    counts = sparse.csr_array(measured.matrix)
     samples = read_groups(adata, sample_key, role="sample_key").codes.astype(np.int64)
     if settings.hest_compat:
         warnings.warn(
@@ -91,14 +97,14 @@ def choose_genes(
             stacklevel=3,
         )
         names = adata.var_names.to_numpy(dtype=str)
-        found = hest_genes(counts, samples=samples, genes=names, n_genes=wanted)
-        return [_positions(adata, found.tolist())] * len(folds)
+        chosen = hest_genes(counts, samples=samples, genes=names, n_genes=wanted)
+        return [_positions(adata, chosen.tolist())] * len(folds)
     patients = read_groups(adata, patient_key, role="patient_key").codes.astype(np.int64)
-    coords = None if settings.flavor in NON_SPATIAL else read_coords(adata, spatial_key=spatial_key)
+    coords = None if settings.selector in NON_SPATIAL else read_coords(adata, spatial_key=spatial_key)
     plan = []
     for fold in folds:
         best = rank_genes(
-            settings.flavor,
+            settings.selector,
             counts=sparse.csr_array(counts[fold.train]),
             samples=samples[fold.train],
             patients=patients[fold.train],
@@ -109,9 +115,9 @@ def choose_genes(
         )
         if not len(best):
             raise InputError(
-                f"no gene that {settings.flavor!r} selects on the training part of fold {fold.number}.",
+                f"no gene that {settings.selector!r} selects on the training part of fold {fold.number}.",
                 allowed="one gene or more",
-                remedy="pass genes=[...] or another flavor; the data may be too sparse.",
+                remedy="pass genes=[...] or another selector; the data may be too sparse.",
             )
         plan.append(np.sort(best))
     return plan
@@ -138,10 +144,10 @@ def predict_folds(
     plan: list[np.ndarray],
     features: np.ndarray,
     *,
-    truth: Truth,
+    measured: Measured,
     samples: np.ndarray,
     settings: ProbeSettings,
-) -> list[Done]:
+) -> list[FoldPrediction]:
     """Return the predictions of every fold.
 
     Parameters
@@ -153,39 +159,39 @@ def predict_folds(
     samples
         Codes of the samples (n_obs,), for inner folds where a fold trains on one patient.
     """
-    done = []
+    found = []
     for fold, genes in zip(folds, plan, strict=True):
         groups = fold.train_groups if len(np.unique(fold.train_groups)) > 1 else samples[fold.train]
         inner = inner_folds(groups, settings.n_inner, stream(settings.seed, "inner", fold.number))
-        if not (inner or settings.hest_compat) and len(settings.alphas) > 1:
+        penalties = settings.ridge_alpha
+        if not (inner or settings.hest_compat) and len(penalties) > 1:
             warnings.warn(
                 f"fold {fold.number} trains on one patient and one sample: the penalty cannot be tuned and is "
-                f"{settings.alphas[len(settings.alphas) // 2]:g}.",
+                f"{penalties[len(penalties) // 2]:g}.",
                 StfmkitWarning,
                 stacklevel=3,
             )
-        size = 1.0 if truth.depth is None else median_total(truth.depth[fold.train])
-        target = truth.scaled(truth.matrix, fold.train, genes, size_target=np.full(len(fold.train), size))
-        mean = target.mean(axis=0)
+        size = 1.0 if measured.depth is None else median_total(measured.depth[fold.train])
+        target = measured.scaled(fold.train, genes, size_target=np.full(len(fold.train), size))
         if settings.hest_compat:
-            raw = sparse.csr_array(truth.matrix)[fold.train][:, genes].toarray()
+            raw = sparse.csr_array(measured.matrix)[fold.train][:, genes].toarray()
             values, alpha, components = hest_predict(features[fold.train], raw, features[fold.test])
         else:
             values, alpha = ridge_probe(
                 features[fold.train].astype(np.float64),
                 target,
                 features[fold.test].astype(np.float64),
-                grid=settings.alphas,
+                grid=penalties,
                 folds=inner,
                 max_components=settings.max_components,
             )
             components = min(settings.max_components, features.shape[1], len(fold.train))
-        done.append(Done(values, mean, size, alpha, components))
-    return done
+        found.append(FoldPrediction(values, target.mean(axis=0), size, alpha, components))
+    return found
 
 
 def assemble(
-    adata: AnnData, folds: list[Fold], plan: list[np.ndarray], done: list[Done]
+    adata: AnnData, folds: list[Fold], plan: list[np.ndarray], found: list[FoldPrediction]
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Return all predictions as a table, and the training means (n_folds, n_genes)."""
     same = all(genes is plan[0] for genes in plan)  # then in the order that was asked for
@@ -193,10 +199,10 @@ def assemble(
     values = np.full((adata.n_obs, len(columns)), np.nan, dtype=np.float32)
     means = np.full((len(folds), len(columns)), np.nan)
     place = pd.Index(columns)
-    for number, (fold, genes, found) in enumerate(zip(folds, plan, done, strict=True)):
+    for number, (fold, genes, part) in enumerate(zip(folds, plan, found, strict=True)):
         at = place.get_indexer(genes)
-        values[np.ix_(fold.test, at)] = found.predicted
-        means[number, at] = found.mean
+        values[np.ix_(fold.test, at)] = part.predicted
+        means[number, at] = part.mean
     return pd.DataFrame(values, index=adata.obs_names, columns=adata.var_names[columns].astype(str)), means
 
 
@@ -206,12 +212,3 @@ def fold_numbers(n_obs: int, folds: list[Fold]) -> np.ndarray:
     for position, fold in enumerate(folds):
         number[fold.test] = position
     return number
-
-
-def gene_rule(genes: Genes, settings: ProbeSettings) -> str:
-    """Say how the genes were chosen."""
-    if isinstance(genes, Iterable):
-        return "given"
-    if settings.hest_compat:
-        return "hest"
-    return "all" if genes is None else settings.flavor

@@ -1,4 +1,4 @@
-"""What predictions are compared with: folds, training means, library sizes, places."""
+"""What predictions are compared with: folds, library sizes, training means."""
 
 from typing import Any
 
@@ -6,24 +6,40 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import ArrayLike
-from scipy import sparse
 
-from stfmkit._core.arguments import check_positive, listed, nearest
+from stfmkit._core.arguments import check_positive, listed
 from stfmkit._core.errors import InputError, MissingKeyError
-from stfmkit._data.coordinates import check_positions, read_coords
+from stfmkit._data.predictions import Prediction
+from stfmkit._data.write import read_record
 from stfmkit._kernels._normalize import median_total
-from stfmkit.tl._expression_inputs import Predicted, Truth, fold_key
+from stfmkit.evaluation.measured import Measured
+
+PREDICT = "predict_expression"
+"""The verb whose records say how a prediction was made."""
 
 
-def fold_of(adata: AnnData, key: str, recorded: dict[str, Any]) -> np.ndarray:
-    """Return the fold that tests each observation (n_obs,); 0 for all where none are recorded."""
+def fold_key(key: str) -> str:
+    """Column of ``obs`` with the fold that tests an observation, for a prediction."""
+    return f"{key}_fold"
+
+
+def prediction_record(adata: AnnData, prediction: object) -> dict[str, Any]:
+    """Return what `sk.tl.predict_expression` recorded of a prediction; empty where it came from elsewhere."""
+    if not isinstance(prediction, str) or fold_key(prediction) not in adata.obs.columns:
+        return {}
+    return read_record(adata, PREDICT, prediction) or {}
+
+
+def fold_of(adata: AnnData, key: object, recorded: dict[str, Any]) -> np.ndarray:
+    """Return the fold that tests each observation (n_obs,); -1 for all where none are recorded."""
     if not recorded:
-        return np.zeros(adata.n_obs, dtype=np.int64)
-    folds = adata.obs[fold_key(key)].to_numpy()
+        return np.full(adata.n_obs, -1, dtype=np.int64)
+    column = fold_key(str(key))
+    folds = adata.obs[column].to_numpy()
     n_folds = len(recorded["size_target"])
     if folds.dtype.kind not in "iu" or folds.max(initial=0) >= n_folds:
         raise InputError(
-            f"obs[{fold_key(key)!r}] of dtype {folds.dtype}, up to {folds.max(initial=0)}, for {n_folds} folds.",
+            f"obs[{column!r}] of dtype {folds.dtype}, up to {folds.max(initial=0)}, for {n_folds} folds.",
             allowed="what sk.tl.predict_expression wrote",
             remedy="predict again, or rename the column.",
         )
@@ -31,7 +47,7 @@ def fold_of(adata: AnnData, key: str, recorded: dict[str, Any]) -> np.ndarray:
 
 
 def scale_of(
-    truth: Truth,
+    measured: Measured,
     *,
     target_sum: float | None,
     folds: np.ndarray,
@@ -41,16 +57,16 @@ def scale_of(
     """Return the library size that every observation is scaled to (n_obs,)."""
     if target_sum is not None:
         check_positive(target_sum, name="target_sum")
-        if truth.target != "size_factor_log1p":
+        if measured.scale != "size_factor_log1p":
             raise InputError(
-                f"target_sum={target_sum:g} with target={truth.target!r}.",
-                allowed="target_sum with target='size_factor_log1p'",
+                f"target_sum={target_sum:g} with scale={measured.scale!r}.",
+                allowed="target_sum with scale='size_factor_log1p'",
                 remedy="leave target_sum out.",
             )
         return np.full(len(folds), float(target_sum))
-    if truth.depth is None:
+    if measured.depth is None:
         return np.ones(len(folds))
-    usual = median_total(truth.depth if train is None else truth.depth[train])
+    usual = median_total(measured.depth if train is None else measured.depth[train])
     sizes = np.full(len(folds), usual)
     if recorded:
         tested = folds >= 0
@@ -59,84 +75,70 @@ def scale_of(
 
 
 def training_means(
-    truth: Truth,
-    predicted: Predicted,
+    measured: Measured,
+    prediction: Prediction,
     *,
-    given: ArrayLike | pd.Series | None,
+    train_mean: ArrayLike | pd.Series | None,
     train: np.ndarray | None,
     recorded: dict[str, Any],
     sizes: np.ndarray,
 ) -> np.ndarray | None:
-    """Return the training mean of every fold and predicted gene (n_folds, n_genes), or None where it is not known."""
-    if given is not None:
-        return np.tile(_given_mean(given, predicted, target=truth.target), (len(recorded.get("alpha", [0])), 1))
+    """Return the training mean of every fold and predicted gene (n_folds, n_genes), or None where it is not known.
+
+    Parameters
+    ----------
+    train_mean
+        What the caller passed.
+    train
+        Which observations were trained on (n_obs,), or None.
+    recorded
+        Record of the prediction.
+    sizes
+        Library size that every observation is scaled to (n_obs,).
+    """
+    n_folds = len(recorded.get("size_target", [0]))
+    if train_mean is not None:
+        return np.tile(_checked_mean(train_mean, prediction, scale=measured.scale), (n_folds, 1))
     if train is not None:
-        return _mean_of(truth, predicted, np.flatnonzero(train), sizes)[None]
+        return np.tile(_mean_of(measured, prediction, np.flatnonzero(train), sizes), (n_folds, 1))
     if not recorded:
         return None
-    at = pd.Index([str(gene) for gene in recorded["genes"]]).get_indexer(predicted.genes)
+    at = pd.Index([str(gene) for gene in recorded["genes"]]).get_indexer(prediction.genes)
     if (at < 0).any():
         return None  # columns were added to the table since
     return np.asarray(recorded["train_mean"], dtype=np.float64)[:, at]
 
 
-def _mean_of(truth: Truth, predicted: Predicted, rows: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    step = max(16, 2**24 // len(rows))
+def _mean_of(measured: Measured, prediction: Prediction, rows: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    step = max(16, 2**24 // len(rows))  # genes at a time, so that memory does not grow with their number
     parts = [
-        truth.scaled(truth.matrix, rows, predicted.columns[i : i + step], size_target=sizes[rows]).mean(axis=0)
-        for i in range(0, len(predicted.columns), step)
+        measured.scaled(rows, prediction.columns[i : i + step], size_target=sizes[rows]).mean(axis=0)
+        for i in range(0, len(prediction.columns), step)
     ]
     return np.concatenate(parts)
 
 
-def _given_mean(given: ArrayLike | pd.Series, predicted: Predicted, *, target: str) -> np.ndarray:
-    if isinstance(given, pd.Series):
-        missing = [str(g) for g in predicted.genes if g not in given.index]
-        if missing or not given.index.is_unique:
+def _checked_mean(train_mean: ArrayLike | pd.Series, prediction: Prediction, *, scale: str) -> np.ndarray:
+    if isinstance(train_mean, pd.Series):
+        missing = [str(g) for g in prediction.genes if g not in train_mean.index]
+        if missing or not train_mean.index.is_unique:
             raise MissingKeyError(
                 f"train_mean without {listed(missing, most=5)}, or with genes twice.",
                 allowed="one value for every predicted gene",
                 remedy="compute it on the training observations, for the genes that are predicted.",
             )
-        given = given.loc[predicted.genes].to_numpy()
-    mean = np.asarray(given, dtype=np.float64)
-    if mean.shape != (len(predicted.genes),) or not np.isfinite(mean).all():
+        train_mean = train_mean.loc[prediction.genes].to_numpy()
+    mean = np.asarray(train_mean, dtype=np.float64)
+    if mean.shape != (len(prediction.genes),) or not np.isfinite(mean).all():
         raise InputError(
             f"train_mean of shape {mean.shape}, {int((~np.isfinite(mean)).sum())} of its values not finite.",
-            allowed=f"({len(predicted.genes)},), finite, in the order of the predicted genes",
+            allowed=f"({len(prediction.genes)},), finite, in the order of the predicted genes",
             remedy="pass a Series by gene.",
         )
-    if target != "as_is" and mean.min() < 0:
+    if scale != "as_is" and mean.min() < 0:
         raise InputError(
-            f"train_mean as low as {mean.min():g} with target={target!r}.",
+            f"train_mean as low as {mean.min():g} with scale={scale!r}.",
             allowed="values of at least 0",
-            remedy="pass the mean on the scale of the target, without centring.",
+            remedy="pass the mean on the scale of the prediction, without centring.",
         )
     return mean
-
-
-def read_places(
-    adata: AnnData, *, spatial_key: str | None, graph: str | None, samples: pd.Categorical, sample_key: str
-) -> tuple[np.ndarray | None, sparse.csr_array | None]:
-    """Return coordinates (n_obs, 2) and weights (n_obs, n_obs), None where they are not asked for."""
-    coords = weights = None
-    if spatial_key is not None:
-        coords = read_coords(adata, spatial_key=spatial_key)
-        check_positions(coords, np.asarray(samples), adata.obs_names, sample_key=sample_key)
-    if graph is not None:
-        if graph not in adata.obsp:
-            raise MissingKeyError(
-                f"no obsp[{graph!r}].",
-                allowed=listed(adata.obsp),
-                remedy=f"run sk.pp.spatial_graph first, or leave graph out.{nearest(graph, list(adata.obsp))}",
-            )
-        weights = sparse.csr_array(adata.obsp[graph])
-        edges = weights.tocoo()
-        across = int(np.sum(samples.codes[edges.row] != samples.codes[edges.col]))
-        if across:
-            raise InputError(
-                f"obsp[{graph!r}] has {across} edges between samples.",
-                allowed="edges within a sample",
-                remedy=f"build it with sk.pp.spatial_graph(adata, sample_key={sample_key!r}).",
-            )
-    return coords, weights

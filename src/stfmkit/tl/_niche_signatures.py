@@ -4,58 +4,48 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from anndata import AnnData
 
 from stfmkit._core import slots
-from stfmkit._core.arguments import check_choice, check_fraction, check_integer
-from stfmkit._core.errors import InputError
-from stfmkit._core.random import RNGLike, as_generator, int_seed
-from stfmkit._data.columns import read_groups
+from stfmkit._core.arguments import check_choice, check_fraction, check_integer, check_key
+from stfmkit._core.random import RNGLike, as_seed
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, package_versions, write_result
+from stfmkit._data.write import check_free, package_versions, write_record
 from stfmkit._kernels._torus import MOVES
-from stfmkit.tl._signature_agreement import Signatures, Thresholds
-from stfmkit.tl._signature_input import SignatureInput, check_sizes, read_input
-from stfmkit.tl._signature_null import null_table, read_places
-from stfmkit.tl._signature_scores import (
-    find_signatures,
-    gene_table,
-    patient_ceiling,
-    score_table,
-    thinned_ceiling,
-    within_table,
-)
+from stfmkit.evaluation.signature_null import null_table
+from stfmkit.evaluation.signature_tables import find_signatures, gene_table, score_cohort, within_table
+from stfmkit.evaluation.signatures import MIN_OBS, SIZES, Thresholds
+from stfmkit.evaluation.tables import score_tables
+from stfmkit.tl._signature_inputs import check_sizes, read_inputs, read_moved_places
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
 
-STEP = "niche_signatures"
+VERB = "niche_signatures"
 
 
 def niche_signatures(
     data: "Container",
-    niche_key: str,
+    label_key: str,
     *,
     patient_key: str,
     sample_key: str | None = None,
     layer: str | None = None,
-    scale: str = "counts",
-    pred_layer: str | pd.DataFrame | None = None,
-    pred_scale: str = "log1p",
-    pred_niche_key: str | None = None,
-    n: int | Sequence[int] = (10, 20, 50),
+    scale: str = "size_factor_log1p",
+    prediction: str | pd.DataFrame | None = None,
+    predicted_label_key: str | None = None,
+    sizes: int | Sequence[int] = SIZES,
     min_auroc: float = 0.5,
     min_log2fc: float = 0.5,
     min_pct: float = 0.1,
     alpha: float = 0.05,
-    min_obs: int = 3,
-    null: str | None = None,
-    n_null: int = 99,
+    min_obs: int = MIN_OBS,
+    null_model: str | None = None,
+    n_permutations: int = 99,
     ceiling: bool = True,
     within_patient: bool = False,
     spatial_key: str = slots.SPATIAL,
     table_key: str | None = None,
-    key_added: str = STEP,
+    key_added: str = VERB,
     rng: RNGLike = 0,
     copy: bool = False,
 ) -> dict[str, pd.DataFrame] | None:
@@ -71,42 +61,42 @@ def niche_signatures(
     ----------
     data
         AnnData or SpatialData.
-    niche_key
+    label_key
         Column of ``obs`` with the niches of the annotation. Observations without a label are left out.
     patient_key
         Column of ``obs`` with the patient.
     sample_key
-        Column of ``obs`` with the sample; labels are moved within samples. Read with `null` only.
+        Column of ``obs`` with the sample; labels are moved within samples. Read with `null_model` only.
     layer
         Layer with the truth; ``X`` where it is left out.
     scale
-        "counts": raw counts, which are checked and brought to size-factor log1p over all genes of the table. "log1p":
-        the layer has been normalised before; there is no ceiling by thinning then.
-    pred_layer
-        Layer with predicted expression of the same observations and genes, or a DataFrame with ``obs_names`` and
-        ``var_names`` in the same order.
-    pred_scale
-        "log1p": predictions of log expression; values below 0 count as 0 in fold changes only. "counts": expected
-        counts, not necessarily integers, which are normalised as the truth.
-    pred_niche_key
+        The scale of the prediction, to which the truth is brought. "size_factor_log1p": the prediction is log
+        expression (values below 0 count as 0 in fold changes only), and the truth raw counts, which are checked and
+        brought to size-factor log1p over all genes of the table. "counts": the prediction is expected counts, not
+        necessarily integers, and both sides are normalised. "as_is": both sides are log expression already; there is no
+        ceiling by thinning then.
+    prediction
+        Predicted expression: a layer, a key of ``obsm`` with a DataFrame whose columns are genes, or such a DataFrame.
+        Genes that it does not predict are not compared.
+    predicted_label_key
         Column of ``obs`` with predicted niches, named as in the annotation. The predicted expression is then ranked by
         these, and the truth by the annotation: this scores labels and expression together. By default both are ranked
         by the annotation. Only observations with both labels are used.
-    n
-        Sizes of signatures.
+    sizes
+        Sizes of signatures, one or several.
     min_auroc, min_log2fc, min_pct, alpha
         Thresholds of the true signature, as in :func:`stfmkit.metrics.signature_sets`; ``alpha=1`` leaves the test
         out, which has little power with three to five patients.
     min_obs
         Fewest observations inside and outside a niche for which a patient counts for it. A niche without any such
         patient is left out with a warning; its observations stay in the rest of the others.
-    null
+    null_model
         Move labels within every sample, so that they keep their autocorrelation, and score again: "torus" (random
         shift on the bounding box, closed to a torus) or "rotation" (random angle around its middle). An observation
         takes the label of the nearest one. Torus suits samples that fill a rectangle, rotation round ones without a
         special direction (layers have one); elsewhere the sizes of moved niches vary, and p-values are approximate.
-    n_null
-        Number of moves; the smallest p-value is ``1 / (n_null + 1)``.
+    n_permutations
+        Number of moves; the smallest p-value is ``1 / (n_permutations + 1)``.
     ceiling
         Also estimate what an independent measurement would score, from two halves of the counts (binomial thinning)
         and of the patients. Halves hold less than all of the data, so these ceilings are on the low side.
@@ -114,7 +104,7 @@ def niche_signatures(
         Also return the rank-sum test of every patient on its own. Spots of one patient are no replicates: these
         p-values describe a section, choose no gene, and must not be reported as evidence over patients.
     spatial_key
-        Key of the coordinates in ``obsm``. Read with `null` only.
+        Key of the coordinates in ``obsm``. Read with `null_model` only.
     table_key
         Table of a SpatialData.
     key_added
@@ -134,19 +124,23 @@ def niche_signatures(
     selected; the signature of size n has ``1 <= rank <= n``), selected_down (same rule for genes with less), and with a
     prediction predicted_auroc and predicted_log2fc.
 
-    ``scores``: niche, n, metric, value; n is 0 where a metric has no size. n_true and n_true_down (sizes of the true
-    signatures), chance_jaccard, ceiling_thinned and ceiling_patients (as Jaccard index for these sizes); with a
-    prediction jaccard, adjusted_jaccard, dice, overlap_coefficient, rank_biased_overlap, signed_jaccard (up and down),
-    specificity, ranking_auroc, normalized_jaccard_thinned and normalized_jaccard_patients (0 is chance, 1 the ceiling),
-    fold_change_correlation (Spearman). NaN where no gene marks the niche; set metrics are 0 for a niche that was never
-    predicted.
+    ``scores``: one row for every contender, metric, size and niche, with the columns of all scores of stfmkit; the
+    setting is the size, such as "n=10". ``n_true`` and ``n_true_down`` (sizes of the true signatures); ``jaccard`` of
+    the contender "control:chance"; ceilings of ``adjusted_jaccard`` from halves of the counts ("n=10") and of the
+    patients ("n=10, halves of patients"); with a prediction ``jaccard``, ``adjusted_jaccard`` (also as a share of its
+    ceilings), ``dice``, ``overlap_coefficient``, ``rank_biased_overlap``, ``signed_jaccard`` (up and down),
+    ``signature_specificity``, ``signature_ranking_auroc`` and ``signature_fold_change_correlation`` (Spearman).
+    Undefined where no gene marks the niche; set metrics are 0 for a niche that was never predicted.
+    `stfmkit.bm.run` computes the same numbers.
+
+    ``by_patient``: empty, as these scores speak of all patients together. ``summary``: means over niches.
 
     ``niches``: niche, n_obs, n_patients (that count), patients_left_out, tested, scored.
 
     ``within_patient``, where asked for: niche, patient, gene, auroc, z, p_value (two-sided, ties accounted for; not
     adjusted), for the patients that count for the niche.
 
-    ``null``, where asked for: niche, n, statistic, observed, null_mean, null_sd, p_value, n_null. The statistic
+    ``null``, where asked for: niche, n, statistic, observed, null_mean, null_sd, p_value, n_permutations. The statistic
     "top_auroc" is the mean AUROC of the best n genes of the truth: does the niche mark expression more than a region of
     its shape anywhere? "jaccard" compares the true signature with the prediction ranked by moved labels: does the
     prediction name these genes more than it would for another region of that shape? p-values are one-sided and not
@@ -175,101 +169,74 @@ def niche_signatures(
     >>> import stfmkit as sk
     >>> cells = sk.datasets.synthetic_cohort(3, n_genes=40, size=300, as_="anndata", show_progress=False)
     >>> sk.tl.niche_signatures(
-    ...     cells, "niche", patient_key="patient", pred_layer="noise_free", pred_scale="counts", n=5, alpha=1
+    ...     cells, "niche", patient_key="patient", prediction="noise_free", scale="counts", sizes=5, alpha=1
     ... )
-    >>> scores = cells.uns["niche_signatures"]["scores"]
-    >>> mean = scores.groupby("metric", observed=True)["value"].mean()
-    >>> bool(mean["jaccard"] > mean["chance_jaccard"])
+    >>> jaccard = cells.uns["niche_signatures"]["summary"].query("metric == 'jaccard'").set_index("contender")["mean"]
+    >>> bool(jaccard["noise_free"] > jaccard["control:chance"])
     True
     """
     adata = resolve_table(data, table_key=table_key)
-    sizes = check_sizes(n)
+    wanted = check_sizes(sizes)
     thresholds = Thresholds(min_auroc, min_log2fc, min_pct, alpha)
     for name in ("min_auroc", "min_pct", "alpha"):
         check_fraction(getattr(thresholds, name), name=name)
+    if null_model is not None:
+        check_choice(null_model, MOVES, name="null_model")
+        check_integer(n_permutations, name="n_permutations", least=1)
+    check_key(key_added)
     if not copy:
-        check_free(adata, "uns", [key_added], step=STEP)
-    places = _read_places(adata, null, n_null, sample_key=sample_key, spatial_key=spatial_key, patient_key=patient_key)
-    used = read_input(
+        check_free(adata, "uns", [key_added], step=VERB)
+    seed = as_seed(rng)
+    inputs = read_inputs(
         adata,
-        niche_key=niche_key,
+        label_key=label_key,
         patient_key=patient_key,
         layer=layer,
         scale=scale,
-        pred_layer=pred_layer,
-        pred_scale=pred_scale,
-        pred_niche_key=pred_niche_key,
+        prediction=prediction,
+        predicted_label_key=predicted_label_key,
         min_obs=min_obs,
+        seed=seed,
     )
-    seed = int_seed(as_generator(rng))
-    found = find_signatures(used, most=max(sizes), thresholds=thresholds)
-    result = _tables(used, found, sizes, ceiling=ceiling, seed=seed, thresholds=thresholds)
+    moved = None
+    if null_model is not None:
+        keys: dict[str, Any] = {"patient_key": patient_key, "sample_key": sample_key, "spatial_key": spatial_key}
+        moved = read_moved_places(adata, inputs.rows, null_model=null_model, **keys)
+    arrays = inputs.arrays
+    found = find_signatures(arrays, most=max(wanted), thresholds=thresholds)
+    contender = prediction if isinstance(prediction, str) else "prediction"
+    scores = score_cohort(arrays, found, wanted, contender=contender, thresholds=thresholds, ceiling=ceiling, seed=seed)
+    result = {
+        "genes": gene_table(found, inputs.genes),
+        **score_tables(scores, relative=False),
+        "niches": inputs.summary,
+    }
     if within_patient:
-        result["within_patient"] = within_table(found, used.genes)
-    if null is not None and places is not None:
-        result["null"] = null_table(used, found, places=places, kind=null, n_null=int(n_null), sizes=sizes, seed=seed)
+        result["within_patient"] = within_table(found, inputs.genes)
+    if null_model is not None and moved is not None:
+        draws: dict[str, Any] = {"kind": null_model, "n_permutations": int(n_permutations), "seed": seed}
+        result["null"] = null_table(arrays, found, coords=moved[0], samples=moved[1], sizes=wanted, **draws)
     if copy:
         return result
-    params: dict[str, Any] = {
-        "niche_key": niche_key,
+    record: dict[str, Any] = {
+        "label_key": label_key,
         "patient_key": patient_key,
-        "sample_key": sample_key or "none",
-        "layer": layer or "X",
+        "sample_key": sample_key,
+        "layer": layer,
         "scale": scale,
-        "prediction": "none" if pred_layer is None else pred_layer if isinstance(pred_layer, str) else "a table",
-        "pred_scale": pred_scale,
-        "pred_niche_key": pred_niche_key or "none",
-        "n": list(sizes),
+        "prediction": prediction if isinstance(prediction, str) else None,
+        "predicted_label_key": predicted_label_key,
+        "sizes": list(wanted),
         "thresholds": thresholds._asdict(),
         "min_obs": int(min_obs),
         "within_patient": bool(within_patient),
-        "null": null or "none",
-        "n_null": int(n_null),
-        "seed": seed,
-        "n_obs": len(used.rows),
-        "n_genes": len(used.genes),
+        "null_model": null_model,
+        "n_permutations": int(n_permutations),
+        "rng": seed,
+        "n_obs": len(inputs.rows),
+        "n_genes": len(inputs.genes),
         "versions": package_versions("numpy", "scipy"),
     }
     adata.uns[key_added] = result
-    write_result(adata, STEP, key_added, params, wrote=[key_added])
+    write_record(adata, VERB, key_added, record, wrote={"uns": [key_added]})
     return None
-
-
-def _read_places(
-    adata: AnnData, null: str | None, n_null: int, *, sample_key: str | None, spatial_key: str, patient_key: str
-) -> Any:
-    if null is None:
-        return None
-    check_choice(null, MOVES, name="null")
-    check_integer(n_null, name="n_null", least=1)
-    patients = read_groups(adata, patient_key, role="patient_key")
-    if sample_key is None and len(patients.categories) > 1:
-        raise InputError(
-            f"null={null!r}, {len(patients.categories)} patients, and no sample_key.",
-            allowed="labels that are moved within one sample",
-            remedy="pass sample_key=, the column that tells the samples apart.",
-        )
-    return read_places(adata, sample_key=sample_key, spatial_key=spatial_key)
-
-
-def _tables(
-    used: SignatureInput,
-    found: Signatures,
-    sizes: tuple[int, ...],
-    *,
-    ceiling: bool,
-    seed: int,
-    thresholds: Thresholds,
-) -> dict[str, pd.DataFrame]:
-    ceilings = {}
-    if ceiling:
-        if used.counts is not None:
-            ceilings["thinned"] = thinned_ceiling(used, used.counts, sizes, seed=seed, thresholds=thresholds)
-        ceilings["patients"] = patient_ceiling(found.statistics, sizes, seed=seed, thresholds=thresholds)
-    niches = used.summary.copy()
-    niches.index = niches.index.astype(str)
-    return {
-        "genes": gene_table(found, used.genes),
-        "scores": score_table(found, sizes, ceilings),
-        "niches": niches,
-    }

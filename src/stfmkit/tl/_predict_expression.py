@@ -8,49 +8,42 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from scipy import sparse
 
 from stfmkit._core import slots
-from stfmkit._core.arguments import check_choice, listed, nearest
-from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
-from stfmkit._core.random import RNGLike, stream
+from stfmkit._core.arguments import check_choice, check_key
+from stfmkit._core.errors import InputError, StfmkitWarning
+from stfmkit._core.random import RNGLike, as_seed, stream
 from stfmkit._data.columns import read_groups
-from stfmkit._data.embeddings import embedding_record
+from stfmkit._data.embeddings import embedding_record, read_embedding
 from stfmkit._data.names import check_names
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, package_versions, write_result
+from stfmkit._data.write import check_free, package_versions, write_record
 from stfmkit.pp._split import split_rows
 from stfmkit.splits.splitters import PatientKFold, Splitter
-from stfmkit.tl._expression_folds import (
-    Genes,
-    ProbeSettings,
-    assemble,
-    choose_genes,
-    fold_numbers,
-    gene_rule,
-    predict_folds,
-)
-from stfmkit.tl._expression_inputs import STEP_PREDICT, Target, fold_key, read_truth, seed_of
+from stfmkit.tl._expression_folds import ProbeSettings, assemble, choose_genes, fold_numbers, predict_folds
+from stfmkit.tl._expression_reference import PREDICT, fold_key
+from stfmkit.tl._measured import read_measured
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
 
-ALPHAS = (1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
-_TARGETS = ("size_factor_log1p", "log1p", "as_is")
+RIDGE_ALPHA = (1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
+_SCALES = ("size_factor_log1p", "log1p", "as_is")
 
 
 def predict_expression(
     data: "Container",
-    use_rep: str,
+    embedding_key: str,
     *,
     patient_key: str,
     sample_key: str,
-    genes: Genes = None,
+    genes: Sequence[str] | np.ndarray | pd.Index | None = None,
+    n_genes: int | None = None,
+    selector: str = "reliable_svg",
     split: Splitter | None = None,
     layer: str | None = None,
-    target: Target | None = None,
-    flavor: str = "hvg",
-    alphas: Sequence[float] = ALPHAS,
+    scale: str | None = None,
+    ridge_alpha: Sequence[float] = RIDGE_ALPHA,
     n_inner: int = 4,
     max_components: int = 256,
     library_size_key: str | None = None,
@@ -77,23 +70,24 @@ def predict_expression(
     ----------
     data
         AnnData or SpatialData.
-    use_rep
+    embedding_key
         Key in ``obsm`` of the embedding (n_obs, d), such as that of a histology encoder.
     patient_key, sample_key
         Columns of ``obs``; missing ids are refused.
     genes
-        Names of the genes to predict; a number, to choose so many in every fold on its training observations; or None
-        for all.
+        Names of the genes to predict. None predicts all, or `n_genes` of them.
+    n_genes
+        How many genes are chosen in every fold, on its training observations. None for all, or those of `genes`.
+    selector
+        Selector of `stfmkit.pp.select_genes` that chooses `n_genes`.
     split
         How observations are held out; ``PatientKFold(5)`` by default, and one patient at a time with `hest_compat`.
     layer
         Layer with raw counts (or values as they are); None for ``X``.
-    target
+    scale
         Scale of the prediction: "size_factor_log1p", log1p of counts over library size, times its median in training
         (default); "log1p" of raw counts, which carries library size (default with `hest_compat`); or "as_is".
-    flavor
-        Selector of `stfmkit.pp.select_genes` where `genes` is a number.
-    alphas
+    ridge_alpha
         Penalties to choose from.
     n_inner
         Inner folds, at most the number of training patients.
@@ -110,9 +104,9 @@ def predict_expression(
     hest_compat
         The probe of HEST-Benchmark, quirks included: StandardScaler and PCA to 256 components, fitted on training
         observations; log1p of raw counts; ridge (lsqr) with penalty 100 / (components × genes), neither tuned nor with
-        an intercept, so that R² means nothing; single precision. Without `genes`, the 50 genes that its rule takes
-        from all observations, **those of test patients included**, which leaks and is warned of. Its score, pooled
-        over the slides of a fold, is that of ``evaluate_expression(hest_compat=True)``.
+        an intercept, so that R² means nothing; single precision. Without `genes`, the `n_genes` genes (50 where that is
+        left out, too) that its rule takes from all observations, **those of test patients included**, which leaks and
+        is warned of. Its score, pooled over the slides of a fold, is that of ``evaluate_expression(hest_compat=True)``.
     key_added
         Key of what is written.
     rng
@@ -156,91 +150,66 @@ def predict_expression(
     """
     started = time.perf_counter()
     adata = resolve_table(data, table_key=table_key)
+    check_key(key_added)
     check_names(adata)
-    chosen = _check_target(target, hest_compat=hest_compat)
-    settings = ProbeSettings(tuple(sorted(alphas)), n_inner, max_components, flavor, hest_compat, seed_of(rng))
+    chosen = _scale(scale, hest_compat=hest_compat)
+    settings = ProbeSettings(tuple(sorted(ridge_alpha)), n_inner, max_components, selector, hest_compat, as_seed(rng))
     if not copy:
-        check_free(adata, "obsm", [key_added], step=STEP_PREDICT)
-        check_free(adata, "obs", [fold_key(key_added)], step=STEP_PREDICT)
-    features = _read_rep(adata, use_rep)
-    _warn_of_transductive(adata, use_rep)
+        check_free(adata, "obsm", [key_added], step=PREDICT)
+        check_free(adata, "obs", [fold_key(key_added)], step=PREDICT)
+    features = read_embedding(adata, embedding_key)
+    _warn_of_transductive(adata, embedding_key)
     patients = read_groups(adata, patient_key, role="patient_key")
     keys: dict[str, Any] = {"patient_key": patient_key, "sample_key": sample_key, "spatial_key": spatial_key}
     splitter = split or PatientKFold(max(2, len(patients.categories)) if hest_compat else 5)
     rows = split_rows(adata, splitter, **keys, microns_per_unit=microns_per_unit)
     folds = splitter.split(rows, rng=stream(settings.seed, "folds"))
-    truth = read_truth(adata, layer=layer, target=chosen, library_size_key=library_size_key)
-    plan = choose_genes(adata, truth, genes, folds=folds, settings=settings, **keys)
-    done = predict_folds(folds, plan, features, truth=truth, samples=rows.samples, settings=settings)
-    table, means = assemble(adata, folds, plan, done)
+    measured = read_measured(adata, layer=layer, scale=chosen, library_size_key=library_size_key)
+    plan = choose_genes(adata, measured, genes, n_genes, folds=folds, settings=settings, **keys)
+    found = predict_folds(folds, plan, features, measured=measured, samples=rows.samples, settings=settings)
+    table, means = assemble(adata, folds, plan, found)
     if copy:
         return table
     adata.obsm[key_added] = table
     adata.obs[fold_key(key_added)] = fold_numbers(adata.n_obs, folds)
-    params = {
+    record = {
         **keys,
-        "use_rep": use_rep,
+        "embedding_key": embedding_key,
         "layer": layer,
-        "target": chosen,
+        "scale": chosen,
         "split": splitter.describe(),
         "hest_compat": hest_compat,
-        "gene_rule": gene_rule(genes, settings),
+        "selector": None if n_genes is None or hest_compat else selector,
+        "n_genes": None if n_genes is None else int(n_genes),
         "library_size_key": library_size_key,
         "genes": table.columns.to_numpy(dtype=str),
         "train_mean": means,
-        "size_target": np.array([d.size_target for d in done]),
-        "alpha": np.array([d.alpha for d in done]),
-        "n_components": np.array([d.n_components for d in done]),
+        "size_target": np.array([part.size_target for part in found]),
+        "ridge_alpha": np.array([part.alpha for part in found]),
+        "n_components": np.array([part.n_components for part in found]),
         "n_train": np.array([len(f.train) for f in folds]),
         "n_test": np.array([len(f.test) for f in folds]),
         "rng": settings.seed,
         "versions": package_versions("numpy", "scipy", "scikit-learn"),
         "seconds": time.perf_counter() - started,
     }
-    write_result(adata, STEP_PREDICT, key_added, params, wrote=[key_added, fold_key(key_added)])
+    write_record(adata, PREDICT, key_added, record, wrote={"obsm": [key_added], "obs": [fold_key(key_added)]})
     return None
 
 
-def _check_target(target: str | None, *, hest_compat: bool) -> str:
-    if target is None:
+def _scale(scale: str | None, *, hest_compat: bool) -> str:
+    if scale is None:
         return "log1p" if hest_compat else "size_factor_log1p"
-    check_choice(target, _TARGETS, name="target")
-    if hest_compat and target != "log1p":
+    check_choice(scale, _SCALES, name="scale")
+    if hest_compat and scale != "log1p":
         raise InputError(
-            f"target={target!r} with hest_compat=True.", allowed="log1p of raw counts", remedy="leave target out."
+            f"scale={scale!r} with hest_compat=True.", allowed="log1p of raw counts", remedy="leave scale out."
         )
-    return target
-
-
-def _read_rep(adata: AnnData, key: str) -> np.ndarray:
-    if key not in adata.obsm:
-        raise MissingKeyError(
-            f"no obsm[{key!r}].",
-            allowed=listed(adata.obsm),
-            remedy=f"embed first, such as sk.tl.embed(adata, 'hvg_pca').{nearest(str(key), list(adata.obsm))}",
-        )
-    held = adata.obsm[key]
-    values = held.toarray() if sparse.issparse(held) else np.asarray(held)
-    if values.ndim != 2 or values.shape[1] == 0 or values.dtype.kind not in "biuf":
-        raise InputTypeError(
-            f"obsm[{key!r}] of shape {values.shape} and dtype {values.dtype}.",
-            allowed="a matrix of numbers (n_obs, d)",
-            remedy="store one row of numbers per observation.",
-        )
-    bad = ~np.isfinite(values).all(axis=1)
-    if bad.any():
-        raise InputError(
-            f"{int(bad.sum())} observations with NaN or infinite values in obsm[{key!r}]: "
-            f"{listed(adata.obs_names[bad], most=3)}.",
-            allowed="a finite embedding of every observation",
-            remedy="drop these observations, or embed again.",
-        )
-    return values
+    return scale
 
 
 def _warn_of_transductive(adata: AnnData, key: str) -> None:
-    facts = embedding_record(adata, key)
-    fitted = int(facts.get("n_obs_fitted", 0))
+    fitted = int(embedding_record(adata, key).get("n_obs_fitted", 0))
     if fitted:
         warnings.warn(
             f"obsm[{key!r}] was fitted on {fitted} of the observations, so held-out patients may have shaped it; "

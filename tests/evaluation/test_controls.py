@@ -6,7 +6,7 @@ from scipy import sparse
 
 from stfmkit import metrics
 from stfmkit._kernels._neighbors import knn_within, mean_operator
-from stfmkit.tl._coexpression_controls import _hilbert, halves, permuted, random_prediction, rotated
+from stfmkit.evaluation.controls import _hilbert, random_features, rotated, shuffled_sparse
 
 KINDS = [np.asarray, sparse.csr_array]
 
@@ -26,7 +26,7 @@ def test_every_gene_keeps_its_values_in_every_sample(tissue, rng, as_, kind):
     X, samples, coords = tissue
     given = as_(X.toarray())
     more = {"coords": coords} if kind == "rotated" else {}
-    found = {"rotated": rotated, "permuted": permuted}[kind](given, samples, rng=rng, **more).toarray()
+    found = {"rotated": rotated, "permuted": shuffled_sparse}[kind](given, samples, rng=rng, **more).toarray()
     for sample in range(3):
         rows = samples == sample
         np.testing.assert_array_equal(np.sort(found[rows], axis=0), np.sort(X.toarray()[rows], axis=0))
@@ -41,7 +41,7 @@ def test_every_gene_keeps_its_values_in_every_sample(tissue, rng, as_, kind):
 def test_coexpression_is_gone_and_only_rotation_keeps_the_maps(tissue, rng, kind):
     X, samples, coords = tissue
     more = {"coords": coords} if kind == "rotated" else {}
-    found = {"rotated": rotated, "permuted": permuted}[kind](X, samples, rng=rng, **more)
+    found = {"rotated": rotated, "permuted": shuffled_sparse}[kind](X, samples, rng=rng, **more)
     off = ~np.eye(12, dtype=bool)
     assert np.abs(metrics.correlation(X, groups=samples)[off]).mean() > 0.35
     assert np.abs(metrics.correlation(found, groups=samples)[off]).mean() < 0.15
@@ -51,24 +51,14 @@ def test_coexpression_is_gone_and_only_rotation_keeps_the_maps(tissue, rng, kind
     assert (after > 0.6 * before) if kind == "rotated" else (after < 0.1 * before)
 
 
-def test_halves_are_disjoint_and_normalised_on_their_own(tissue, rng):
-    X, _, _ = tissue
-    values, depths = halves(X, np.array([2, 5]), rng=rng)
-    assert sum(depths) == pytest.approx(X.sum(axis=1))
-    for value, depth in zip(values, depths, strict=True):
-        assert value.shape == (600, 2)
-        back = np.expm1(value.toarray()) * depth[:, None] / np.median(depth[depth > 0])
-        np.testing.assert_allclose(back, np.rint(back), atol=1e-8)
-
-
 @pytest.mark.parametrize("as_", KINDS)
 def test_random_features_inherit_the_covariance_of_the_training(rng, as_):
     X = rng.poisson(np.exp(rng.normal(size=(3000, 1)) * np.where(np.arange(20) < 10, 1, -1))).astype(float)
-    found = random_prediction(as_(X), rng=rng)
+    found = random_features(as_(X), rng=rng)
     assert found.shape == (2000, 20)
     truth, noise = metrics.correlation(X), metrics.correlation(found)
     assert metrics.offdiagonal_correlation(truth, noise) > 0.9
-    flat = random_prediction(as_(np.where(np.arange(20) == 3, 1.0, X)), rng=rng)
+    flat = random_features(as_(np.where(np.arange(20) == 3, 1.0, X)), rng=rng)
     assert np.ptp(flat[:, 3]) < 1e-8
 
 
@@ -76,8 +66,8 @@ def test_the_same_seed_gives_the_same_bits(tissue):
     X, samples, coords = tissue
     for make in (
         lambda r: rotated(X, samples, coords=coords, rng=r).toarray(),
-        lambda r: permuted(X, samples, rng=r).toarray(),
-        lambda r: random_prediction(X, rng=r),
+        lambda r: shuffled_sparse(X, samples, rng=r).toarray(),
+        lambda r: random_features(X, rng=r),
     ):
         first, again, other = (make(np.random.default_rng(seed)) for seed in (1, 1, 2))
         assert first.tobytes() == again.tobytes()

@@ -4,39 +4,25 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
 from stfmkit import metrics
 from stfmkit._core.random import stream
-from stfmkit._data.columns import read_groups
-from stfmkit._data.coordinates import check_one_frame, check_positions, read_coords
 from stfmkit._kernels._ranked import Ranked
 from stfmkit._kernels._torus import LabelMover
-from stfmkit.tl._signature_agreement import Signatures, top
-from stfmkit.tl._signature_input import Matrix, SignatureInput
+from stfmkit.evaluation.signature_tables import Matrix, SignatureInput
+from stfmkit.evaluation.signatures import Signatures, top
 
 _ROUNDING = 1e-12
-
-
-def read_places(adata: AnnData, *, sample_key: str | None, spatial_key: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return coordinates and samples of all observations, checked; without a key all are one sample."""
-    coords = read_coords(adata, spatial_key=spatial_key)
-    if sample_key is None:
-        check_one_frame(adata, coords)
-        check_positions(coords, None, adata.obs_names, sample_key=None)
-        return coords, np.zeros(adata.n_obs, dtype=np.int64)
-    samples = read_groups(adata, sample_key, role="sample_key").codes.astype(np.int64)
-    check_positions(coords, samples, adata.obs_names, sample_key=sample_key)
-    return coords, samples
 
 
 def null_table(
     data: SignatureInput,
     found: Signatures,
     *,
-    places: tuple[np.ndarray, np.ndarray],
+    coords: np.ndarray,
+    samples: np.ndarray,
     kind: str,
-    n_null: int,
+    n_permutations: int,
     sizes: tuple[int, ...],
     seed: int,
 ) -> pd.DataFrame:
@@ -46,18 +32,18 @@ def null_table(
     ----------
     data, found
         The data, and what they showed.
-    places
-        Coordinates and samples of all observations of the table.
+    coords, samples
+        Coordinates (n, 2) and sample (n,) of the labelled observations.
     kind
         How labels are moved.
-    n_null
+    n_permutations
         Number of draws.
     sizes
         Sizes of the signatures.
     seed
         Of the draws; each has its own stream.
     """
-    mover = LabelMover(places[0][data.rows], places[1][data.rows], kind=kind)
+    mover = LabelMover(coords, samples, kind=kind)
     truth = _Scorer(data.truth, data.niche, data)
     guess = None if data.predicted is None else _Scorer(data.predicted, data.predicted_niche, data)
 
@@ -67,14 +53,13 @@ def null_table(
             parts["jaccard"] = _overlaps(guess(source), sizes, data, found)
         return {(niche, n, name): v for name, part in parts.items() for (niche, n), v in part.items()}
 
-    observed = statistics(np.arange(len(data.rows)))
-    draws = [statistics(mover.draw(stream(seed, "niche_signatures", "null", i))) for i in range(n_null)]
+    observed = statistics(np.arange(len(data.niche)))
+    draws = [statistics(mover.draw(stream(seed, "niche_signatures", "null", i))) for i in range(n_permutations)]
     rows = [_row(key, value, np.array([d[key] for d in draws])) for key, value in observed.items()]
-    columns = ["niche", "n", "statistic", "observed", "null_mean", "null_sd", "p_value", "n_null"]
+    columns = ["niche", "n", "statistic", "observed", "null_mean", "null_sd", "p_value", "n_permutations"]
     table = pd.DataFrame(rows, columns=columns)
     for column in ("niche", "statistic"):
         table[column] = pd.Categorical(table[column], categories=list(dict.fromkeys(table[column])))
-    table.index = table.index.astype(str)
     return table
 
 

@@ -1,6 +1,7 @@
-"""Signatures of one table: found, scored, and written down as tables."""
+"""Niche signatures of all patients together, from arrays: found, scored, and laid out as tables."""
 
-from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -8,23 +9,59 @@ from scipy import sparse
 
 from stfmkit import metrics
 from stfmkit._core.random import stream
-from stfmkit._kernels._thinning import thin
-from stfmkit.metrics._signature_patients import PatientStatistics
-from stfmkit.tl._signature_agreement import (
-    ALL_GENES,
+from stfmkit.evaluation.ceilings import relative_scores
+from stfmkit.evaluation.scores import concat_scores
+from stfmkit.evaluation.signatures import (
     Signatures,
     Thresholds,
     adjusted_overlap,
-    agreement_rows,
+    ceiling_rows,
     choose_signatures,
     halves_ceiling,
     mean_known,
-    top,
+    score_agreement,
+    score_chance,
+    score_sizes,
 )
-from stfmkit.tl._signature_input import Matrix, SignatureInput, normalized
+from stfmkit.metrics._signature_patients import PatientStatistics
+
+Matrix: TypeAlias = np.ndarray | sparse.csr_array
 
 _SPLITS = 10
 _COLUMNS = ("auroc", "log2fc", "pct_in", "pct_out", "n_patients", "p_value", "p_adj")
+_OF_PATIENTS = ", halves of patients"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SignatureInput:
+    """Labelled observations, ready to be ranked.
+
+    Attributes
+    ----------
+    niche, patient
+        Names (n,).
+    niches
+        The niches that can be scored in some patient, sorted.
+    truth
+        True log expression (n, n_genes), CSR.
+    halves
+        Two independent halves of the counts on the same scale, or None.
+    predicted
+        Predicted log expression (n, n_genes), or None.
+    predicted_niche
+        Niche after which the prediction is ranked (n,): that of the annotation unless the caller wants otherwise.
+    min_obs
+        Fewest observations inside and outside a niche for which a patient counts.
+    """
+
+    niche: np.ndarray
+    patient: np.ndarray
+    niches: np.ndarray
+    truth: sparse.csr_array
+    halves: tuple[sparse.csr_array, sparse.csr_array] | None
+    predicted: Matrix | None
+    predicted_niche: np.ndarray
+    min_obs: int
 
 
 def find_signatures(data: SignatureInput, *, most: int, thresholds: Thresholds) -> Signatures:
@@ -33,13 +70,58 @@ def find_signatures(data: SignatureInput, *, most: int, thresholds: Thresholds) 
     return choose_signatures(_statistics(data, data.truth, data.niche), guess, most=most, thresholds=thresholds)
 
 
+def score_cohort(
+    data: SignatureInput,
+    found: Signatures,
+    sizes: tuple[int, ...],
+    *,
+    contender: str,
+    thresholds: Thresholds,
+    ceiling: bool,
+    seed: int,
+) -> pd.DataFrame:
+    """Return every score of the predicted signatures, chance, sizes of the true ones, and ceilings.
+
+    The rows are of ``scope="cohort"``. Ceilings of the adjusted Jaccard index come from two halves of the counts
+    ("n=10", for example) and from two halves of the patients ("n=10, halves of patients").
+
+    Parameters
+    ----------
+    data, found
+        The observations, and their signatures.
+    sizes
+        Sizes of signatures.
+    contender
+        Name of the prediction.
+    thresholds
+        What a gene of a true signature has to pass.
+    ceiling
+        Whether ceilings are estimated.
+    seed
+        Of the splits of patients.
+    """
+    agreement = score_agreement(found, sizes, scope="cohort", contender=contender)
+    parts = [agreement, score_sizes(found, sizes, scope="cohort"), score_chance(found, sizes, scope="cohort")]
+    if ceiling and data.halves is not None:
+        halves = [_statistics(data, half, data.niche) for half in data.halves]
+        limits = halves_ceiling(halves, sizes, thresholds=thresholds)
+        rows = ceiling_rows(limits, scope="cohort", contender="control:thinned")
+        parts += [rows, relative_scores(concat_scores([agreement, rows]))]
+    if ceiling:
+        limits = _patients_ceiling(found.statistics, sizes, seed=seed, thresholds=thresholds)
+        rows = ceiling_rows(limits, scope="cohort", contender="control:patients")
+        shares = relative_scores(concat_scores([agreement, rows]))
+        parts += [part.assign(setting=part["setting"] + _OF_PATIENTS) for part in (rows, shares)]
+    return concat_scores(parts)
+
+
 def _statistics(data: SignatureInput, values: Matrix, niche: np.ndarray) -> PatientStatistics:
     return PatientStatistics.of(values, niche, data.patient, niches=data.niches, min_obs=data.min_obs)
 
 
 def gene_table(found: Signatures, genes: pd.Index) -> pd.DataFrame:
     """Return the table that is stored: one row per niche and gene, names instead of positions."""
-    names = found.statistics.niches.tolist()
+    names = found.niches
     n_genes = len(genes)
     columns: dict[str, object] = {
         "niche": pd.Categorical.from_codes(np.repeat(np.arange(len(names)), n_genes), categories=names),
@@ -54,7 +136,7 @@ def gene_table(found: Signatures, genes: pd.Index) -> pd.DataFrame:
     columns |= {"selected": rank.ravel() > 0, "rank": rank.ravel(), "selected_down": low.ravel()}
     if found.scores is not None and found.fold_changes is not None:
         columns |= {"predicted_auroc": found.scores.ravel(), "predicted_log2fc": found.fold_changes.ravel()}
-    return _text_index(pd.DataFrame(columns))
+    return pd.DataFrame(columns)
 
 
 def within_table(found: Signatures, genes: pd.Index) -> pd.DataFrame:
@@ -63,60 +145,10 @@ def within_table(found: Signatures, genes: pd.Index) -> pd.DataFrame:
     table["gene"] = pd.Categorical.from_codes(table["gene"], categories=genes.astype(str))
     for column in ("niche", "patient"):
         table[column] = pd.Categorical(table[column])
-    return _text_index(table)
+    return table
 
 
-def score_table(
-    found: Signatures, sizes: tuple[int, ...], ceilings: dict[str, dict[tuple[str, int], float]]
-) -> pd.DataFrame:
-    """Return the long table of scores: niche, n, metric, value."""
-    rows = [row for k in range(len(found.statistics.niches)) for row in _score_niche(found, k, sizes, ceilings)]
-    table = pd.DataFrame(rows, columns=["niche", "n", "metric", "value"])
-    for column in ("niche", "metric"):
-        table[column] = pd.Categorical(table[column], categories=list(dict.fromkeys(table[column])))
-    return _text_index(table)
-
-
-def _score_niche(
-    found: Signatures, k: int, sizes: tuple[int, ...], ceilings: dict[str, dict[tuple[str, int], float]]
-) -> Iterator[tuple[str, int, str, float]]:
-    niche = found.statistics.niches.tolist()[k]
-    n_genes = found.statistics.auroc.shape[2]
-    scored = list(agreement_rows(found, k, sizes))
-    yield from ((niche, n, metric, value) for n, metric, value in scored if n == ALL_GENES)
-    for n in sizes:
-        up, down = found.up[niche][:n], found.down[niche][:n]
-        yield niche, n, "n_true", float(len(up))
-        yield niche, n, "n_true_down", float(len(down))
-        chance = metrics.expected_jaccard(len(up), len(up), n_genes=n_genes) if len(up) else float("nan")
-        yield niche, n, "chance_jaccard", chance
-        # signatures of halves can be larger than the whole one, and by chance share less than chance would say
-        limits = {name: float(np.maximum(chance + t[niche, n] * (1 - chance), 0)) for name, t in ceilings.items()}
-        for name, limit in limits.items():
-            yield niche, n, f"ceiling_{name}", limit
-        if found.scores is None:
-            continue
-        yield from ((niche, n, metric, value) for size, metric, value in scored if size == n)
-        for name, limit in limits.items():
-            value = float("nan")
-            if len(up):
-                guess = top(found.scores[k], len(up))
-                value = metrics.normalized_jaccard(up, guess, n_genes=n_genes, ceiling=limit)
-            yield niche, n, f"normalized_jaccard_{name}", value
-
-
-def thinned_ceiling(
-    data: SignatureInput, counts: sparse.csr_array, sizes: tuple[int, ...], *, seed: int, thresholds: Thresholds
-) -> dict[tuple[str, int], float]:
-    """Return, per niche and size, the adjusted Jaccard index between two halves of the counts."""
-    halves = [
-        _statistics(data, normalized(half), data.niche)
-        for half in thin(counts, rng=stream(seed, "niche_signatures", "thinning"))
-    ]
-    return halves_ceiling(halves, sizes, thresholds=thresholds)
-
-
-def patient_ceiling(
+def _patients_ceiling(
     statistics: PatientStatistics, sizes: tuple[int, ...], *, seed: int, thresholds: Thresholds
 ) -> dict[tuple[str, int], float]:
     """Return, per niche and size, the adjusted Jaccard index between two halves of the patients.
@@ -148,8 +180,3 @@ def _splits(usable: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
         if frozenset(set(who) - set(part)) not in found:
             found[frozenset(part)] = np.isin(np.arange(len(usable)), part)
     return list(found.values())
-
-
-def _text_index(table: pd.DataFrame) -> pd.DataFrame:
-    table.index = table.index.astype(str)  # as AnnData stores it
-    return table

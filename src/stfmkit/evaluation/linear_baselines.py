@@ -1,25 +1,24 @@
-"""Predictions that know next to nothing: from library size alone, and from the place in the slide alone."""
+"""Predictions of expression that know next to nothing: linear in library size, and linear in the place in the slide."""
 
 import numpy as np
-import pandas as pd
 
 from stfmkit._core.random import stream
+from stfmkit.evaluation.measured import Measured
 from stfmkit.evaluation.probes import ridge_probe
 from stfmkit.splits.folds import Folds, inner_folds
-from stfmkit.tl._expression_inputs import Truth
 
 _PENALTY = 1.0  # on one or two scaled columns and hundreds of rows: next to nothing
 _MOST_FOLDS = 10
 
 
-class Baselines:
+class LinearBaselines:
     """Linear predictions of every gene from one or two numbers, fitted on other patients.
 
     Parameters
     ----------
     features
         Columns (n_obs, d) by the name of the baseline.
-    truth
+    measured
         What is predicted.
     size_targets
         Library size that every observation is scaled to (n_obs,).
@@ -28,13 +27,13 @@ class Baselines:
     """
 
     def __init__(
-        self, features: dict[str, np.ndarray], truth: Truth, *, size_targets: np.ndarray, folds: Folds
+        self, features: dict[str, np.ndarray], measured: Measured, *, size_targets: np.ndarray, folds: Folds
     ) -> None:
-        self.features, self.truth, self.size_targets, self.folds = features, truth, size_targets, folds
+        self.features, self.measured, self.size_targets, self.folds = features, measured, size_targets, folds
 
     @property
     def names(self) -> list[str]:
-        """The baselines that are there."""
+        """The baselines that can be fitted."""
         return list(self.features) if self.folds else []
 
     def predict(self, columns: np.ndarray) -> dict[str, np.ndarray]:
@@ -42,7 +41,7 @@ class Baselines:
         shape = (len(self.size_targets), len(columns))
         out = {name: np.full(shape, np.nan) for name in self.names}
         for fit, check in self.folds:
-            target = self.truth.scaled(self.truth.matrix, fit, columns, size_target=self.size_targets[fit])
+            target = self.measured.scaled(fit, columns, size_target=self.size_targets[fit])
             for name, values in out.items():
                 known = self.features[name]
                 values[check], _ = ridge_probe(
@@ -51,18 +50,28 @@ class Baselines:
         return out
 
 
-def patient_folds(patients: pd.Categorical, *, scored: np.ndarray, train: np.ndarray | None, seed: int) -> Folds:
-    """Return folds that hold out whole patients; one fold where the training observations are known."""
+def baseline_folds(patients: np.ndarray, *, scored: np.ndarray, train: np.ndarray | None, seed: int) -> Folds:
+    """Return folds that hold out whole patients; one fold where the training observations are known.
+
+    Parameters
+    ----------
+    patients
+        Patient of every observation (n_obs,).
+    scored, train
+        Which observations are scored, and which were trained on (n_obs,), or None.
+    seed
+        Deals patients to folds.
+    """
     if train is not None:
         return [(np.flatnonzero(train), np.flatnonzero(scored))]
-    return inner_folds(patients.codes, _MOST_FOLDS, stream(seed, "baselines"))
+    return inner_folds(np.unique(patients, return_inverse=True)[1], _MOST_FOLDS, stream(seed, "baselines"))
 
 
-def placed(coords: np.ndarray, samples: pd.Categorical) -> np.ndarray:
+def centred_coordinates(coords: np.ndarray, samples: np.ndarray) -> np.ndarray:
     """Return coordinates centred and divided by one length in every sample (n_obs, 2)."""
     out = np.array(coords, dtype=np.float64)
-    for code in np.unique(samples.codes):
-        rows = samples.codes == code
+    for sample in np.unique(samples):
+        rows = samples == sample
         out[rows] -= out[rows].mean(axis=0)
         length = np.sqrt((out[rows] ** 2).sum(axis=1).mean())
         out[rows] /= length if length > 0 else 1.0
