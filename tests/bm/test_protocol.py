@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from stfmkit.bm.study import load_study
 from tests.bm.conftest import make_cohort, make_protocol
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit.bm._run import protocol_id
+from stfmkit.bm.study import load_study
 
 
 def test_patient_and_sample_have_no_default():

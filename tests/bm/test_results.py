@@ -3,24 +3,34 @@
 import numpy as np
 import pandas as pd
 import pytest
-from stfmkit.bm.ranking import compare_contenders, rank_table
-from stfmkit.bm.score_table import TABLE
-from stfmkit.evaluation.averages import per_patient
 
 from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit.bm._results import Results
+from stfmkit.bm.ranking import compare_contenders, rank_table
+from stfmkit.bm.score_table import TABLE
+from stfmkit.evaluation.averages import per_patient
 
 
 def table(scores: dict[str, list[list[float]]], metric="pearson") -> pd.DataFrame:
     """Scores by contender: one list for every patient, one number for every sample."""
     rows = [
-        {"task": "t", "metric": metric, "contender": m, "fold": p, "patient": f"P{p}", "sample": f"P{p}S{s}", "value": v}
+        {
+            "task": "t",
+            "metric": metric,
+            "contender": m,
+            "fold": p,
+            "patient": f"P{p}",
+            "sample": f"P{p}S{s}",
+            "value": v,
+        }
         for m, patients in scores.items()
         for p, samples in enumerate(patients)
         for s, v in enumerate(samples)
     ]
-    return pd.DataFrame(rows).reindex(columns=list(TABLE)).fillna(
-        {"gene": "", "niche": "", "setting": "", "scope": "gene", "status": "scored", "reason": ""}
+    return (
+        pd.DataFrame(rows)
+        .reindex(columns=list(TABLE))
+        .fillna({"gene": "", "niche": "", "setting": "", "scope": "gene", "status": "scored", "reason": ""})
     )
 
 

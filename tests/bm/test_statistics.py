@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, permutation_test
+
 from stfmkit.bm.statistics import hierarchical_bootstrap, holm, interval, sign_flip
 
 

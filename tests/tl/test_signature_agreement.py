@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-
-from stfmkit import metrics
-from stfmkit.metrics._signature_patients import PatientStatistics
 from stfmkit.tl._signature_agreement import (
     AGREEMENT,
     Thresholds,
@@ -13,6 +10,9 @@ from stfmkit.tl._signature_agreement import (
     halves_ceiling,
 )
 from stfmkit.tl._signature_scores import score_table
+
+from stfmkit import metrics
+from stfmkit.metrics._signature_patients import PatientStatistics
 
 ANY = Thresholds(alpha=1.0)
 NICHES = ("core", "rim")

@@ -70,7 +70,7 @@ class Work:
     def _stage(self) -> Stage:
         known = {c.label: None if self.store is None else c.identity() for c in self.contenders}
         return Stage(
-            inputs=shared_inputs(self.study, self.contenders),
+            inputs=shared_inputs(self.study),
             n_obs=len(self.study.obs_names),
             data=self.study.fingerprint,
             store=self.store,

@@ -11,13 +11,13 @@ from html.parser import HTMLParser
 import matplotlib as mpl
 import numpy as np
 import pytest
-from stfmkit.bm.report.formatting import flatten
-from stfmkit.bm.report.view_models import task_views
-from stfmkit.bm.report.figures import dot_plot, map_grid
-from stfmkit.bm.report.render import render_report
-from stfmkit.bm.report.narrative import task_verdict
 
 from stfmkit.bm._results import Results
+from stfmkit.bm.report.figures import dot_plot, map_grid
+from stfmkit.bm.report.formatting import flatten
+from stfmkit.bm.report.narrative import task_verdict
+from stfmkit.bm.report.render import render_report
+from stfmkit.bm.report.view_models import task_views
 
 HOSTILE = "<script>alert(1)</script>$\\frac{\"&'"
 
@@ -200,7 +200,9 @@ def test_one_patient_cannot_be_tested(example_results):
 
 
 def test_a_model_without_any_score_is_named(example_results):
-    results = example_results(tasks=("niche_probe",), contenders=("hvg_pca", "coordinates", "random"), observations=False)
+    results = example_results(
+        tasks=("niche_probe",), contenders=("hvg_pca", "coordinates", "random"), observations=False
+    )
     table = results.table.copy()
     table.loc[table["contender"] == "random", "value"] = np.nan
     results = Results(**{**vars(results), "table": table})

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
+
 from stfmkit.bm.report.appendix import cards_grid, controls_grid, metrics_legend, seconds_grid
-from stfmkit.bm.report.view_models import task_views
 from stfmkit.bm.report.task_tables import gene_grid, limits_text, metrics_grids, niche_grids, ranking_grid
+from stfmkit.bm.report.view_models import task_views
 from stfmkit.bm.score_findings import written
 from stfmkit.bm.tasks.niche_signatures import TASK as NICHE_SIGNATURES
 from stfmkit.bm.tasks.niche_signatures import cohort_text
-from stfmkit.evaluation.metric_keys import MetricKey, keys_of, patient_values
+from stfmkit.evaluation.metric_keys import keys_of
 
 
 def _only(results, task):
@@ -97,7 +98,9 @@ def test_signatures_have_one_table_for_every_size(results):
         notes = " ".join(grid.notes)
         assert "Ceiling, mean over the data: Adjusted Jaccard " in notes
         assert "mean over the data: 10.0." in notes or "in the true signature" in notes.lower()
-    expected = results.table.query("metric == 'jaccard' and scope == 'cohort' and contender == 'hvg_pca'")["value"].mean()
+    expected = results.table.query("metric == 'jaccard' and scope == 'cohort' and contender == 'hvg_pca'")[
+        "value"
+    ].mean()
     place = [c.text for c in cohort.columns].index("Jaccard\N{NO-BREAK SPACE}↑")
     assert next(r for r in cohort.rows if r[0].text == "hvg_pca")[place].value == pytest.approx(expected)
 

@@ -3,10 +3,10 @@ from html import unescape
 
 import numpy as np
 import pandas as pd
-from stfmkit.bm.report.view_models import metric_view, task_views
-from stfmkit.bm.report.narrative import compare_references, reference_answer, task_verdict
 
 from stfmkit.bm._results import Results
+from stfmkit.bm.report.narrative import compare_references, reference_answer, task_verdict
+from stfmkit.bm.report.view_models import metric_view, task_views
 from stfmkit.evaluation.metric_keys import MetricKey
 
 
@@ -81,7 +81,9 @@ def test_lower_is_better_is_turned(example_results):
     results.meta["tasks"]["domains"]["primary"] = {"metric": "chaos", "setting": "", "scope": "sample"}
     facts = _only(results, "domains")
     assert facts.contenders[0] == "neighbor_pca"
-    mine = next(c for c in compare_references(results, facts) if (c.contender, c.reference) == ("hvg_pca", "coordinates"))
+    mine = next(
+        c for c in compare_references(results, facts) if (c.contender, c.reference) == ("hvg_pca", "coordinates")
+    )
     assert mine.difference > 0
     assert 0 < mine.low <= mine.difference <= mine.high
     assert (mine.wins, mine.verdict) == (6, "beats")
