@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from tests.bm.conftest import make_cohort, make_protocol
-
-import stfmkit as sk
 from stfmkit.bm._after import findings_of_scores
 from stfmkit.bm._rows import SCHEMA
 from stfmkit.bm._tasks._registry import TASKS
+from tests.bm.conftest import make_cohort, make_protocol
+
+import stfmkit as sk
 
 
 def found(adata, protocol=None, **options):

@@ -7,7 +7,6 @@ import pytest
 from anndata import AnnData
 
 import stfmkit as sk
-from stfmkit.bm._sources import weights_on_disk
 from stfmkit.models.nets.network import Network
 
 PROTOCOL = sk.bm.Protocol(patient_key="patient", sample_key="sample", label_key="niche", split=sk.pp.PatientKFold(4))

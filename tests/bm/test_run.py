@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from stfmkit.bm._rows import OBSERVATIONS, SCHEMA
 from tests.bm.conftest import make_cohort, make_protocol
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, UnitsError
-from stfmkit.bm._rows import OBSERVATIONS, SCHEMA
 
 
 def run(adata, models=("hvg_pca",), **options):

@@ -20,7 +20,7 @@ from stfmkit.bm.contenders import CONTROL, Contender
 from stfmkit.bm.finding import by_severity
 from stfmkit.bm.folder import FINISHED, check_output
 from stfmkit.bm.metric_facts import metric_facts
-from stfmkit.bm.model_contenders import control_names, registered
+from stfmkit.bm.model_contenders import control_names, from_registry
 from stfmkit.bm.resolve_contenders import resolve_contenders
 from stfmkit.bm.score_findings import findings_of_scores
 from stfmkit.bm.study import Study, check_labels, load_study
@@ -181,7 +181,7 @@ def check_kinds(contenders: Sequence[Contender], tasks: Sequence[Task]) -> None:
 
 def _control_models(study: Study, tasks: Sequence[Task]) -> list[Contender]:
     names = dict.fromkeys(name for task in tasks for name in task.control_models)
-    return [registered(CONTROL + name, name, {}, study) for name in names]
+    return [from_registry(CONTROL + name, name, {}, study) for name in names]
 
 
 def _references(contenders: Sequence[Contender]) -> dict[str, str | None]:

@@ -14,8 +14,7 @@ CONTROL = "control:"
 """How the names of controls begin; no contender of the caller has such a name."""
 
 Kind = Literal["embedding", "labels", "proportions", "expression", "gene scores"]
-"""What a contender gives. Of an observation: a vector, a label, shares of cell types, or expression of genes; of a gene:
-a score."""
+"""What a contender gives: of an observation a vector, a label, shares or expression; of a gene a score."""
 KINDS: tuple[str, ...] = get_args(Kind)
 
 Role = Literal["model", "baseline", "control", "given"]
@@ -131,9 +130,7 @@ class GivenContender(Contender):
         del inputs, hidden, resume
         if self.kind == "gene scores":
             return Output(kind=self.kind, train=self.values, test=self.values)
-        return Output(
-            kind=self.kind, train=self.values[fold.train], test=self.values[fold.test], columns=self.columns
-        )
+        return Output(kind=self.kind, train=self.values[fold.train], test=self.values[fold.test], columns=self.columns)
 
     def identity(self) -> str:
         """Return a hash of the values."""

@@ -11,7 +11,7 @@ from stfmkit._core.arguments import check_known, listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._data.embeddings import embedding_record
 from stfmkit.bm.contenders import CONTROL, Contender, GivenContender, Kind
-from stfmkit.bm.model_contenders import from_object, is_model, model_names, registered
+from stfmkit.bm.model_contenders import from_object, from_registry, is_model, model_names
 from stfmkit.bm.study import Study
 
 _ROUNDING = 1e-3
@@ -76,7 +76,7 @@ def _contender(label: str, spec: object, study: Study) -> Contender:
 def _with_options(label: str, name: object, options: Mapping[str, Any], study: Study) -> Contender:
     plain = str(name).removeprefix("model:")
     check_known(plain, model_names(), what="model", remedy="pass the name of a registered model (stfmkit models).")
-    return registered(label, plain, options, study)
+    return from_registry(label, plain, options, study)
 
 
 # names
@@ -113,7 +113,7 @@ def _from_var(label: str, key: str, study: Study) -> Contender:
 
 
 def _from_model(label: str, key: str, study: Study) -> Contender:
-    return registered(label, key, {}, study)
+    return from_registry(label, key, {}, study)
 
 
 def _places(study: Study) -> dict[str, tuple[list[str], Callable[[str, str, Study], Contender]]]:
@@ -159,9 +159,7 @@ def _named(label: str, name: str, study: Study) -> Contender:
 
 def _given(label: str, kind: Kind, values: np.ndarray, *, origin: str, **more: Any) -> GivenContender:
     exposure = more.pop("exposure", "computed elsewhere: it may have read target genes or test observations")
-    return GivenContender(
-        label=label, kind=kind, role="given", origin=origin, exposure=exposure, values=values, **more
-    )
+    return GivenContender(label=label, kind=kind, role="given", origin=origin, exposure=exposure, values=values, **more)
 
 
 def _values(label: str, values: Any, study: Study, *, where: str, origin: str, **more: Any) -> GivenContender:

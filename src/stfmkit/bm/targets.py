@@ -116,6 +116,10 @@ class TargetTask(Task):
     negatives: ClassVar[tuple[str, ...]] = ("mean", "shuffled", "coordinates")
     control_models: ClassVar[tuple[str, ...]] = ("coordinates",)
     shares: ClassVar[str] = "target genes"
+    ceiling_remark: ClassVar[str] = (
+        "control:thinned holds half of the molecules that it is judged by, and so passes it; a prediction that smooths "
+        "noise away can pass it, too."
+    )
 
     def hidden(self, study: Study, fold: Fold) -> np.ndarray:
         """Return the positions of the target genes."""

@@ -7,10 +7,10 @@ allows; what only all folds together can say is scored by `pooled`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -18,24 +18,18 @@ import pandas as pd
 from stfmkit.bm.contenders import Kind, Output
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.study import Study
+from stfmkit.evaluation.metric_keys import MetricKey
 from stfmkit.evaluation.scores import to_table
 from stfmkit.splits.folds import Fold
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from matplotlib.figure import Figure
 
 NO_GENES = np.empty(0, dtype=np.int64)
 OBSERVED = {"row": "int64", "truth": "str", "predicted": "str", "score": "float64"}
 """Columns of `Scores.observations`: row of the study, and what a map shows."""
-
-
-class MetricKey(NamedTuple):
-    """What tells the scores of one metric from all others in a table: four of its columns."""
-
-    metric: str
-    setting: str = ""
-    scope: str = ""
-    status: str = "scored"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,6 +128,8 @@ class Task(ABC):
     shares: ClassVar[str] = ""
     ceiling_note: ClassVar[str] = "two halves of the counts agree with"
     """What the report calls the mean ceiling of the primary metric."""
+    ceiling_remark: ClassVar[str] = ""
+    """What a reader of scores as shares of ceilings must know."""
 
     # one fold
 
@@ -171,7 +167,7 @@ class Task(ABC):
     # all folds together
 
     def pooled_truth(self, study: Study, hidden: Mapping[int, np.ndarray]) -> Any:
-        """Return the truth of all folds together, given the hidden genes of every fold; None where nothing is pooled."""
+        """Return the truth of all folds together; None where nothing is pooled. `hidden` is by fold."""
         del study, hidden
         return None
 
@@ -198,7 +194,7 @@ class Task(ABC):
     # reading the results
 
     def describe_metric(self, key: MetricKey) -> dict[str, Any] | None:
-        """Return title, higher_is_better, bounds, chance, source and summary of a metric that is not in `sk.metrics`."""
+        """Return title, higher_is_better, bounds, chance, source, summary of a metric that is not in `sk.metrics`."""
         del key
         return None
 
@@ -220,6 +216,7 @@ class Task(ABC):
             "positive": f"control:{self.positive}",
             "negatives": [f"control:{name}" for name in self.negatives],
             "ceiling_note": self.ceiling_note,
+            "ceiling_remark": self.ceiling_remark,
         }
 
     def identity(self) -> str | None:

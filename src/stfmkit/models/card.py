@@ -126,6 +126,8 @@ class ModelCard:
         What it was trained on, so that overlap with a benchmark can be seen.
     notes
         What a user has to know of its numbers: ties, noise, exceptions from the original.
+    control
+        Whether it stands for what every representation has to beat, such as position or depth alone.
     runnable
         Whether stfmkit can run it.
     reason
@@ -169,6 +171,7 @@ class ModelCard:
     bib_key: str = ""
     corpus: str = ""
     notes: tuple[str, ...] = ()
+    control: bool = False
     runnable: bool = True
     reason: str = ""
 

@@ -17,6 +17,7 @@ CARD = ModelCard(
     uses_neighbors=True,
     dimension=2,
     source="control for spatial autocorrelation",
+    control=True,
 )
 CARDS = (CARD,)
 

@@ -15,6 +15,7 @@ CARD = ModelCard(
     needs=("counts",),
     dimension=2,
     source="control for sequencing depth",
+    control=True,
 )
 CARDS = (CARD,)
 

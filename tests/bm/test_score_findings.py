@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from stfmkit.bm._after import findings_of_scores
+from stfmkit.bm._tasks._registry import TASKS
 from tests.bm.conftest import make_cohort, make_protocol
 
 import stfmkit as sk
-from stfmkit.bm._after import findings_of_scores
-from stfmkit.bm._tasks._registry import TASKS
 
 
 def findings(results, table, task):

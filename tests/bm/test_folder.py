@@ -2,11 +2,11 @@
 
 import pandas as pd
 import pytest
+from stfmkit.bm._files import read_json, read_parquet, write_parquet
+from stfmkit.bm._units import Output, UnitStore
 
 from stfmkit._core.errors import InputError
 from stfmkit._core.files import write_atomic
-from stfmkit.bm._files import read_json, read_parquet, write_parquet
-from stfmkit.bm._units import Output, UnitStore
 
 FRAME = pd.DataFrame({"a": [1, 2], "b": ["x", "µ"]})
 COLUMNS = {"a": "int64", "b": "str"}
