@@ -24,7 +24,7 @@ stfmkit embed cells.h5ad --model nicheformer --option species=human \
 
 An option is `NAME=VALUE`; the value is read as YAML. `stfmkit models NAME` shows what a model reads.
 
-The result is in `obsm["X_hvg_pca"]`; its provenance in `uns["stfmkit"]["embeddings"]`.
+The result is in `obsm["X_hvg_pca"]`; its provenance in `uns["stfmkit"]["embed"]["results"]`.
 """
 
 
@@ -60,7 +60,7 @@ def embed(
         options = read_options(option or [])
         _check_options(options)
         from stfmkit import io, tl
-        from stfmkit._data._resolve import resolve_table
+        from stfmkit._data.view import resolve_table
 
         say(f"Reading {data} …")
         table = resolve_table(io.read(data), table_key=table_key)

@@ -7,7 +7,7 @@ from anndata import AnnData
 
 from stfmkit._core import slots
 from stfmkit._core.errors import InputError
-from stfmkit._data._resolve import is_spatialdata, resolve_table
+from stfmkit._data.view import is_spatialdata, resolve_table
 from stfmkit.pp._binning.cells import bin_table
 from stfmkit.pp._binning.columns import as_keys
 from stfmkit.pp._binning.count import bin_sources

@@ -10,7 +10,8 @@ from scipy.spatial import cKDTree
 from stfmkit._core import slots
 from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError, MissingKeyError
-from stfmkit._data._read import read_coords, read_groups, read_microns_per_unit
+from stfmkit._data.columns import read_groups
+from stfmkit._data.coordinates import read_coords, read_microns_per_unit
 from stfmkit._kernels._lattice import Lattice
 from stfmkit.pp._grids import Grid, SpotGrid
 

@@ -1,6 +1,6 @@
-"""Read matrices, coordinates and labels out of a table, checked."""
+"""Read matrices of counts or expression out of a table, checked; in memory, or rows of one that is not."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -8,9 +8,8 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from stfmkit._core import slots
-from stfmkit._core.arguments import check_positive, listed, nearest
-from stfmkit._core.errors import InputError, MissingKeyError, UnitsError
+from stfmkit._core.arguments import listed, nearest
+from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._core.matrices import in_memory
 
 _BLOCK_ROWS = 8192
@@ -73,6 +72,56 @@ def read_totals(adata: AnnData, layer: str | None = None) -> np.ndarray:
         _check_counts(counts.data, where=_where(layer))
         found.append(np.asarray(counts.sum(axis=1), dtype=np.float64).ravel())
     return np.concatenate(found)
+
+
+def read_expression(adata: AnnData, layer: str | None) -> sparse.csr_array:
+    """Return any finite values ≥ 0 as a CSR array (n_obs, n_vars) without explicit zeros."""
+    where = "X" if layer is None else f"layers[{layer!r}]"
+    matrix = read_matrix(adata, layer)
+    good = matrix.dtype.kind in "iuf"
+    values = sparse.csr_array(matrix, copy=True) if good else sparse.csr_array((0, 0))
+    if not good or not np.isfinite(values.data).all() or (values.data < 0).any():
+        raise InputError(
+            f"{where} of dtype {matrix.dtype} with values that are negative or not finite.",
+            allowed="finite expression values ≥ 0",
+            remedy="pass layer= with counts or log-normalised values; scaled data have negative values.",
+        )
+    values.eliminate_zeros()
+    return values
+
+
+def check_no_empty(counts: sparse.csr_array, obs_names: pd.Index, *, what: str = "observations") -> None:
+    """Refuse observations without a single count."""
+    empty = np.diff(counts.indptr) == 0
+    if empty.any():
+        raise InputError(
+            f"{int(empty.sum())} {what} without any count: {listed(obs_names[empty], most=3)}.",
+            allowed=f"{what} with at least one count",
+            remedy="drop them first: sc.pp.filter_cells(adata, min_counts=1).",
+        )
+
+
+def row_reader(adata: AnnData, layer: str | None) -> Callable[[np.ndarray], sparse.csr_array] | None:
+    """Return a function that reads the checked counts of some rows, or None for a matrix in memory.
+
+    Rows that follow each other are read as one slice; others one by one, in the order of the file.
+    """
+    matrix = adata.X if layer is None else adata.layers.get(layer)
+    if matrix is None or isinstance(matrix, np.ndarray) or sparse.issparse(matrix):
+        return None
+
+    def read(rows: np.ndarray) -> sparse.csr_array:
+        order = np.argsort(rows, kind="stable")
+        wanted = rows[order]
+        one_slice = len(wanted) > 0 and wanted[-1] - wanted[0] + 1 == len(wanted)
+        part = matrix[wanted[0] : wanted[-1] + 1] if one_slice else matrix[wanted]
+        part = part.compute() if hasattr(part, "compute") else part
+        held = read_counts(AnnData(part))
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return held if (back == np.arange(len(back))).all() else sparse.csr_array(held[back])
+
+    return read
 
 
 def _stored(adata: AnnData, layer: str | None) -> Any:
@@ -139,114 +188,3 @@ def _check_counts(values: np.ndarray, *, where: str) -> None:
                 allowed="raw counts (integers ≥ 0)",
                 remedy="pass layer= with raw counts; log-normalised data are not counts.",
             )
-
-
-def read_coords(adata: AnnData, *, spatial_key: str = slots.SPATIAL) -> np.ndarray:
-    """Return the first two coordinates (n_obs, 2) as float64, all finite.
-
-    Raises
-    ------
-    MissingKeyError
-        ``obsm`` has no such key.
-    InputError
-        The shape is wrong or values are not finite.
-    """
-    if spatial_key not in adata.obsm:
-        raise MissingKeyError(
-            f"no obsm[{spatial_key!r}].",
-            allowed=f"one of {listed(adata.obsm)}",
-            remedy=f"store coordinates (n_obs, 2) there or pass spatial_key=.{nearest(spatial_key, list(adata.obsm))}",
-        )
-    coords = np.asarray(adata.obsm[spatial_key], dtype=np.float64)
-    if coords.ndim != 2 or coords.shape[1] not in {2, 3}:
-        raise InputError(
-            f"obsm[{spatial_key!r}] of shape {coords.shape}.",
-            allowed="(n_obs, 2) or (n_obs, 3)",
-            remedy="store x and y as columns.",
-        )
-    coords = coords[:, :2]
-    bad = ~np.isfinite(coords).all(axis=1)
-    if bad.any():
-        names = listed(adata.obs_names[bad], most=3)
-        raise InputError(
-            f"{int(bad.sum())} observations with NaN or infinite coordinates: {names}.",
-            allowed="finite coordinates",
-            remedy="drop these observations or repair their coordinates.",
-        )
-    return coords
-
-
-def read_column(adata: AnnData, key: str, *, role: str) -> pd.Series:
-    """Return a column of ``obs``; `role` (such as "patient_key") names the argument in the error."""
-    if key not in adata.obs.columns:
-        raise MissingKeyError(
-            f"{role}={key!r}, but obs has no such column.",
-            allowed=listed(adata.obs.columns),
-            remedy=f"pass the column as {role}.{nearest(str(key), [str(c) for c in adata.obs.columns])}",
-        )
-    return adata.obs[key]
-
-
-def read_groups(adata: AnnData, key: str, *, role: str) -> pd.Categorical:
-    """Return a column of ids, one for every observation, as a categorical of strings without unused categories.
-
-    Raises
-    ------
-    InputError
-        Ids are missing (NaN or empty text); they are never filled in.
-    """
-    column = read_column(adata, key, role=role)
-    missing = _missing(column)
-    if missing.any():
-        raise InputError(
-            f"{int(missing.sum())} of {adata.n_obs} observations without an id in obs[{key!r}] ({role}).",
-            allowed="an id for every observation",
-            remedy="fill in the true ids or drop these observations; ids are never invented.",
-        )
-    return _as_categories(column)
-
-
-def read_labels(adata: AnnData, key: str, *, role: str = "label_key") -> pd.Categorical:
-    """Return a column of labels as a categorical of strings; observations without a label have code -1."""
-    column = read_column(adata, key, role=role)
-    missing = _missing(column).to_numpy()
-    labels = column.astype(object).to_numpy(copy=True)
-    labels[missing] = None
-    if missing.all():
-        raise InputError(
-            f"no label in obs[{key!r}].", allowed="some labelled observations", remedy=f"pass another {role}."
-        )
-    return _as_categories(pd.Series(labels))
-
-
-def read_microns_per_unit(adata: AnnData, value: float | None = None) -> float:
-    """Return the length of one coordinate unit in µm, from `value` or from ``uns["stfmkit"]``.
-
-    Raises
-    ------
-    UnitsError
-        Neither is there.
-    """
-    if value is None:
-        value = adata.uns.get(slots.ROOT, {}).get(slots.MICRONS)
-    if value is None:
-        raise UnitsError(
-            "a distance in µm, and coordinates of unknown unit.",
-            allowed="coordinates with a known length of one unit in µm",
-            remedy="pass microns_per_unit= (1.0 where coordinates are in µm), or store it: "
-            "adata.uns['stfmkit'] = {'microns_per_unit': 1.0}.",
-        )
-    check_positive(value, name=slots.MICRONS)
-    return float(value)
-
-
-def _missing(column: pd.Series) -> pd.Series:
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(object)
-    blank = column.map(lambda v: isinstance(v, str) and not v.strip())
-    return column.isna() | blank.astype(bool)
-
-
-def _as_categories(column: pd.Series) -> pd.Categorical:
-    text = column.astype(object).map(lambda v: v if v is None or v != v else str(v))  # noqa: PLR0124  NaN
-    return pd.Categorical(text, categories=sorted({v for v in text if isinstance(v, str)}))

@@ -1,14 +1,14 @@
-"""Checks of a whole table: what must hold before any long work starts."""
+"""Read coordinates and their unit out of a table, checked."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from scipy import sparse
 
-from stfmkit._core.arguments import listed
-from stfmkit._core.errors import InputError
+from stfmkit._core import slots
+from stfmkit._core.arguments import check_positive, listed, nearest
+from stfmkit._core.errors import InputError, MissingKeyError, UnitsError
 
 _SAMPLE_WORDS = (
     "sample",
@@ -26,36 +26,60 @@ _SAMPLE_WORDS = (
 _OVERLAP = 0.2
 
 
-def check_names(adata: AnnData) -> None:
-    """Refuse an empty table and duplicated names of observations or genes."""
-    if adata.n_obs == 0 or adata.n_vars == 0:
-        raise InputError(
-            f"a table of {adata.n_obs} observations and {adata.n_vars} genes.",
-            allowed="at least one of each",
-            remedy="check the filters before this step.",
+def read_coords(adata: AnnData, *, spatial_key: str = slots.SPATIAL) -> np.ndarray:
+    """Return the first two coordinates (n_obs, 2) as float64, all finite.
+
+    Raises
+    ------
+    MissingKeyError
+        ``obsm`` has no such key.
+    InputError
+        The shape is wrong or values are not finite.
+    """
+    if spatial_key not in adata.obsm:
+        raise MissingKeyError(
+            f"no obsm[{spatial_key!r}].",
+            allowed=f"one of {listed(adata.obsm)}",
+            remedy=f"store coordinates (n_obs, 2) there or pass spatial_key=.{nearest(spatial_key, list(adata.obsm))}",
         )
-    for axis, names, fix in (
-        ("observation", adata.obs_names, "adata.obs_names_make_unique()"),
-        ("gene", adata.var_names, "sum or drop the duplicates, or adata.var_names_make_unique()"),
-    ):
-        if not names.is_unique:
-            twice = names[names.duplicated()].unique()
-            raise InputError(
-                f"{len(twice)} duplicated {axis} names: {listed(twice, most=5)}.",
-                allowed=f"unique {axis} names",
-                remedy=f"{fix}.",
-            )
+    coords = np.asarray(adata.obsm[spatial_key], dtype=np.float64)
+    if coords.ndim != 2 or coords.shape[1] not in {2, 3}:
+        raise InputError(
+            f"obsm[{spatial_key!r}] of shape {coords.shape}.",
+            allowed="(n_obs, 2) or (n_obs, 3)",
+            remedy="store x and y as columns.",
+        )
+    coords = coords[:, :2]
+    bad = ~np.isfinite(coords).all(axis=1)
+    if bad.any():
+        names = listed(adata.obs_names[bad], most=3)
+        raise InputError(
+            f"{int(bad.sum())} observations with NaN or infinite coordinates: {names}.",
+            allowed="finite coordinates",
+            remedy="drop these observations or repair their coordinates.",
+        )
+    return coords
 
 
-def check_no_empty(counts: sparse.csr_array, obs_names: pd.Index, *, what: str = "observations") -> None:
-    """Refuse observations without a single count."""
-    empty = np.diff(counts.indptr) == 0
-    if empty.any():
-        raise InputError(
-            f"{int(empty.sum())} {what} without any count: {listed(obs_names[empty], most=3)}.",
-            allowed=f"{what} with at least one count",
-            remedy="drop them first: sc.pp.filter_cells(adata, min_counts=1).",
+def read_microns_per_unit(adata: AnnData, value: float | None = None) -> float:
+    """Return the length of one coordinate unit in µm, from `value` or from ``uns["stfmkit"]``.
+
+    Raises
+    ------
+    UnitsError
+        Neither is there.
+    """
+    if value is None:
+        value = adata.uns.get(slots.ROOT, {}).get(slots.MICRONS)
+    if value is None:
+        raise UnitsError(
+            "a distance in µm, and coordinates of unknown unit.",
+            allowed="coordinates with a known length of one unit in µm",
+            remedy="pass microns_per_unit= (1.0 where coordinates are in µm), or store it: "
+            "adata.uns['stfmkit'] = {'microns_per_unit': 1.0}.",
         )
+    check_positive(value, name=slots.MICRONS)
+    return float(value)
 
 
 def check_positions(
