@@ -123,7 +123,8 @@ def gene_sparsity(
     limits
         Limits of the flags, None for the defaults of `GeneLimits`.
     n_permutations
-        Random orders of every sample for the p-value of Moran's I, the same for all genes; None for no p-values.
+        Number of random orders of every sample for the p-value of Moran's I, the same for all genes; None for no
+        p-values.
     rng
         Integer, generator, or None for a new seed; the integer that reproduces the result is recorded. Read by
         the thinning and the random orders.
