@@ -226,8 +226,9 @@ OWN = {
 """Words that are particular to a function."""
 
 OF_METRICS = {
-    "X", "a", "adjust", "alpha", "alternative", "b", "batches", "biology", "ceiling", "celltypes", "chance", "confounder",
-    "continuity", "coords", "covariate", "data_range", "debiased", "diagonal", "direction", "dispersion", "embed",
+    "X", "a", "adjust", "alpha", "alternative", "b", "batches", "biology", "ceiling", "celltypes", "chance",
+    "confounder", "continuity", "coords", "covariate", "data_range", "debiased", "diagonal", "direction", "dispersion",
+    "embed",
     "embedding", "exclude", "first", "floor", "graph", "groups", "half_a", "half_b", "labels", "library_size", "mask",
     "method", "min_auroc", "min_log2fc", "min_pct", "n_a", "n_b", "n_classes", "n_folds", "n_modules", "n_motions",
     "n_orders", "n_repeats", "n_sampled", "neighbors", "null", "order", "p", "pairs", "patients", "predicted",

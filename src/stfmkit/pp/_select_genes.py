@@ -17,9 +17,8 @@ from stfmkit._data.columns import read_groups
 from stfmkit._data.training import Train, training_rows
 from stfmkit._data.view import resolve_table
 from stfmkit._data.write import check_free, package_versions, write_record
-from stfmkit._kernels._gene_stats import GeneLimits
 from stfmkit.pp._controls import control_names
-from stfmkit.pp._gene_sparsity import check_limits
+from stfmkit.pp._gene_limits import GeneLimits, check_limits
 from stfmkit.pp._selectors import NON_SPATIAL, SELECTORS, Options, rank_genes
 from stfmkit.pp._training import check_no_test_patients, read_training
 
