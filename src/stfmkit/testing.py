@@ -10,13 +10,14 @@ import pandas as pd
 from scipy import sparse
 
 from stfmkit._core.errors import InputError, InputTypeError, StfmkitError
+from stfmkit.methods._check_method import check_method
 from stfmkit.models._base import Block, EmbeddingModel, FittedModel
 from stfmkit.models._card import ModelCard
 from stfmkit.models._load_model import load_model
 from stfmkit.models._registry import check_card, registry
 from stfmkit.models._runner import fit_model, run_model
 
-__all__ = ["check_model", "example_block"]
+__all__ = ["check_method", "check_model", "example_block"]
 
 _RTOL, _ATOL = 1e-4, 1e-5
 

@@ -175,7 +175,15 @@ def _check_apart(
     sides = [_identities(side, given) for side in (table, reference)]
     twice = sides[0].isin(sides[1])
     if twice.any() and not given and embedding_key is not None:
-        twice = _same_vectors(table, reference, embedding_key)
+        same = _same_vectors(table, reference, embedding_key)
+        if not same.any():
+            warnings.warn(
+                f"{int(twice.sum())} names are on both sides, with different vectors, and are taken for different "
+                "observations. Pass sample_key= or patient_key= to tell them apart.",
+                StfmkitWarning,
+                stacklevel=3,
+            )
+        twice = same
     if twice.any():
         names = [str(name) for name in table.obs_names[twice]]
         raise LeakError(

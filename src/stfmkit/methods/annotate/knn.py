@@ -8,6 +8,7 @@ import pandas as pd
 
 from stfmkit._core.arguments import check_fraction, check_integer
 from stfmkit._core.errors import InputError
+from stfmkit._core.random import global_state_kept
 from stfmkit._data._read import read_groups
 from stfmkit._data.embedding import read_embedding
 from stfmkit._data.view import View
@@ -93,7 +94,7 @@ class KNN(Method):
             distance = distance**2 / 2  # of vectors of length 1: 1 - cosine
         shares = votes(labels.codes[order][index], distance, len(labels.categories), weights=self.weights)
         names, winner = list(labels.categories), shares.argmax(axis=1)
-        facts = {"n_reference": len(vectors)}
+        facts = {}
         if self.min_probability is not None:
             unsure = shares.max(axis=1) < self.min_probability
             winner[unsure] = len(names)
@@ -149,7 +150,8 @@ def nearest(queries: np.ndarray, vectors: np.ndarray, n_neighbors: int) -> tuple
     so that equal vectors are at distance 0 exactly and the bits depend neither on the other queries nor on the number
     of cores; vectors at one distance go by their number.
     """
-    from sklearn.neighbors import NearestNeighbors
+    with global_state_kept():  # the import draws from it
+        from sklearn.neighbors import NearestNeighbors
 
     ask = min(n_neighbors + _SPARE, len(vectors))
     candidates = NearestNeighbors(n_neighbors=ask, algorithm="brute").fit(vectors).kneighbors(queries)[1]

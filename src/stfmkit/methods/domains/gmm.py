@@ -8,7 +8,7 @@ import numpy as np
 
 from stfmkit._core.arguments import check_integer
 from stfmkit._core.errors import StfmkitWarning
-from stfmkit._core.random import int_seed, stream
+from stfmkit._core.random import global_state_kept, int_seed, stream
 from stfmkit._data.view import View
 from stfmkit.methods.contract import Method, MethodCard, Output, Requirements, Slots
 from stfmkit.methods.domains._clustering import Clusters, check_n_domains, cluster
@@ -72,8 +72,9 @@ class GMM(Method):
         return cluster(view, self.embedding_key, lambda values: self._find(values, seed), n_domains=self.n_domains)
 
     def _find(self, values: np.ndarray, seed: int) -> Clusters:
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.mixture import GaussianMixture
+        with global_state_kept():  # the import draws from it
+            from sklearn.exceptions import ConvergenceWarning
+            from sklearn.mixture import GaussianMixture
 
         model = GaussianMixture(
             self.n_domains,

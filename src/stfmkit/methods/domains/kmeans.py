@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stfmkit._core.arguments import check_integer
-from stfmkit._core.random import int_seed, stream
+from stfmkit._core.random import global_state_kept, int_seed, stream
 from stfmkit._data.view import View
 from stfmkit.methods.contract import Method, MethodCard, Output, Requirements, Slots
 from stfmkit.methods.domains._clustering import Clusters, check_n_domains, cluster
@@ -58,7 +58,8 @@ class KMeans(Method):
         seed = int_seed(stream(rng, "domains", "kmeans"))
 
         def find(values: np.ndarray) -> Clusters:
-            from sklearn.cluster import KMeans as SklearnKMeans
+            with global_state_kept():  # the import draws from it
+                from sklearn.cluster import KMeans as SklearnKMeans
 
             model = SklearnKMeans(n_clusters=self.n_domains, n_init=self.n_starts, random_state=seed)
             return Clusters(groups=model.fit_predict(values), facts={"inertia": float(model.inertia_)})
