@@ -1,6 +1,6 @@
 """Domains as communities of the graph of nearest neighbours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,8 +34,11 @@ CARD = MethodCard(
     extra="leiden",
 )
 
-_LOWEST, _HIGHEST, _STEPS = 1e-3, 64.0, 40
-"""Resolutions between which a number of domains is searched for, and the most that are tried."""
+_LOWEST, _HIGHEST, _STEPS = 1e-3, 64.0, 20
+"""Resolutions between which a number of domains is searched for, and the steps of the bisection."""
+
+_NEARBY = np.geomspace(0.7, 1.4, 29)
+"""Ratios to the end of the bisection that are tried, too: the number does not rise with every step of resolution."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,19 +138,26 @@ def search(communities: Callable[[float], np.ndarray], n_domains: int) -> tuple[
     InputError
         No resolution that was tried gives this number.
     """
-    low, high, tried = _LOWEST, _HIGHEST, {}
-    resolution = 1.0
-    for _ in range(_STEPS):
+    tried: dict[float, int] = {}
+    for resolution in _resolutions(tried, n_domains):
         groups = communities(resolution)
-        number = int(groups.max()) + 1
-        if number == n_domains:
+        tried[resolution] = int(groups.max()) + 1
+        if tried[resolution] == n_domains:
             return groups, resolution
-        tried[resolution] = number
-        low, high = (resolution, high) if number < n_domains else (low, resolution)
-        resolution = float(np.sqrt(low * high))
-    around = [f"{number} at {value:.6g}" for value, number in sorted(tried.items()) if low <= value <= high]
+    numbers = sorted(set(tried.values()), key=lambda number: (abs(number - n_domains), number))[:4]
     raise InputError(
-        f"no resolution between {_LOWEST:g} and {_HIGHEST:g} that gives {n_domains} domains: {listed(around)}.",
+        f"no resolution between {_LOWEST:g} and {_HIGHEST:g} that gives {n_domains} domains; the nearest numbers are "
+        f"{listed(sorted(numbers))}.",
         allowed="a number of domains that Leiden reaches",
-        remedy="pass one of these numbers, another n_neighbors, or resolution=.",
+        remedy="pass one of these numbers, another n_neighbors or rng, or resolution=.",
     )
+
+
+def _resolutions(tried: dict[float, int], n_domains: int) -> Iterator[float]:
+    """Yield resolutions by bisection, and then around its end; `tried` has the numbers of those before."""
+    low, high, resolution = _LOWEST, _HIGHEST, 1.0
+    for _ in range(_STEPS):
+        yield resolution
+        low, high = (resolution, high) if tried[resolution] < n_domains else (low, resolution)
+        resolution = float(np.sqrt(low * high))
+    yield from (resolution * _NEARBY).tolist()
