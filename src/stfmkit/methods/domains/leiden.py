@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -106,7 +107,9 @@ class Leiden(Method):
                 groups, resolution = search(
                     lambda resolution: self._communities(graph, resolution, seed), int(self.n_domains or 0)
                 )
-        return Clusters(groups=groups, facts={"resolution": resolution, "n_domains": int(groups.max()) + 1})
+        versions = {name: version(name) for name in ("scanpy", "umap-learn", "igraph")}
+        facts = {"resolution": resolution, "n_domains": int(groups.max()) + 1, "versions": versions}
+        return Clusters(groups=groups, facts=facts)
 
     def _graph(self, values: np.ndarray, seed: int) -> "AnnData":
         import scanpy as sc
