@@ -105,7 +105,7 @@ class Ours:
 
     def tokens(self, cells: AnnData) -> Any:
         """Check the table and tokenise."""
-        from stfmkit.models._block import build_block
+        from stfmkit.models.open_block import build_block
 
         self.model.begin()
         return self.model.prepare(build_block(cells, self.model.card))

@@ -8,7 +8,7 @@ from anndata import AnnData
 
 import stfmkit as sk
 from stfmkit.bm._sources import weights_on_disk
-from stfmkit.models.zoo._network import Network
+from stfmkit.models.nets.network import Network
 
 PROTOCOL = sk.bm.Protocol(patient_key="patient", sample_key="sample", label_key="niche", split=sk.pp.PatientKFold(4))
 
@@ -18,7 +18,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> str:
     """The smallest network, registered for one test."""
     from tests.models.zoo._tiny import CARD
 
-    from stfmkit.models._registry import registry
+    from stfmkit.models.catalogue import registry
 
     monkeypatch.setitem(registry._cards, "tiny", CARD)
     return "tiny"

@@ -16,7 +16,7 @@ from stfmkit.bm._study import Study, load_study
 from stfmkit.pp._controls import control_names
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")

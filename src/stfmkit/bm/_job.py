@@ -14,7 +14,7 @@ from stfmkit.bm._tasks._compute import clusters_unit, expression_unit, labels_un
 from stfmkit.bm._tasks._controls import CONTROLS, expression_control, label_control
 from stfmkit.bm._tasks._truth import FoldTruth
 from stfmkit.bm._units import Output, UnitStore
-from stfmkit.models._base import Block
+from stfmkit.models.contract import Block
 from stfmkit.splits.folds import Fold
 
 Outputs = dict[tuple[str, str, int], Output]

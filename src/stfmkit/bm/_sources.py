@@ -13,15 +13,16 @@ import numpy as np
 from stfmkit._core.arguments import check_known, listed
 from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._core.identity import exact
+from stfmkit._core.store import Store
 from stfmkit.bm._rows import CONTROL
 from stfmkit.bm._study import Study
-from stfmkit.models._base import Block, EmbeddingModel
-from stfmkit.models._block import build_block
-from stfmkit.models._card import ModelCard
-from stfmkit.models._load_model import load_model
+from stfmkit.models._load_model import load_model, make_model
 from stfmkit.models._model_card import model_card
-from stfmkit.models._registry import registry
-from stfmkit.models._runner import fit_model, run_model
+from stfmkit.models.card import ModelCard
+from stfmkit.models.catalogue import MODELS
+from stfmkit.models.contract import Block, EmbeddingModel, Requirements
+from stfmkit.models.open_block import open_block
+from stfmkit.models.runtime.run import ModelRun
 from stfmkit.splits.folds import Fold
 
 
@@ -43,10 +44,8 @@ class Source:
         Key in ``obsm`` that the array was read from.
     model
         A model object.
-    obs_keys
-        Further columns of obs that its options name.
-    var_keys
-        Columns of var that its options name.
+    requirements
+        What the model needs, as its options say.
     """
 
     label: str
@@ -55,15 +54,12 @@ class Source:
     array: np.ndarray | None = None
     key: str | None = None
     model: EmbeddingModel | None = None
-    obs_keys: tuple[str, ...] = ()
-    var_keys: tuple[str, ...] = ()
+    requirements: Requirements = field(default_factory=Requirements)
 
     def checked(self) -> "Source":
         """Return the source with the columns that it reads, or say now what is wrong with its options or weights."""
-        held = self.model if self.name is None else self.load(0)
-        if held is None:
-            return self
-        return replace(self, obs_keys=getattr(held, "obs_keys", ()), var_keys=getattr(held, "var_keys", ()))
+        held = self.model if self.name is None else make_model(self.name, rng=0, **self.options)
+        return self if held is None else replace(self, requirements=held.requirements())
 
     def identity(self) -> str | None:
         """Return what identifies the embedding, or None for objects whose state cannot be told."""
@@ -109,39 +105,35 @@ class Source:
         """
         if self.array is not None:
             return self.array[fold.train], self.array[fold.test]
-        seen = block.without_genes(hidden) if self.reads_expression else replace(block, counts=None, genes=None)
         model = self.load(seed)
-        folder = resume if hasattr(model, "provenance") else None
-        if not model.card.fits and not model.card.uses_neighbors and folder is not None:
-            whole = run_model(model, seen, show_progress=False, resume=folder)
+        seen = block.without_genes(hidden)
+        needs = model.requirements()
+        store = Store(resume) if resume is not None and model.record() is not None and not model.card.fits else None
+        run = ModelRun(model, store=store)
+        if not model.card.fits and not needs.whole_samples and store is not None:
+            whole = run.embed(seen)
             return whole[fold.train], whole[fold.test]
         train, test = seen.take(fold.train), seen.take(fold.test)
         if model.card.fits:
-            fit_model(model, train)
-        return (
-            run_model(model, train, show_progress=False, resume=folder),
-            run_model(model, test, show_progress=False, resume=folder),
-        )
+            run.fit(train)
+        return run.embed(train), run.embed(test)
 
 
 def shared_block(study: Study, sources: list[Source]) -> Block:
     """Return all that any of the sources reads, checked and read once."""
-    cards = [source.card for source in sources if source.card is not None]
-    needs = tuple(sorted({need for card in cards for need in card.needs} | {"coordinates"}))
-    readers = [s.label for s in sources if s.card is not None and "composition" in s.card.needs] or [
-        s.label for s in sources
-    ]
-    union = ModelCard(name=", ".join(readers), target="", family="baseline", summary="", needs=needs)  # type: ignore[arg-type]
+    several = [source.requirements for source in sources if source.card is not None]
+    union = Requirements.of_all([*several, Requirements(needs=("coordinates",))])
+    readers = [s.label for s in sources if "composition" in s.requirements.needs] or [s.label for s in sources]
     protocol = study.protocol
-    return build_block(
+    return open_block(
         study.adata,
         union,
-        obs_keys=sorted({key for source in sources for key in source.obs_keys}),
-        var_keys=sorted({key for source in sources for key in source.var_keys}),
+        model=", ".join(readers),
         layer=protocol.layer,
         sample_key=protocol.sample_key,
         spatial_key=protocol.spatial_key,
         celltype_key=protocol.celltype_key,
+        stay_on_disk=False,
     )
 
 
@@ -204,7 +196,7 @@ def _source(label: str, spec: object, study: Study) -> Source:
 def _known(name: str, also: Sequence[str] = ()) -> str:
     check_known(
         name,
-        [*registry.cards(), *also],
+        [*MODELS.entries(), *also],
         what="model or obsm key",
         remedy="pass a registry name (stfmkit models) or an obsm key.",
     )

@@ -12,16 +12,18 @@ from scipy import sparse
 from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError
 from stfmkit._core.random import stream
-from stfmkit._data._checks import check_names, check_no_empty, check_positions
-from stfmkit._data._read import read_coords, read_counts, read_groups, read_labels
-from stfmkit._data._resolve import resolve_table
+from stfmkit._data.columns import read_groups, read_labels
+from stfmkit._data.coordinates import check_positions, read_coords
+from stfmkit._data.matrices import check_no_empty, read_counts
+from stfmkit._data.names import check_names
+from stfmkit._data.view import resolve_table
 from stfmkit._kernels._normalize import totals
 from stfmkit.bm._protocol import Protocol
 from stfmkit.pp._split import check_nested, split_rows
 from stfmkit.splits.folds import Fold
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -60,7 +60,7 @@ def embed(
         options = read_options(option or [])
         _check_options(options)
         from stfmkit import io, tl
-        from stfmkit._data._resolve import resolve_table
+        from stfmkit._data.view import resolve_table
 
         say(f"Reading {data} …")
         table = resolve_table(io.read(data), table_key=table_key)
@@ -75,10 +75,9 @@ def embed(
             key_added=key_added,
             weights=weights,
             device=device,
-            batch_size=batch_size,
             resume=resume,
             rng=seed,
-            **options,
+            **options if batch_size is None else {"batch_size": batch_size, **options},
         )
         write_with(out, table.write_h5ad)
         say(f"Wrote {out}")

@@ -8,7 +8,7 @@ from stfmkit.cli._options import with_weights
 from stfmkit.cli._show import say, show_findings, show_ranking
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
     from stfmkit.bm._protocol import Protocol
 
 KEPT = "Finished units are kept: the same command goes on from there."

@@ -9,7 +9,9 @@ from anndata import AnnData
 from stfmkit._core import slots
 from stfmkit._core.arguments import check_known, listed, nearest
 from stfmkit._core.errors import InputError, MissingKeyError
-from stfmkit._data._read import read_coords, read_groups, read_matrix
+from stfmkit._data.columns import read_groups
+from stfmkit._data.coordinates import read_coords
+from stfmkit._data.matrices import read_matrix
 from stfmkit.pl._style import GREY, colours, plain, point_size, style
 
 if TYPE_CHECKING:

@@ -12,14 +12,15 @@ from scipy import sparse
 
 from stfmkit._core.arguments import check_choice, listed
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
-from stfmkit._data._checks import check_names
-from stfmkit._data._read import read_groups, read_matrix
-from stfmkit._data._resolve import resolve_table
-from stfmkit._data._write import write_params
+from stfmkit._data.columns import read_groups
+from stfmkit._data.matrices import read_matrix
+from stfmkit._data.names import check_names
+from stfmkit._data.view import resolve_table
+from stfmkit._data.write import write_params
 from stfmkit.pp._training import IN_PANEL, panel_presence
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 STEP = "align_panels"
 MODES = ("intersection", "union")

@@ -7,7 +7,7 @@ from anndata import AnnData
 
 from stfmkit._core import slots
 from stfmkit._core.errors import InputError
-from stfmkit._data._resolve import is_spatialdata, resolve_table
+from stfmkit._data.view import is_spatialdata, resolve_table
 from stfmkit.pp._binning._bin_cells import bin_table
 from stfmkit.pp._binning._bin_molecules import bin_sources
 from stfmkit.pp._binning._columns import MoleculeKeys

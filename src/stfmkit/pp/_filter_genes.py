@@ -7,15 +7,15 @@ import pandas as pd
 
 from stfmkit._core.arguments import check_choice, check_fraction, listed
 from stfmkit._core.errors import MissingKeyError
-from stfmkit._data._resolve import resolve_table
-from stfmkit._data._write import check_free, write_result
+from stfmkit._data.view import resolve_table
+from stfmkit._data.write import check_free, write_result
 from stfmkit.pp._gene_sparsity import FLAGS
 from stfmkit.pp._select_genes import control_genes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 STEP = "filter_genes"
 

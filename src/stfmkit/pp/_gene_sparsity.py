@@ -11,8 +11,8 @@ from scipy.stats import false_discovery_control
 from stfmkit._core import slots
 from stfmkit._core.arguments import check_fraction, check_integer, check_positive
 from stfmkit._core.random import RNGLike, as_generator
-from stfmkit._data._resolve import resolve_table
-from stfmkit._data._write import check_free, package_versions, write_params
+from stfmkit._data.view import resolve_table
+from stfmkit._data.write import check_free, package_versions, write_params
 from stfmkit._kernels._combine_p import over_patients_log_p
 from stfmkit._kernels._gene_stats import (
     MORAN_P,
@@ -27,7 +27,7 @@ from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
 from stfmkit.pp._training import Rows, read_training, resolve_rows, seed_note
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
     from stfmkit.pp._selectors import Training
 
 STEP = "gene_sparsity"

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 from scipy import sparse
 
 from stfmkit._core.arguments import check_positive
-from stfmkit._data._checks import check_names, check_no_empty
-from stfmkit._data._read import read_counts
-from stfmkit._data._resolve import resolve_table
-from stfmkit._data._write import check_free, write_result
+from stfmkit._data.matrices import check_no_empty, read_counts
+from stfmkit._data.names import check_names
+from stfmkit._data.view import resolve_table
+from stfmkit._data.write import check_free, write_result
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 STEP = "normalize"
 

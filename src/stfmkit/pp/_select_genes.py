@@ -13,16 +13,16 @@ from stfmkit._core import slots
 from stfmkit._core.arguments import check_choice, check_fraction, check_integer, listed
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
 from stfmkit._core.random import RNGLike
-from stfmkit._data._read import read_groups
-from stfmkit._data._resolve import resolve_table
-from stfmkit._data._write import check_free, package_versions, write_result
+from stfmkit._data.columns import read_groups
+from stfmkit._data.view import resolve_table
+from stfmkit._data.write import check_free, package_versions, write_result
 from stfmkit._kernels._gene_stats import Thresholds
 from stfmkit.pp._controls import control_names
 from stfmkit.pp._selectors import FLAVORS, NON_SPATIAL, Options, rank_genes
 from stfmkit.pp._training import Rows, check_no_test_patients, read_training, resolve_rows, seed_note
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 STEP = "select_genes"
 _IS_CONTROL = "is_control"

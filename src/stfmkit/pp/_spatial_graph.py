@@ -11,13 +11,14 @@ from scipy import sparse
 from stfmkit._core import slots
 from stfmkit._core.arguments import check_choice, check_integer, check_positive, listed
 from stfmkit._core.errors import InputError, StfmkitWarning
-from stfmkit._data._checks import check_names, check_one_frame, check_positions
-from stfmkit._data._read import read_coords, read_groups, read_microns_per_unit
-from stfmkit._data._resolve import resolve_table
-from stfmkit._data._write import check_free, package_versions, write_result
+from stfmkit._data.columns import read_groups
+from stfmkit._data.coordinates import check_one_frame, check_positions, read_coords, read_microns_per_unit
+from stfmkit._data.names import check_names
+from stfmkit._data.view import resolve_table
+from stfmkit._data.write import check_free, package_versions, write_result
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 STEP = "spatial_graph"
 Edges: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]

@@ -9,13 +9,14 @@ from anndata import AnnData
 from stfmkit._core import slots
 from stfmkit._core.errors import InputError
 from stfmkit._core.random import RNGLike, as_generator
-from stfmkit._data._read import read_coords, read_groups, read_microns_per_unit
-from stfmkit._data._resolve import resolve_table
-from stfmkit._data._write import write_params
+from stfmkit._data.columns import read_groups
+from stfmkit._data.coordinates import read_coords, read_microns_per_unit
+from stfmkit._data.view import resolve_table
+from stfmkit._data.write import write_params
 from stfmkit.splits.splitters import SplitRows, Splitter
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
     from stfmkit.splits.folds import Fold
 
 

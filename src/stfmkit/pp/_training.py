@@ -11,8 +11,10 @@ from scipy import sparse
 from stfmkit._core.arguments import listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError, LeakError, MissingKeyError
 from stfmkit._core.random import RNGLike
-from stfmkit._data._checks import check_names, check_no_empty, check_positions
-from stfmkit._data._read import read_column, read_coords, read_counts, read_groups
+from stfmkit._data.columns import read_column, read_groups
+from stfmkit._data.coordinates import check_positions, read_coords
+from stfmkit._data.matrices import check_no_empty, read_counts
+from stfmkit._data.names import check_names
 from stfmkit.pp._selectors import Training
 from stfmkit.splits.folds import Fold
 

@@ -12,10 +12,10 @@ from stfmkit._core import slots
 from stfmkit._core.arguments import check_integer
 from stfmkit._core.errors import InputError, StfmkitWarning
 from stfmkit._core.random import RNGLike, stream
-from stfmkit._data._checks import check_names
-from stfmkit._data._read import read_groups
-from stfmkit._data._resolve import resolve_table
-from stfmkit._data._write import check_free, package_versions, write_result
+from stfmkit._data.columns import read_groups
+from stfmkit._data.names import check_names
+from stfmkit._data.view import resolve_table
+from stfmkit._data.write import check_free, package_versions, write_result
 from stfmkit._kernels._thinning import thin
 from stfmkit.pp._split import check_nested
 from stfmkit.pp._training import resolve_rows
@@ -35,7 +35,7 @@ from stfmkit.tl._expression_scores import Judged, by_patient, by_sample, groups_
 from stfmkit.tl._hest_probe import hest_scores
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 STEP = "evaluate_expression"
 Tables: TypeAlias = dict[str, pd.DataFrame]

@@ -13,7 +13,8 @@ from scipy import sparse
 from stfmkit._core.arguments import check_choice, check_integer, check_positive, listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
 from stfmkit._core.random import stream
-from stfmkit._data._read import read_coords, read_groups
+from stfmkit._data.columns import read_groups
+from stfmkit._data.coordinates import read_coords
 from stfmkit._kernels._normalize import median_total
 from stfmkit._kernels._ridge import ridge_probe
 from stfmkit.pp._selectors import FLAVORS, NON_SPATIAL, rank_genes

@@ -9,8 +9,10 @@ from scipy import sparse
 
 from stfmkit._core.arguments import listed, nearest
 from stfmkit._core.errors import InputError, MissingKeyError
-from stfmkit._data._checks import check_names, check_one_frame, check_positions
-from stfmkit._data._read import read_coords, read_counts, read_groups, read_labels, read_microns_per_unit
+from stfmkit._data.columns import read_groups, read_labels
+from stfmkit._data.coordinates import check_one_frame, check_positions, read_coords, read_microns_per_unit
+from stfmkit._data.matrices import read_counts
+from stfmkit._data.names import check_names
 from stfmkit.pp._binning._binned import Binned, Sample
 from stfmkit.pp._binning._chunks import UNLABELLED
 from stfmkit.pp._binning._plan import check_size

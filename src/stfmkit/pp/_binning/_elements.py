@@ -14,7 +14,7 @@ from anndata import AnnData
 from stfmkit._core import slots
 from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError, InputTypeError
-from stfmkit._data._resolve import is_spatialdata
+from stfmkit._data.view import is_spatialdata
 from stfmkit._kernels._lattice import Lattice
 from stfmkit.pp._binning._settings import BinSettings
 from stfmkit.pp._binning._source import Source

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from stfmkit._core.arguments import check_known, listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._core.slots import MICRONS, ROOT
-from stfmkit._data._resolve import is_spatialdata
+from stfmkit._data.view import is_spatialdata
 from stfmkit.pp._binning._columns import has_molecule_columns
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from stfmkit._core import slots
 from stfmkit._core.errors import InputError
-from stfmkit._data._write import package_versions
+from stfmkit._data.write import package_versions
 from stfmkit._kernels._row_sums import keep_rows
 from stfmkit.pp._binning._binned import Binned, Sample
 from stfmkit.pp._binning._settings import BinSettings, like_rows

@@ -11,7 +11,8 @@ from anndata import AnnData
 from stfmkit._core import slots
 from stfmkit._core.arguments import check_choice, check_fraction, check_integer, check_positive, listed
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
-from stfmkit._data._read import read_coords, read_groups, read_microns_per_unit
+from stfmkit._data.columns import read_groups
+from stfmkit._data.coordinates import read_coords, read_microns_per_unit
 from stfmkit._kernels._lattice import Lattice, Shape
 from stfmkit.pp._binning._spots import LatticeSpots, PlacedSpots, Spots
 from stfmkit.pp._binning._tissue_mask import check_mask

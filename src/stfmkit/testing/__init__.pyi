@@ -1,0 +1,2 @@
+from ._check_model import check_model as check_model
+from ._example_block import example_block as example_block
