@@ -15,6 +15,7 @@ from stfmkit._core.arguments import check_choice, listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
 from stfmkit._core.random import RNGLike, stream
 from stfmkit._data.columns import read_groups
+from stfmkit._data.embeddings import embedding_record
 from stfmkit._data.names import check_names
 from stfmkit._data.view import resolve_table
 from stfmkit._data.write import check_free, package_versions, write_result
@@ -238,7 +239,7 @@ def _read_rep(adata: AnnData, key: str) -> np.ndarray:
 
 
 def _warn_of_transductive(adata: AnnData, key: str) -> None:
-    facts = adata.uns.get(slots.ROOT, {}).get(slots.EMBEDDINGS, {}).get(key, {})
+    facts = embedding_record(adata, key)
     fitted = int(facts.get("n_obs_fitted", 0))
     if fitted:
         warnings.warn(
