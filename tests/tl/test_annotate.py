@@ -159,7 +159,7 @@ def test_two_fits_are_two_spaces(tables):
 
 def test_another_model_under_the_same_key(tables):
     data, reference, _ = tables
-    reference.uns["stfmkit"]["embeddings"]["X_hvg_pca"] |= {"model": "neighbor_pca"}
+    reference.uns["stfmkit"]["embed"]["results"]["X_hvg_pca"] |= {"model": "neighbor_pca"}
     with pytest.raises(InputError, match="one is of the model 'hvg_pca', the other of 'neighbor_pca'"):
         sk.tl.annotate(data, reference, **KEYS)
 
@@ -181,8 +181,8 @@ def network(weights="a", **options):
 )
 def test_a_network_has_one_space_for_weights_and_options(tables, mine, theirs, found):
     data, reference, _ = tables
-    data.uns["stfmkit"]["embeddings"]["X_hvg_pca"] = mine
-    reference.uns["stfmkit"]["embeddings"]["X_hvg_pca"] = theirs
+    data.uns["stfmkit"]["embed"]["results"]["X_hvg_pca"] = mine
+    reference.uns["stfmkit"]["embed"]["results"]["X_hvg_pca"] = theirs
     if not found:
         sk.tl.annotate(data, reference, **KEYS)
         return
@@ -194,7 +194,7 @@ def test_a_network_has_one_space_for_weights_and_options(tables, mine, theirs, f
 def test_records_that_are_not_there(tables):
     data, reference, _ = tables
     for table, side in ((data, "data"), (reference, None)):
-        del table.uns["stfmkit"]["embeddings"]
+        del table.uns["stfmkit"]["embed"]
         if side:
             with pytest.warns(StfmkitWarning, match=f"of the {side} has no record"):
                 sk.tl.annotate(data, reference, **KEYS)

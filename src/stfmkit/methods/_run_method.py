@@ -1,8 +1,8 @@
 """Run a method: what it reads is there, and what it returns is what its card promises."""
 
 from stfmkit._core.arguments import listed, nearest
-from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
-from stfmkit._data._checks import check_names
+from stfmkit._core.errors import InputError, MissingKeyError
+from stfmkit._data.names import check_names
 from stfmkit._data.view import View
 from stfmkit.methods._check_output import check_output
 from stfmkit.methods.contract import Method, Output, Slots
@@ -66,9 +66,15 @@ def _check_slots(view: View, wanted: Slots, *, where: str, method: str) -> None:
             allowed="a matrix in X",
             remedy="store it there, or pass layer=.",
         )
-    if wanted.container and view.container is None:
-        raise InputTypeError(
-            f"an AnnData as the {where} of the method {method!r}, which reads images, shapes or points.",
-            allowed="SpatialData",
-            remedy="pass the SpatialData that the table belongs to.",
-        )
+    lacking = {
+        "images": wanted.images and not view.image_names,
+        "points": wanted.points and not view.points,
+        "shapes": wanted.shapes and not view.shapes,
+    }
+    for name, is_lacking in lacking.items():
+        if is_lacking:
+            raise MissingKeyError(
+                f"no {name} in the {where}, which the method {method!r} reads.",
+                allowed=f"a SpatialData with {name}",
+                remedy="pass the SpatialData that the table belongs to.",
+            )

@@ -23,7 +23,7 @@ Kind: TypeAlias = Literal[
 ]
 Runs: TypeAlias = Literal["native", "package", "environment", "card"]
 Need: TypeAlias = Literal[
-    "counts", "expression", "embedding", "labels", "composition", "coordinates", "images", "molecules"
+    "counts", "expression", "embedding", "labels", "composition", "coordinates", "image", "molecules", "proteins"
 ]
 
 RUNS: tuple[str, ...] = get_args(Runs)
@@ -56,7 +56,7 @@ class MethodCard(Card):
         The name that people use.
     needs
         What it reads of the data: "counts", "expression" (any values ≥ 0), "embedding", "labels", "composition",
-        "coordinates", "images", "molecules".
+        "coordinates", "image", "molecules", "proteins".
     reference_needs
         What it reads of the reference; empty for a method that takes none.
     transductive
@@ -139,7 +139,7 @@ class MethodCard(Card):
 
 @dataclass(frozen=True, kw_only=True)
 class Slots:
-    """The slots of one table that a method reads, by key; `container` is True for images, shapes or points."""
+    """What a method reads of one table and of the SpatialData around it: slots by key, elements of any name."""
 
     X: bool = False
     layers: tuple[str, ...] = ()
@@ -147,12 +147,19 @@ class Slots:
     obsm: tuple[str, ...] = ()
     obsp: tuple[str, ...] = ()
     var: tuple[str, ...] = ()
-    container: bool = False
+    images: bool = False
+    points: bool = False
+    shapes: bool = False
 
     @property
     def reads_expression(self) -> bool:
         """Whether a matrix of genes is among them."""
         return self.X or bool(self.layers)
+
+    @property
+    def reads_elements(self) -> bool:
+        """Whether images, points or shapes are among them."""
+        return self.images or self.points or self.shapes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,9 @@ import pandas as pd
 from stfmkit._core.arguments import check_key, listed
 from stfmkit._core.errors import InputError, LeakError, StfmkitWarning
 from stfmkit._core.random import RNGLike, as_seed
-from stfmkit._data._read import read_groups
-from stfmkit._data.embedding import embedding_record, other_space, read_embedding
+from stfmkit._data.columns import read_groups
+from stfmkit._data.embedding_space import other_space
+from stfmkit._data.embeddings import embedding_record, read_embedding
 from stfmkit._data.view import View
 from stfmkit.methods._load_method import load_method
 from stfmkit.methods._run_method import check_requirements, run_method
@@ -20,7 +21,7 @@ from stfmkit.tl._method_labels import check_label_slots, check_storable, method_
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
     from stfmkit.methods.contract import Output
 
 STEP = "annotate"
@@ -141,9 +142,9 @@ def annotate(
 def _check_space(table: "AnnData", reference: "AnnData", key: str) -> None:
     """Refuse embeddings of different spaces, as far as their records tell; warn where only one has a record."""
     mine, theirs = embedding_record(table, key), embedding_record(reference, key)
-    if mine is None or theirs is None:
-        if mine is not theirs:
-            side = "reference" if theirs is None else "data"
+    if not mine or not theirs:
+        if mine or theirs:
+            side = "reference" if mine else "data"
             warnings.warn(
                 f"obsm[{key!r}] of the {side} has no record of its model, so that nobody can tell whether it is of the "
                 "same space as the other.",

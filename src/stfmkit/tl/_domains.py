@@ -11,7 +11,7 @@ import pandas as pd
 from stfmkit._core.arguments import check_key
 from stfmkit._core.errors import InputError
 from stfmkit._core.random import RNGLike, as_seed, int_seed, stream
-from stfmkit._data._read import read_groups
+from stfmkit._data.columns import read_groups
 from stfmkit._data.view import View
 from stfmkit.methods._load_method import load_method, method_class, option_fields
 from stfmkit.methods._registry import find
@@ -20,7 +20,7 @@ from stfmkit.methods.contract import Output
 from stfmkit.tl._method_labels import check_label_slots, check_storable, method_record, write_labels
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
     from stfmkit.methods.contract import Method
 
 STEP = "domains"

@@ -1,7 +1,7 @@
 """Write the labels that a method gives, with their probabilities and a record of the method."""
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -9,8 +9,11 @@ from anndata import AnnData
 
 from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError
-from stfmkit._data._write import check_free, package_versions, write_result
+from stfmkit._data.write import check_free, package_versions, write_record
 from stfmkit.methods.contract import Method, Output
+
+if TYPE_CHECKING:
+    from stfmkit._core.slots import Slot
 
 
 def probability_key(key: str) -> str:
@@ -38,15 +41,16 @@ def check_storable(labels: pd.Index, *, role: str) -> None:
 def write_labels(adata: AnnData, key: str, output: Output, record: dict[str, Any], *, step: str) -> None:
     """Write labels into ``obs``, their probabilities beside them into ``obs`` and ``obsm``, and the record."""
     adata.obs[key] = output.result.cat.rename_categories(str)
-    beside, wrote = probability_key(key), [key]
+    beside = probability_key(key)
+    wrote: dict[Slot, list[str]] = {"obs": [key]}
     for slot in (adata.obs, adata.obsm):  # of an earlier result under the same key
         if beside in slot:
             del slot[beside]
     if output.probabilities is not None:
         adata.obs[beside] = output.probabilities.max(axis=1).astype(np.float32)
         adata.obsm[beside] = output.probabilities.astype(np.float32)
-        wrote.append(beside)
-    write_result(adata, step, key, record, wrote=wrote)
+        wrote = {"obs": [key, beside], "obsm": [beside]}
+    write_record(adata, step, key, record, wrote=wrote)
 
 
 def method_record(method: Method, output: Output, *, seed: int, started: float) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import pandas as pd
 from stfmkit._core.arguments import check_fraction, check_integer
 from stfmkit._core.errors import InputError
 from stfmkit._core.random import global_state_kept
-from stfmkit._data._read import read_groups
-from stfmkit._data.embedding import read_embedding
+from stfmkit._data.columns import read_groups
+from stfmkit._data.embeddings import read_embedding
 from stfmkit._data.view import View
 from stfmkit.methods._canonical import canonical_order
 from stfmkit.methods.contract import Method, MethodCard, Output, Requirements, Slots
@@ -109,7 +109,7 @@ class KNN(Method):
         )
 
     def _vectors(self, view: View, where: str) -> np.ndarray:
-        vectors = read_embedding(view.table, self.embedding_key)
+        vectors = read_embedding(view.table, self.embedding_key).astype(np.float64)
         if self.metric == "euclidean":
             return vectors
         length = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from stfmkit._core.arguments import check_integer
 from stfmkit._core.errors import InputError
-from stfmkit._data.embedding import read_embedding
+from stfmkit._data.embeddings import read_embedding
 from stfmkit._data.view import View
 from stfmkit.methods._canonical import canonical_order, numbers_by_size
 from stfmkit.methods.contract import Output
@@ -38,7 +38,7 @@ def cluster(
     InputError
         Fewer different vectors than `n_domains`.
     """
-    values = read_embedding(view.table, embedding_key)
+    values = read_embedding(view.table, embedding_key).astype(np.float64)
     _check_number(values, n_domains, key=embedding_key)
     order = canonical_order(values)
     with threadpool_limits(1):

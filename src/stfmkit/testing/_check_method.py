@@ -12,7 +12,7 @@ from scipy import sparse
 
 from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._core.identity import exact
-from stfmkit._data._read import as_matrix
+from stfmkit._data.matrices import as_matrix
 from stfmkit._data.view import View
 from stfmkit.methods._load_method import load_method, method_class, option_fields
 from stfmkit.methods._registry import catalogue, check_card, find
@@ -20,7 +20,7 @@ from stfmkit.methods._run_method import run_method
 from stfmkit.methods.contract import Method, MethodCard, Output, Slots
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 _RTOL, _ATOL = 1e-4, 1e-6
 _FAILURES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
@@ -264,7 +264,9 @@ def _only(data: "Container", slots: Slots) -> View:
         obsm={key: table.obsm[key].copy() for key in slots.obsm},
         obsp={key: table.obsp[key].copy() for key in slots.obsp},
     )
-    return replace(view, table=kept, container=view.container if slots.container else None)
+    if slots.images and "spatial" in table.uns:
+        kept.uns["spatial"] = table.uns["spatial"]
+    return replace(view, table=kept, container=view.container if slots.reads_elements else None)
 
 
 def _check_first_run(trial: _Trial) -> Output:

@@ -1,14 +1,8 @@
-"""Read an embedding out of a table, and tell whether two tables hold embeddings of one space."""
+"""Tell whether two embeddings are of one space, from what stfmkit recorded of them."""
 
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from anndata import AnnData
-
-from stfmkit._core import slots
-from stfmkit._core.arguments import listed, nearest
-from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._core.identity import exact
 
 _WITHOUT_EFFECT = {
@@ -22,48 +16,6 @@ _WITHOUT_EFFECT = {
     "species_key",
 }
 """Options that name a place in a table or on a machine, and do not move the space of a model that fits nothing."""
-
-
-def read_embedding(adata: AnnData, key: str) -> np.ndarray:
-    """Return ``obsm[key]`` (n_obs, d) as float64, all finite.
-
-    Raises
-    ------
-    MissingKeyError
-        ``obsm`` has no such key.
-    InputError
-        It is not a table of numbers, or values are not finite.
-    """
-    if key not in adata.obsm:
-        raise MissingKeyError(
-            f"no obsm[{key!r}].",
-            allowed=f"one of {listed(adata.obsm)}",
-            remedy=f"make it with sk.tl.embed, or pass the key of another.{nearest(str(key), list(adata.obsm))}",
-        )
-    stored = adata.obsm[key]
-    values = np.asarray(stored.toarray() if hasattr(stored, "toarray") else stored)
-    if values.ndim != 2 or values.shape[1] == 0 or values.dtype.kind not in "fiu":
-        raise InputError(
-            f"obsm[{key!r}] of shape {values.shape} and dtype {values.dtype}.",
-            allowed="numbers of shape (n_obs, d)",
-            remedy="store one vector for every observation.",
-        )
-    values = values.astype(np.float64)
-    bad = ~np.isfinite(values).all(axis=1)
-    if bad.any():
-        raise InputError(
-            f"{int(bad.sum())} observations with NaN or infinite values in obsm[{key!r}]: "
-            f"{listed(adata.obs_names[bad], most=3)}.",
-            allowed="finite values",
-            remedy="drop these observations, or embed them again.",
-        )
-    return values
-
-
-def embedding_record(adata: AnnData, key: str) -> Mapping[str, Any] | None:
-    """Return what stfmkit recorded of ``obsm[key]``, None where it did not make it."""
-    record = adata.uns.get(slots.ROOT, {}).get(slots.EMBEDDINGS, {}).get(key)
-    return None if record is None else dict(record)
 
 
 def other_space(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
