@@ -1,2 +1,3 @@
+from ._check_method import check_method as check_method
 from ._check_model import check_model as check_model
 from ._example_block import example_block as example_block
