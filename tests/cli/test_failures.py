@@ -5,9 +5,9 @@ import warnings
 
 import pytest
 import typer
+from stfmkit.cli._failures import INTERRUPTED, WRONG_INPUT, plain_failures
 
 from stfmkit._core.errors import InputError, MissingFileError, StfmkitWarning
-from stfmkit.cli._failures import INTERRUPTED, WRONG_INPUT, plain_failures
 
 
 def fail_with(error: BaseException, **options: str) -> int:

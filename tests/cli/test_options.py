@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
+from stfmkit.cli._options import read_models, read_options, with_weights
 
 from stfmkit._core.errors import InputError, InputTypeError
-from stfmkit.cli._options import read_models, read_options, with_weights
 
 
 @pytest.mark.parametrize(

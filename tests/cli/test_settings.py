@@ -9,11 +9,11 @@ import typer
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from stfmkit.cli._settings import BenchSettings, make_settings, read_config
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, InputTypeError, MissingFileError, MissingKeyError
 from stfmkit.cli._app import build
-from stfmkit.cli._settings import BenchSettings, make_settings, read_config
 
 GIVEN = {"data": Path("d.h5ad"), "patient_key": "p", "sample_key": "s", "models": ["a,b"], "out": Path("o")}
 
