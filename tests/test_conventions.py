@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-NAMESPACES = ("bm", "datasets", "io", "metrics", "models", "pl", "pp", "tl")
+NAMESPACES = ("bm", "datasets", "io", "metrics", "models", "pl", "pp", "service", "tl")
 VERBS = ("pp", "tl")
 ONE_FILE_PER_FUNCTION = ("datasets", "io", "models", "pl", "pp", "tl")
 TRUST_BORDERS = {"src/stfmkit/_core/catalogue.py", "src/stfmkit/_core/progress.py"}

@@ -98,6 +98,11 @@ def report_to(callback: Progress) -> Iterator[None]:
     Holds for the current context (thread or asyncio task), and for threads that are started in a copy of it with
     `contextvars.copy_context`. Inside another `report_to`, the inner one counts.
 
+    Parameters
+    ----------
+    callback
+        Receives every `Event`; see `Progress` for what it may raise.
+
     Examples
     --------
     >>> seen = []

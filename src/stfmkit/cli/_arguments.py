@@ -57,7 +57,7 @@ def parameters(request: type[BaseModel]) -> list[inspect.Parameter]:
 def read_values(request: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of the flags that were given."""
     fields = request.model_fields
-    return {name: _value(fields[name], value) for name, value in given.items() if value not in (None, [])}
+    return {name: _value(fields[name], value) for name, value in given.items() if value not in (None, [], ())}
 
 
 def _annotated(name: str, field: FieldInfo) -> Any:

@@ -12,7 +12,9 @@ import typer
 from stfmkit.cli._arguments import flag, parameters, read_values
 from stfmkit.cli._finish import finish
 from stfmkit.cli._show import say
-from stfmkit.service import Command, Request, Response, read_fields
+from stfmkit.service import Request, Response
+from stfmkit.service._commands import Command
+from stfmkit.service._request import choices_in
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print the response as JSON on standard output.", show_default=False)
@@ -48,7 +50,7 @@ def request_of(command: Command, given: dict[str, Any], config: Path | None) -> 
     StfmkitError
         The file or a value in it, or a flag, cannot be used.
     """
-    fields = {} if config is None else command.request.located(read_fields(config), config.parent)
+    fields = {} if config is None else command.request.located(choices_in(config, command.name), config.parent)
     return command.request.of(fields | read_values(command.request, given), spell=flag)
 
 

@@ -1,11 +1,9 @@
-from ._commands import Command as Command
 from ._commands import commands as commands
 from ._commands import schemas as schemas
 from ._problems import Problem as Problem
 from ._problems import RequestError as RequestError
 from ._request import Request as Request
 from ._request import make_request as make_request
-from ._request import read_fields as read_fields
 from ._request import read_request as read_request
 from ._response import Failure as Failure
 from ._response import Response as Response

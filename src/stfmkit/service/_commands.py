@@ -25,7 +25,14 @@ class Command:
 
 @cache
 def commands() -> Mapping[str, Command]:
-    """Return every command by its name; a module without leading underscore is one, and its ``run`` does the work."""
+    """Return every command by its name; a module without leading underscore is one, and its ``run`` does the work.
+
+    Examples
+    --------
+    >>> from stfmkit import service
+    >>> list(service.commands())
+    ['bench', 'bin', 'demo', 'embed', 'models', 'report']
+    """
     found: dict[str, Command] = {}
     for module in sorted(iter_modules([str(Path(__file__).parent)]), key=lambda module: module.name):
         if not module.name.startswith("_"):

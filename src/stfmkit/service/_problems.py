@@ -47,7 +47,7 @@ class RequestError(InputError):
             super().__init__(
                 " ".join(problem.found for problem in self.problems),
                 allowed="; ".join(f"{p.field}: {p.allowed}" if p.field else p.allowed for p in self.problems),
-                remedy="; ".join(problem.remedy.rstrip(".") for problem in self.problems) + ".",
+                remedy="; ".join(problem.remedy.rstrip(".") for problem in self.problems),
             )
 
     def __reduce__(self) -> tuple[object, ...]:

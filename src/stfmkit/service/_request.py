@@ -104,6 +104,11 @@ def read_request(path: str | Path) -> Request:
 
     Relative paths in it begin at the folder of the file.
 
+    Parameters
+    ----------
+    path
+        A file that ends in ``.json`` is read as JSON, any other as YAML.
+
     Raises
     ------
     MissingFileError
@@ -145,6 +150,13 @@ def read_fields(path: str | Path) -> dict[Any, Any]:
             remedy="write one field per line.",
         )
     return content
+
+
+def choices_in(path: Path, command: str) -> dict[str, Any]:
+    """Read the fields of one command from a file, which need not name it."""
+    content = read_fields(path)
+    inner = content.get(command) if list(content) == [command] else None
+    return named_fields(inner if isinstance(inner, dict) else content)
 
 
 def named_fields(values: Mapping[Any, Any]) -> dict[str, Any]:

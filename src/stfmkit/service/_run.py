@@ -40,7 +40,7 @@ def run(request: Request | Mapping[str, Any], *, progress: Progress | None = Non
     >>> [model["name"] for model in response.models][:2]
     ['library_size', 'coordinates']
     >>> service.run({"command": "models", "familly": "baseline"}).remedy
-    "Did you mean 'family'?"
+    "rename or remove it. Did you mean 'family'?"
     """
     start = perf_counter()
     name = request.command if isinstance(request, Request) else stated_command(request)
