@@ -6,6 +6,9 @@ import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,7 +26,7 @@ def check_complete(events: list[Event]) -> None:
     """A stretch of work that came to its end, whatever was counted."""
     assert events[0].done == 0
     assert events[-1].done == events[-1].total
-    for before, after in zip(events, events[1:], strict=False):
+    for before, after in pairwise(events):
         assert before.done <= after.done
         assert before.seconds <= after.seconds
     for event in events:
@@ -62,8 +65,7 @@ def test_a_counter_counts_units(advances: list[int], total: int | None) -> None:
 def test_an_item_is_done_when_the_next_one_is_asked_for() -> None:
     seen: list[object] = []
     with report_to(lambda event: seen.append(event.done)):
-        for item in progress("ab", label="x"):
-            seen.append(item)
+        seen.extend(progress("ab", label="x"))
     assert seen == [0, "a", 1, "b", 2]
 
 
@@ -79,14 +81,20 @@ def test_a_step_begins_and_ends(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "Reading …\n"
 
 
+def fail_in(stretch: AbstractContextManager[Any]) -> None:
+    with stretch as advance:
+        if advance is not None:
+            advance(1)
+        raise ZeroDivisionError
+
+
 def test_work_that_fails_has_no_end() -> None:
     events: list[Event] = []
     with report_to(events.append):
-        with pytest.raises(ZeroDivisionError), counter(label="x", total=2, unit="it") as advance:
-            advance(1)
-            raise ZeroDivisionError
-        with pytest.raises(ZeroDivisionError), step("y"):
-            raise ZeroDivisionError
+        with pytest.raises(ZeroDivisionError):
+            fail_in(counter(label="x", total=2, unit="it"))
+        with pytest.raises(ZeroDivisionError):
+            fail_in(step("y"))
         for _ in progress(range(3), label="z"):
             break
     assert ends(events) == [("x", 0, 2), ("x", 1, 2), ("y", 0, 1), ("z", 0, 3)]
@@ -244,8 +252,7 @@ def test_a_callback_stops_the_work_between_two_units(stop: type[BaseException]) 
             raise stop
 
     with report_to(callback), pytest.raises(stop):
-        for item in progress(range(5), label="x"):
-            done.append(item)
+        done.extend(progress(range(5), label="x"))
     assert done == [0, 1]
 
 

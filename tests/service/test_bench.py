@@ -1,122 +1,45 @@
-"""Choices from flags and from YAML: checked, joined, never guessed."""
+"""Requests of a comparison: choices are checked, never guessed, and are those of Python."""
 
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import typer
-import yaml
-from hypothesis import given
-from hypothesis import strategies as st
-from stfmkit.cli._settings import BenchSettings, make_settings, read_config
 
 import stfmkit as sk
-from stfmkit._core.errors import InputError, InputTypeError, MissingFileError, MissingKeyError
-from stfmkit.cli._app import build
+from stfmkit.service import RequestError, run
+from stfmkit.service.bench import BenchRequest, contenders_of
 
-GIVEN = {"data": Path("d.h5ad"), "patient_key": "p", "sample_key": "s", "models": ["a,b"], "out": Path("o")}
-
-
-def write(folder: Path, content: Any) -> Path:
-    path = folder / "bench.yaml"
-    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
-    return path
+GIVEN = {"data": "d.h5ad", "patient_key": "p", "sample_key": "s", "contenders": "a,b", "out": "o"}
 
 
-def test_flags_alone() -> None:
-    settings = make_settings(GIVEN, None)
-    assert settings.models == ["a", "b"]
-    assert (settings.split, settings.seed, settings.jobs, settings.spatial_key) == ("patient", 0, 1, "spatial")
+def request(**choices: Any) -> BenchRequest:
+    return BenchRequest.of({**GIVEN, **choices})
 
 
-def test_every_choice_is_a_flag_and_every_flag_a_choice() -> None:
-    parameters = {p.name for p in typer.main.get_command(build()).commands["bench"].params} - {"config", "help"}
-    assert parameters == {field.name for field in fields(BenchSettings)}
+def test_defaults() -> None:
+    made = request()
+    assert made.contenders == ["a", "b"]
+    assert (made.split, made.rng, made.n_jobs, made.spatial_key) == ("patient", 0, 1, "spatial")
+    assert made.protocol() == sk.bm.Protocol(patient_key="p", sample_key="s")
 
 
-def test_flags_win_over_the_file(tmp_path: Path) -> None:
-    config = write(tmp_path, {"patient-key": "file", "sample_key": "s", "seed": 3, "models": ["x"], "tasks": "t1, t2"})
-    settings = make_settings({**GIVEN, "seed": 0}, config)
-    assert settings.patient_key == "p"
-    assert settings.models == ["a", "b"]
-    assert settings.tasks == ["t1", "t2"]
-    assert settings.seed == 0  # a flag of 0 is a flag
+def test_every_choice_of_a_protocol_is_a_field() -> None:
+    assert {field.name for field in fields(sk.bm.Protocol)} <= set(BenchRequest.model_fields)
 
 
-def test_paths_in_the_file_are_relative_to_it(tmp_path: Path) -> None:
-    config = write(tmp_path, {"data": "spots.h5ad", "out": "results"})
-    assert read_config(config) == {"data": tmp_path / "spots.h5ad", "out": tmp_path / "results"}
-
-
-def test_an_unknown_key_suggests_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(MissingKeyError, match="Did you mean 'patient_key'"):
-        make_settings(GIVEN, write(tmp_path, {"patiens_key": "p"}))
-
-
-@pytest.mark.parametrize(
-    ("content", "error"),
-    [
-        ("- a\n- b\n", InputTypeError),
-        ("just text", InputTypeError),
-        ("", InputTypeError),
-        ("a: [1", InputError),
-        ("seed: !!python/object/apply:os.getcwd []", InputError),
-    ],
-)
-def test_a_file_that_is_no_table_of_choices(tmp_path: Path, content: str, error: type[Exception]) -> None:
-    with pytest.raises(error):
-        read_config(write(tmp_path, content))
-
-
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(MissingFileError, match="--config"):
-        read_config(tmp_path / "no.yaml")
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("seed", "1"),
-        ("seed", 1.5),
-        ("jobs", True),
-        ("block", "100"),
-        ("buffer", False),
-        ("patient_key", 3),
-        ("patient_key", ["a"]),
-        ("models", 3),
-        ("tasks", [1]),
-        ("data", 7),
-        ("split", ["patient"]),
-    ],
-)
-def test_values_of_another_type_are_refused_and_named(tmp_path: Path, key: str, value: object) -> None:
-    flags = {k: v for k, v in GIVEN.items() if k != key}
-    with pytest.raises(InputTypeError, match="DATA" if key == "data" else f"--{key.replace('_', '-')}"):
-        make_settings(flags, write(tmp_path, {key: value}))
-
-
-@pytest.mark.parametrize("key", ["data", "patient_key", "sample_key", "models", "out"])
+@pytest.mark.parametrize("key", ["data", "patient_key", "sample_key", "contenders", "out"])
 def test_what_is_required_is_named(key: str) -> None:
-    with pytest.raises(InputError) as caught:
-        make_settings({k: v for k, v in GIVEN.items() if k != key}, None)
-    assert caught.value.found == f"no {'DATA' if key == 'data' else '--' + key.replace('_', '-')}."
+    with pytest.raises(RequestError) as caught:
+        BenchRequest.of({k: v for k, v in GIVEN.items() if k != key})
+    assert caught.value.found == f"no {key}."
 
 
-def test_no_models_is_not_a_list_of_models() -> None:
-    with pytest.raises(InputError, match="--models"):
-        make_settings({**GIVEN, "models": [" , "]}, None)
-
-
-names = st.text(alphabet=st.characters(categories=("L", "N")), min_size=1)
-
-
-@given(st.lists(st.lists(names, min_size=1), min_size=1))
-def test_lists_repeated_or_by_commas_are_the_same(groups: list[list[str]]) -> None:
-    by_commas = make_settings({**GIVEN, "models": [", ".join(group) for group in groups]}, None)
-    repeated = make_settings({**GIVEN, "models": [name for group in groups for name in group]}, None)
-    assert by_commas == repeated
-    assert len(set(repeated.models)) == len(repeated.models)
+@pytest.mark.parametrize("contenders", [[], " , ", {}])
+def test_no_contenders_are_no_list_of_contenders(contenders: object) -> None:
+    with pytest.raises(RequestError, match="contenders"):
+        request(contenders=contenders)
 
 
 @pytest.mark.parametrize(
@@ -133,40 +56,80 @@ def test_lists_repeated_or_by_commas_are_the_same(groups: list[list[str]]) -> No
     ],
 )
 def test_splits(choices: dict[str, object], expected: dict[str, object]) -> None:
-    assert make_settings({**GIVEN, **choices}, None).splitter().describe() == expected
+    assert request(**choices).splitter().describe() == expected
 
 
 @pytest.mark.parametrize(
     ("choices", "hint"),
     [
         ({"split": "blok"}, "Did you mean 'block'"),
-        ({"split": "block"}, "--buffer"),
-        ({"split": "block", "block": 100.0}, "--buffer 0"),
-        ({"split": "patient", "buffer": 100.0}, "--split block"),
+        ({"split": "block"}, "without block or buffer"),
+        ({"split": "block", "block": 100.0}, "buffer 0"),
+        ({"split": "patient", "buffer": 100.0}, "set split to block"),
     ],
 )
 def test_splits_that_are_not_determined(choices: dict[str, object], hint: str) -> None:
-    with pytest.raises(InputError, match=hint):
-        make_settings({**GIVEN, **choices}, None).splitter()
+    with pytest.raises(RequestError, match=hint):
+        request(**choices)
 
 
 def test_the_protocol_is_that_of_python() -> None:
-    choices = {
+    choices: dict[str, Any] = {
         "label_key": "l",
         "n_target_genes": 7,
-        "seed": 4,
+        "rng": 4,
         "microns_per_unit": 2,
         "celltype_key": "c",
         "layer": "x",
+        "ridge_alpha": [1.0, 10.0],
+        "target_genes": ["G1", "G2"],
     }
-    assert make_settings({**GIVEN, **choices}, None).protocol() == sk.bm.Protocol(
-        patient_key="p",
-        sample_key="s",
-        label_key="l",
-        n_target_genes=7,
-        rng=4,
-        microns_per_unit=2.0,
-        celltype_key="c",
-        layer="x",
-        split=sk.pp.PatientKFold(5),
-    )
+    expected = sk.bm.Protocol(patient_key="p", sample_key="s", split=sk.pp.PatientKFold(5), **choices)
+    assert request(**choices).protocol() == expected
+
+
+def test_weights_follow_a_colon() -> None:
+    assert contenders_of(["hvg_pca", "coordinates"]) == ["hvg_pca", "coordinates"]
+    assert contenders_of(["hvg_pca", "scgpt:random", "scgpt:C:\\w"]) == {
+        "hvg_pca": "hvg_pca",
+        "scgpt:random": ("scgpt", {"weights": "random"}),
+        "scgpt:C:\\w": ("scgpt", {"weights": "C:\\w"}),
+    }
+
+
+def test_contenders_with_labels() -> None:
+    given = {"a": "hvg_pca", "b": {"model": "scgpt", "weights": "random"}}
+    assert contenders_of(request(contenders=given).contenders) == {
+        "a": "hvg_pca",
+        "b": ("scgpt", {"weights": "random"}),
+    }
+    with pytest.raises(RequestError, match="'c' is of type list"):
+        request(contenders={"c": ["scgpt"]})
+
+
+def test_weights_beside_the_file_are_found(tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    specs = {name: {"model": "scgpt", "weights": name} for name in ("weights", "owner/repository", "random", "~/w")}
+    found = BenchRequest.located({**GIVEN, "contenders": specs}, tmp_path)["contenders"]
+    assert {label: spec["weights"] for label, spec in found.items()} == {
+        "weights": str(tmp_path / "weights"),
+        "owner/repository": "owner/repository",
+        "random": "random",
+        "~/w": str(Path("~/w").expanduser()),
+    }
+
+
+def test_the_work_is_that_of_python(bm_run: SimpleNamespace, spots: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    response = run(request(data=spots, out=out, patient_key="patient", sample_key="sample", tasks=["domains"]))
+    (call,) = bm_run.calls
+    assert call["data"].shape == (240, 40)
+    assert (call["models"], call["tasks"], call["n_jobs"], call["out"]) == (["a", "b"], ["domains"], 1, out)
+    assert call["protocol"] == sk.bm.Protocol(patient_key="patient", sample_key="sample")
+    assert response.report == out / "report.html"
+    assert response.protocol_id == "0123456789ab"
+    assert response.n_scores == 9
+    assert response.head[:2] == [{"task": "niche_probe", "value": 0.5}, {"task": "niche_probe", "value": None}]
+    assert len(response.head) == 5
+    assert [row["model"] for row in response.ranking] == ["hvg_pca", "[bold]odd[/bold]"]
+    assert [finding["check"] for finding in response.findings] == ["one warning", "one error", "one note"]

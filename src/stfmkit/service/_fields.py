@@ -62,7 +62,7 @@ MicronsPerUnit: TypeAlias = Annotated[
     Annotated[float, Field(gt=0)] | None,
     Field(description="Length of one coordinate unit in µm; 1 where they are µm."),
 ]
-Rng: TypeAlias = Annotated[int, Field(ge=0, lt=2**63, description="Seed of everything that is random.")]
+Rng: TypeAlias = Annotated[int, Field(ge=0, le=2**63 - 1, description="Seed of everything that is random.")]
 NJobs: TypeAlias = Annotated[int, Field(ge=1, description="Worker processes.")]
 
 

@@ -2,6 +2,7 @@
 
 import reprlib
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -79,7 +80,7 @@ def _problem(detail: "ErrorDetails", field: str, kind: type[BaseModel], spell: C
             allowed=f"one of the fields {listed(fields, most=40)}",
             remedy=f"rename or remove it.{nearest(field, list(fields))}",
         )
-    schema = kind.model_json_schema()
+    schema = _schema(kind)
     allowed = allowed_by(schema["properties"][field], schema.get("$defs", {}))
     if detail["type"] == "missing":
         return Problem(
@@ -91,9 +92,14 @@ def _problem(detail: "ErrorDetails", field: str, kind: type[BaseModel], spell: C
     if isinstance(value, str):
         if _is_number(value):
             remedy = f"write {name} as a number, without quotes (YAML reads 1.0e-4 as a number, and 1e-4 as text)."
-        else:
+        elif len(value) <= _MOST_LETTERS:
             remedy += nearest(value, _choices(schema["properties"][field]))
     return Problem(field=name, found=f"{name}{place} is {_described(value)}.", allowed=allowed, remedy=remedy)
+
+
+@cache
+def _schema(kind: type[BaseModel]) -> dict[str, Any]:
+    return kind.model_json_schema()
 
 
 _KINDS = {
@@ -161,6 +167,12 @@ def short(value: object) -> str:
         return writer.repr(value)
     except ValueError:  # Python writes no integer of more than 4300 digits
         return "a number of thousands of digits"
+
+
+def text_of(name: object) -> str:
+    """Return a name as text that can be shown: cut where it is long, and what UTF-8 cannot hold written out."""
+    text = name if isinstance(name, str) else short(name)
+    return text[:_MOST_LETTERS].encode(errors="backslashreplace").decode()
 
 
 def _is_number(text: str) -> bool:

@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stfmkit._core.arguments import check_known
 from stfmkit._core.errors import InputError, InputTypeError, MissingFileError, MissingKeyError
-from stfmkit.service._problems import RequestError, problems_of
+from stfmkit.service._problems import RequestError, problems_of, text_of
 
 _MOST_BYTES = 16_000_000
 """A request is a page of choices, with a list of genes at most; anything larger is another file."""
+
+_MOST_LEVELS = 50
 
 Spell: TypeAlias = Callable[[str], str]
 
@@ -161,16 +163,26 @@ def choices_in(path: Path, command: str) -> dict[str, Any]:
 
 def named_fields(values: Mapping[Any, Any]) -> dict[str, Any]:
     """Return fields by the names that they have in Python: ``-`` stands for ``_``."""
-    return {str(name).replace("-", "_"): value for name, value in values.items()}
+    return {text_of(name).replace("-", "_"): value for name, value in values.items()}
 
 
 def _yaml(text: str) -> Any:
+    """Return the content of YAML that is as small as it looks: no aliases, and no deep nesting."""
     import yaml
 
+    starts = ("FlowSequenceStart", "FlowMappingStart", "BlockSequenceStart", "BlockMappingStart")
+    ends = ("FlowSequenceEnd", "FlowMappingEnd", "BlockEnd")
+    depth, fault = 0, ""
     try:
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=yaml.SafeLoader)):
-            msg = "it has an alias (*name), which could grow without limit."
-            raise ValueError(msg)
+        for token in yaml.scan(text, Loader=yaml.SafeLoader):
+            kind = type(token).__name__.removesuffix("Token")
+            depth += (kind in starts) - (kind in ends)
+            if kind == "Alias":
+                fault = "it has an alias (*name), which could grow without limit."
+            elif depth > _MOST_LEVELS:
+                fault = f"it is nested more than {_MOST_LEVELS} levels deep."
+            if fault:
+                raise ValueError(fault)
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
@@ -198,11 +210,11 @@ def _text_of(path: Path) -> str:
 def _parted(values: Mapping[Any, Any]) -> tuple[str, Mapping[Any, Any]]:
     """Return the command and its fields."""
     if "command" in values:
-        return str(values["command"]), {name: value for name, value in values.items() if name != "command"}
+        return text_of(values["command"]), {name: value for name, value in values.items() if name != "command"}
     if len(values) == 1:
         ((name, fields),) = values.items()
         if fields is None or isinstance(fields, Mapping):
-            return str(name), fields or {}
+            return text_of(name), fields or {}
     raise MissingKeyError(
         "a request that names no command.",
         allowed="`command: NAME` beside the fields, or `NAME:` with the fields below it",
