@@ -15,14 +15,16 @@ from anndata import AnnData
 import stfmkit as sk
 from stfmkit._core.errors import InputError
 from stfmkit.pp._bin import bin as bin_molecules
+from stfmkit.service.bin import BinRequest
 
 KEYS = ("--patient-key", "patient", "--sample-key", "sample", "--label-key", "niche")
 
 
-def changed(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of `bin` that are not its defaults."""
-    defaults = {name: p.default for name, p in inspect.signature(bin_molecules).parameters.items()}
-    return {name: value for name, value in options.items() if value != defaults[name] and value != []}
+def test_defaults_of_bin_are_those_of_the_function() -> None:
+    parameters = inspect.signature(bin_molecules).parameters
+    for name, field in BinRequest.model_fields.items():
+        if name in parameters and not field.is_required() and name not in {"mask", "carry"}:
+            assert field.default == parameters[name].default, name
 
 
 def test_bench_runs_what_was_asked_for(stfmkit, bm_run: SimpleNamespace, spots: Path, tmp_path: Path) -> None:
@@ -182,8 +184,8 @@ def test_bin_passes_on_what_was_given_and_the_defaults(
 ) -> None:
     calls: list[tuple[object, dict[str, Any]]] = []
 
-    def stand_in(data: object, **options: Any) -> AnnData:
-        calls.append((data, options))
+    def stand_in(data: object, grid: object, **options: Any) -> AnnData:
+        calls.append((data, {"grid": grid, **options}))
         return toy
 
     monkeypatch.setattr(sk.pp, "bin", stand_in, raising=False)
@@ -196,11 +198,11 @@ def test_bin_passes_on_what_was_given_and_the_defaults(
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert calls[0][0] == parquet
-    assert changed(calls[0][1]) == {"shape": "hex", "pitch": 100.0, "spot_diameter": 55.0, "carry": ("a", "b", "c")}
+    assert calls[0][1] == {"grid": sk.pp.HexGrid(100, 55), "carry": ["a", "b", "c"]}
     assert anndata.read_h5ad(out).shape == toy.shape
     assert stfmkit("bin", spots, "--shape", "square", "--pitch", 16, "--out", tmp_path / "c.h5ad").exit_code == 0
     assert calls[1][0].shape == toy.shape  # a table is read first
-    assert changed(calls[1][1]) == {"shape": "square", "pitch": 16.0}
+    assert calls[1][1] == {"grid": sk.pp.SquareGrid(16)}
     assert stfmkit("bin", parquet, "--shape", "hex", "--pitch", 100, "--out", out).exit_code == 2
     absent = stfmkit("bin", tmp_path / "no.parquet", "--shape", "hex", "--pitch", 1, "--out", tmp_path / "d.h5ad")
     assert absent.exit_code == 2
@@ -240,7 +242,7 @@ def test_bin_writes_a_file_for_every_resolution(stfmkit, tmp_path: Path) -> None
     assert done.exit_code == 0, done.output
     for pitch in (20, 62.5, 40):
         found = anndata.read_h5ad(tmp_path / f"b_{pitch:g}um.h5ad")
-        expected = sk.pp.bin(SQUARES, shape="square", pitch=pitch, microns_per_unit=1.0, mask=None)
+        expected = sk.pp.bin(SQUARES, sk.pp.SquareGrid(pitch), microns_per_unit=1.0, mask=None)
         assert (found.X != expected.X).nnz == 0
         assert f"b_{pitch:g}um.h5ad: {expected.n_obs} spots" in done.output
     assert not (tmp_path / "b.h5ad").exists()
@@ -255,6 +257,7 @@ def test_bin_writes_a_file_for_every_resolution(stfmkit, tmp_path: Path) -> None
         (("--resolutions", "8,x"), "--resolutions[1] is 'x' (text)"),
         (("--resolutions", "8", "--pitch", 8), "pitch is 8.0 and resolutions are [8.0]"),
         ((), "pitch is None and resolutions are []"),
+        (("--pitch", 8, "--spot-diameter", 5), "shape is square and spot_diameter is 5.0"),
         (("--pitch", 8, "--mask", "polygon"), "--mask is 'polygon' (text)"),
         (("--pitch", 8, "--origin", "1,y"), "--origin is [1, 'y'] (a list)"),
         (("--pitch", 8, "--key-added", "bins"), "ends in .zarr"),
@@ -271,17 +274,29 @@ def test_bin_refuses_what_does_not_fit(stfmkit, flags: tuple, match: str, tmp_pa
 
 def test_bin_passes_on_the_lattice(stfmkit, tmp_path: Path, toy: AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[dict[str, Any]] = []
-    monkeypatch.setattr(sk.pp, "bin", lambda data, **options: (calls.append(options), toy)[1], raising=False)
+    stand_in = lambda data, grid, **options: (calls.append({"grid": grid, **options}), toy)[1]  # noqa: E731
+    monkeypatch.setattr(sk.pp, "bin", stand_in, raising=False)
     (tmp_path / "m.parquet").touch()
     result = stfmkit(
         "bin", tmp_path / "m.parquet", "--shape", "square", "--pitch", 100, "--origin", "-3,4.5", "--angle", 5,
-        "--keep-controls", "--mask", "none", "--hest-compat", "--coordinate-system", "um", "--out", tmp_path / "b.h5ad",
+        "--keep-controls", "--mask", "none", "--x-key", "px", "--coordinate-system", "um", "--out", tmp_path / "b.h5ad",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert changed(calls[0]) == {
-        "shape": "square", "pitch": 100.0, "origin": (-3.0, 4.5), "angle": 5.0, "drop_controls": False, "mask": None,
-        "hest_compat": True, "coordinate_system": "um",
+    assert calls[0] == {
+        "grid": sk.pp.SquareGrid(100, origin=(-3.0, 4.5), angle=5.0), "drop_controls": False, "mask": None,
+        "columns": {"x": "px"}, "coordinate_system": "um",
     }  # fmt: skip
+
+
+def test_bin_as_hest(stfmkit, tmp_path: Path) -> None:
+    SQUARES.to_parquet(tmp_path / "m.parquet")
+    ask = ("bin", tmp_path / "m.parquet", "--shape", "square", "--microns-per-unit", 1, "--hest-compat")
+    done = stfmkit(*ask, "--pitch", 100, "--out", tmp_path / "a.h5ad")
+    assert done.exit_code == 0, done.output
+    assert anndata.read_h5ad(tmp_path / "a.h5ad").X.sum() == len(SQUARES)
+    refused = stfmkit(*ask, "--pitch", 50, "--out", tmp_path / "b.h5ad")
+    assert refused.exit_code == 2
+    assert "shape square and pitch 100" in refused.output
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of ome-zarr, when it is imported

@@ -11,7 +11,7 @@ from sklearn.preprocessing import OneHotEncoder
 from stfmkit._kernels._autocorr import morans_i
 from stfmkit._kernels._gene_stats import (
     STATISTICS,
-    Thresholds,
+    GeneLimits,
     column_sum,
     depth_r2,
     detect_frac,
@@ -168,12 +168,12 @@ def test_flags_one_fault_at_a_time():
         {"depth_r2": np.nan, "fano": np.nan},
     ]
     rows = [{**good, **fault} for fault in faults]
-    got = flags({name: np.array([row[name] for row in rows]) for name in good}, Thresholds())
+    got = flags({name: np.array([row[name] for row in rows]) for name in good}, GeneLimits())
     assert np.flatnonzero(got["too_sparse"]).tolist() == [1, 2]
     assert np.flatnonzero(got["too_flat"]).tolist() == [3, 4]
     assert np.flatnonzero(got["depth_driven"]).tolist() == [7]
     loose = flags(
         {name: np.array([row[name] for row in rows]) for name in good},
-        Thresholds(min_detect_frac=0, min_n_eff=0, flat_detect_frac=1, max_depth_r2=1),
+        GeneLimits(min_detect_frac=0, min_n_eff=0, flat_detect_frac=1, max_depth_r2=1),
     )
     assert not any(flag.any() for flag in loose.values())

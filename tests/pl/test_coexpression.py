@@ -39,18 +39,18 @@ def test_truth_above_and_prediction_below_the_diagonal(stored):
     assert ax.get_title(loc="left").endswith("ssim ordered 0.42")
 
 
-@pytest.mark.parametrize(("show", "key"), [("truth", "coexpression"), ("predicted", "coexpression_predicted")])
-def test_one_side_can_be_shown(stored, show, key):
+@pytest.mark.parametrize(("which", "key"), [("truth", "coexpression"), ("predicted", "coexpression_predicted")])
+def test_one_side_can_be_shown(stored, which, key):
     off = ~np.eye(5, dtype=bool)
-    found = picture(sk.pl.coexpression(stored, show=show))
+    found = picture(sk.pl.coexpression(stored, which=which))
     np.testing.assert_array_equal(found[off], stored.varp[key][np.ix_(ORDER, ORDER)][off])
 
 
 def test_without_a_prediction_the_truth_is_shown(stored):
     del stored.varp["coexpression_predicted"]
     assert sk.pl.coexpression(stored).get_title(loc="left") == "truth"
-    with pytest.raises(MissingKeyError, match="pred_layer"):
-        sk.pl.coexpression(stored, show="both")
+    with pytest.raises(MissingKeyError, match="prediction="):
+        sk.pl.coexpression(stored, which="both")
 
 
 def test_many_genes_are_not_named_and_nothing_is_written(stored):
@@ -67,8 +67,8 @@ def test_many_genes_are_not_named_and_nothing_is_written(stored):
 def test_missing_slots_and_other_genes_are_refused(stored, toy):
     with pytest.raises(MissingKeyError, match=r"run sk.tl.coexpression"):
         sk.pl.coexpression(toy)
-    with pytest.raises(InputError, match="show='all'"):
-        sk.pl.coexpression(stored, show="all")
+    with pytest.raises(InputError, match="which='all'"):
+        sk.pl.coexpression(stored, which="all")
     stored.var_names = list("ABCDF")
     with pytest.raises(InputError, match="1 genes of the stored order"):
         sk.pl.coexpression(stored)

@@ -15,7 +15,7 @@ def scored(toy):
 
 
 def test_the_best_genes_of_every_niche_are_shown(scored):
-    ax = sk.pl.niche_signatures(scored, n=3)
+    ax = sk.pl.niche_signatures(scored, n_genes=3)
     genes = scored.uns["niche_signatures"]["genes"]
     best = genes[genes["rank"].between(1, 3)].sort_values(["niche", "rank"])["gene"].astype(str).tolist()
     assert [t.get_text() for t in ax.get_xticklabels()] == best
@@ -33,7 +33,7 @@ def test_the_best_genes_of_every_niche_are_shown(scored):
 
 
 def test_niches_can_be_chosen_and_ordered(scored):
-    ax = sk.pl.niche_signatures(scored, niches=["tumour"], n=2)
+    ax = sk.pl.niche_signatures(scored, niches=["tumour"], n_genes=2)
     assert [t.get_text() for t in ax.get_yticklabels()] == ["tumour"]
     assert len(ax.get_xticklabels()) == 2
 
@@ -77,7 +77,7 @@ def test_nothing_is_changed(scored):
     ("options", "error", "words"),
     [
         ({"kind": "map"}, InputError, "kind='map'"),
-        ({"n": 0}, InputError, "n=0"),
+        ({"n_genes": 0}, InputError, "n_genes=0"),
         ({"niches": ["rim"]}, MissingKeyError, "no niche named 'rim'"),
         ({"niches": []}, InputError, "no niche"),
         ({"key": "niche_signature"}, MissingKeyError, "Did you mean 'niche_signatures'"),

@@ -9,13 +9,13 @@ from scipy import sparse
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError
-from stfmkit._data import _read
+from stfmkit._data import matrices
 
 KEYS = {"patient_key": "patient", "sample_key": "sample"}
 FORMS = ["csr", "csc", "dense", "dask dense", "dask csr", "backed csr", "backed csc", "backed dense"]
 VERBS = {
     "gene_sparsity": lambda a: sk.pp.gene_sparsity(a, copy=True, **KEYS),
-    "select_genes": lambda a: sk.pp.select_genes(a, flavor="svg", n_genes=7, copy=True, **KEYS),
+    "select_genes": lambda a: sk.pp.select_genes(a, selector="svg", n_genes=7, copy=True, **KEYS),
     "niche_signatures": lambda a: sk.tl.niche_signatures(
         a, "niche", patient_key="patient", pred_layer="guess", n=5, copy=True
     ),
@@ -111,15 +111,15 @@ def test_faults_are_found_in_every_matrix(table, form, tmp_path):
     with pytest.raises(InputError, match="1 negative values in X"):
         sk.pp.gene_sparsity(given, **KEYS)
     with pytest.raises(InputError, match="1 negative values in X"):
-        _read.read_totals(given)
+        matrices.read_totals(given)
     if given.isbacked:
         given.file.close()
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_totals_are_read_in_blocks(table, form, tmp_path, monkeypatch):
-    monkeypatch.setattr(_read, "_BLOCK_ROWS", 50)
+    monkeypatch.setattr(matrices, "_BLOCK_ROWS", 50)
     given = as_form(table, form, tmp_path / "a.h5ad")
-    np.testing.assert_array_equal(_read.read_totals(given), table.X.toarray().sum(axis=1))
+    np.testing.assert_array_equal(matrices.read_totals(given), table.X.toarray().sum(axis=1))
     if given.isbacked:
         given.file.close()

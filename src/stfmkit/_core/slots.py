@@ -1,5 +1,10 @@
 """Every slot name, in one place."""
 
+from typing import Literal, TypeAlias
+
+Slot: TypeAlias = Literal["obs", "var", "obsm", "varm", "obsp", "varp", "layers", "uns"]
+"""The slots of an AnnData that verbs write into."""
+
 ROOT = "stfmkit"
 """Our corner of ``uns``."""
 
@@ -9,8 +14,17 @@ SPATIAL = "spatial"
 MICRONS = "microns_per_unit"
 """Key in ``uns["stfmkit"]`` of the length of one coordinate unit in µm."""
 
-EMBEDDINGS = "embeddings"
-"""Key in ``uns["stfmkit"]`` of the provenance of embeddings, by ``obsm`` key."""
+RESULTS = "results"
+"""Key in ``uns["stfmkit"][verb]`` of the provenance of its results, by key."""
+
+WROTE = "wrote"
+"""Key in ``uns["stfmkit"][verb]`` of the keys that the verb has written, by slot."""
+
+EMBED = "embed"
+"""The verb whose results are entries of ``obsm``."""
+
+EMBED_GENES = "embed_genes"
+"""The verb whose results are entries of ``varm``: `sk.tl.embed` with ``output="genes"``."""
 
 
 def embedding(model: str) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from stfmkit._core.arguments import check_fraction, check_positive
 from stfmkit._kernels._autocorr import joincount_moran, morans_i, residual_moran
 from stfmkit._kernels._autocorr_null import permutation_null
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
@@ -276,10 +277,10 @@ def summarize(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Thresholds:
-    """Limits beyond which a gene is flagged.
+class GeneLimits:
+    """Limits beyond which `gene_sparsity` flags a gene.
 
-    Attributes
+    Parameters
     ----------
     min_detect_frac, min_n_eff
         Below either: `too_sparse`.
@@ -297,12 +298,17 @@ class Thresholds:
     flat_fano: float = 1.1
     max_depth_r2: float = 0.5
 
+    def __post_init__(self) -> None:
+        for name in ("min_detect_frac", "min_n_eff", "flat_detect_frac", "max_depth_r2"):
+            check_fraction(getattr(self, name), name=name)
+        check_positive(self.flat_fano, name="flat_fano")
+
 
 FLAGGED_BY = ("detect_frac", "n_eff", "fano", "morans_i", "depth_r2")
 """Statistics that the flags read."""
 
 
-def flags(summary: dict[str, np.ndarray], limits: Thresholds) -> dict[str, np.ndarray]:
+def flags(summary: dict[str, np.ndarray], limits: GeneLimits) -> dict[str, np.ndarray]:
     """Return the flags ``too_sparse``, ``too_flat`` and ``depth_driven`` of every gene (n_genes,) of bool.
 
     Only a gene that is detected nearly everywhere can be flat: at low counts every gene looks like a Poisson, also

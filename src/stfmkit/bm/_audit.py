@@ -8,6 +8,7 @@ import numpy as np
 
 from stfmkit._core import slots
 from stfmkit._core.arguments import listed
+from stfmkit._data.embeddings import embedding_record
 from stfmkit._kernels._row_hash import row_hashes
 from stfmkit.bm._protocol import Protocol
 from stfmkit.bm._rank import TEST_FROM
@@ -16,7 +17,7 @@ from stfmkit.bm._study import Study, load_study
 from stfmkit.pp._controls import control_names
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
@@ -208,7 +209,7 @@ def _units(study: Study) -> Iterator[Finding]:
 def _source(study: Study, source: Source) -> Iterator[Finding]:
     if source.array is None:
         return
-    ours = study.adata.uns.get(slots.ROOT, {}).get(slots.EMBEDDINGS, {}).get(source.key, {})
+    ours = embedding_record(study.adata, source.key or "")
     if ours.get("n_obs_fitted", 0):
         yield Finding(
             severity="warning",

@@ -31,7 +31,7 @@ from stfmkit.bm._tasks._truth import choose_targets, fold_truth
 from stfmkit.bm._units import UnitStore
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 Targets = dict[int, np.ndarray]
 DEFINITIONS = 2

@@ -16,7 +16,7 @@ stfmkit embed cells.h5ad --model nicheformer --option species=human \
 
 An option is `NAME=VALUE`; the value is read as YAML. `stfmkit models NAME` shows what a model reads.
 
-The result is in `obsm["X_hvg_pca"]`; its provenance in `uns["stfmkit"]["embeddings"]`.
+The result is in `obsm["X_hvg_pca"]`; its provenance in `uns["stfmkit"]["embed"]["results"]`.
 """
 
 

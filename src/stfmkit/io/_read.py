@@ -11,7 +11,7 @@ from stfmkit._core.optional import require
 from stfmkit.io._kinds import FOLDERS, KINDS, guess_kind, missing_marks
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 _READERS = {
     "h5ad": ("anndata", "read_h5ad"),

@@ -9,10 +9,10 @@ from scipy import sparse
 from stfmkit._core import slots
 from stfmkit._core.arguments import listed, nearest
 from stfmkit._core.errors import InputError, MissingKeyError
-from stfmkit._data._checks import check_names, check_no_empty, check_one_frame, check_positions
-from stfmkit._data._names import read_expression, read_gene_names, read_labels
-from stfmkit._data._read import read_column, read_coords, read_counts, read_groups
-from stfmkit._data._stream import row_reader
+from stfmkit._data.columns import read_column, read_groups, read_obs_text
+from stfmkit._data.coordinates import check_one_frame, check_positions, read_coords
+from stfmkit._data.matrices import check_no_empty, read_counts, read_expression, row_reader
+from stfmkit._data.names import check_names, read_gene_names
 from stfmkit.models._base import Block, EmbeddingModel
 from stfmkit.models._card import ModelCard
 from stfmkit.models._streamed import StreamedBlock
@@ -97,7 +97,7 @@ def build_block(
         genes=genes,
         coords=coords,
         composition=composition,
-        obs={key: read_labels(adata, key) for key in obs_keys},
+        obs={key: read_obs_text(adata, key) for key in obs_keys},
         var={key: read_gene_names(adata, key) for key in var_keys},
     )
 

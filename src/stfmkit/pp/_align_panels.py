@@ -12,14 +12,15 @@ from scipy import sparse
 
 from stfmkit._core.arguments import check_choice, listed
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
-from stfmkit._data._checks import check_names
-from stfmkit._data._read import read_groups, read_matrix
-from stfmkit._data._resolve import resolve_table
-from stfmkit._data._write import write_params
+from stfmkit._data.columns import read_groups
+from stfmkit._data.matrices import read_matrix
+from stfmkit._data.names import check_names
+from stfmkit._data.view import resolve_table
+from stfmkit._data.write import write_params
 from stfmkit.pp._training import IN_PANEL, panel_presence
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 STEP = "align_panels"
 MODES = ("intersection", "union")
@@ -47,8 +48,9 @@ def align_panels(
         "intersection": genes that all panels measure, in the order of the first. "union": genes that any panel
         measures, in order of appearance. Or a list of gene names, kept in its order.
     panel_key
-        Column of ``obs`` with the panel, for one table. Which genes a panel measures is read from the boolean columns
-        ``in_panel_<panel>`` of ``var``; without them, a gene counts as measured where the panel has a count of it.
+        Column of ``obs`` with the gene panel, for one table. Which genes a panel measures is read from the boolean
+        columns ``in_panel_<panel>`` of ``var``; without them, a gene counts as measured where the panel has a count
+        of it.
     table_key
         Table of a SpatialData.
 

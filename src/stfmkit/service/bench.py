@@ -32,7 +32,7 @@ from stfmkit.service._response import Response
 from stfmkit.service._verdict import Verdict, verdict_of
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
     from stfmkit.bm._protocol import Protocol
     from stfmkit.splits.splitters import Splitter
 

@@ -1,7 +1,7 @@
 """Bin molecules or cells into spots."""
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -23,6 +23,26 @@ from stfmkit.service._output import check_new_file, write_all, write_with
 from stfmkit.service._request import Request
 from stfmkit.service._response import Response
 
+if TYPE_CHECKING:
+    from stfmkit.pp._grids import HexGrid, SquareGrid
+
+_HEST_PITCH = 100
+_ROLES = ("x", "y", "gene", "qv", "cell")
+_PASSED_ON = {
+    "sample_key",
+    "points_key",
+    "table_key",
+    "coordinate_system",
+    "spatial_key",
+    "layer",
+    "microns_per_unit",
+    "min_qv",
+    "drop_controls",
+    "control_key",
+    "min_inside",
+    "carry",
+    "key_added",
+}
 _Length = Annotated[float, Field(gt=0)]
 _Column = Text | None
 
@@ -83,14 +103,37 @@ class BinRequest(Request):
     hest_compat: bool = Field(default=False, description="HEST's squares of 100 µm, with its quirks.")
 
     @model_validator(mode="after")
-    def _one_way_to_say_the_pitch(self) -> "BinRequest":
+    def _a_grid_is_described_once(self) -> "BinRequest":
         if (self.pitch is None) == (not self.resolutions):
             raise InputError(
                 f"pitch is {self.pitch} and resolutions are {self.resolutions}.",
                 allowed="one of them, in µm",
                 remedy="give pitch for one file, or resolutions for several.",
             )
+        if (self.shape == "hex") != (self.spot_diameter is not None):
+            raise InputError(
+                f"shape is {self.shape} and spot_diameter is {self.spot_diameter}.",
+                allowed="a spot_diameter with shape hex, and with no other",
+                remedy="give spot_diameter 55 for Visium, or take shape hex_gapless without it.",
+            )
+        squares = self.shape == "square" and self.pitch == _HEST_PITCH
+        if self.hest_compat and not (squares and self.origin == "bbox" and self.angle == 0):
+            raise InputError(
+                f"hest_compat with shape {self.shape}, pitch {self.pitch}, origin {self.origin}, angle {self.angle}.",
+                allowed=f"shape square and pitch {_HEST_PITCH}, without origin and angle",
+                remedy="give these, or leave hest_compat out.",
+            )
         return self
+
+    def grids(self) -> "list[HexGrid | SquareGrid]":
+        """Return the grid of every pitch."""
+        from stfmkit import pp
+
+        pitches = self.resolutions if self.pitch is None else [self.pitch]
+        origin = self.origin if isinstance(self.origin, str) else (self.origin[0], self.origin[1])
+        if self.shape == "square":
+            return [pp.SquareGrid(pitch, origin=origin, angle=self.angle) for pitch in pitches]
+        return [pp.HexGrid(pitch, self.spot_diameter, origin=origin, angle=self.angle) for pitch in pitches]
 
     def files(self) -> list[Path]:
         """Return the file of every table: with several resolutions, one whose name ends in the pitch."""
@@ -147,13 +190,17 @@ def run(request: BinRequest) -> BinResponse:
         with step(f"Reading {request.data}"):
             molecules = io.read(request.data)
     before = _elements(molecules)
+    grids: Any = request.grids()
     with step(f"Binning {request.data}"):
-        spots = pp.bin(molecules, **_options(request))
+        if request.hest_compat:
+            spots = pp.bin_hest(molecules, **_options(request))
+        else:
+            spots = pp.bin(molecules, grids if request.resolutions else grids[0], **_options(request))
     if request.key_added is not None:
         added = [name for name in _elements(molecules) if name not in before]
         write_with(request.out, molecules.subset(added).write)
         return BinResponse(files=[BinnedFile(path=request.out, elements=added)])
-    tables = list(spots.values()) if isinstance(spots, dict) else [spots]
+    tables = spots if isinstance(spots, list) else [spots]
     write_all({file: table.write_h5ad for file, table in zip(files, tables, strict=True)})
     return BinResponse(
         files=[
@@ -164,11 +211,13 @@ def run(request: BinRequest) -> BinResponse:
 
 
 def _options(request: BinRequest) -> dict[str, Any]:
-    """Return the choices as `stfmkit.pp.bin` takes them."""
-    options = request.model_dump(exclude={"command", "data", "out"})
-    options["carry"] = tuple(request.carry)
-    options["origin"] = request.origin if isinstance(request.origin, str) else tuple(request.origin)
-    options["mask"] = None if request.mask == "none" else request.mask
+    """Return the choices beside the grid as `stfmkit.pp.bin` takes them; defaults are left to it."""
+    options = request.model_dump(include=_PASSED_ON, exclude_defaults=True)
+    columns = {role: key for role in _ROLES if (key := getattr(request, f"{role}_key")) is not None}
+    if columns:
+        options["columns"] = columns
+    if request.mask == "none":
+        options["mask"] = None
     return options
 
 

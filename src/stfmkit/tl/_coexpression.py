@@ -10,8 +10,8 @@ from stfmkit._core import slots
 from stfmkit._core.arguments import check_choice, check_integer
 from stfmkit._core.errors import InputError
 from stfmkit._core.random import RNGLike, as_generator, int_seed
-from stfmkit._data._resolve import resolve_table
-from stfmkit._data._write import check_free, package_versions, write_result
+from stfmkit._data.view import resolve_table
+from stfmkit._data.write import check_free, package_versions, write_result
 from stfmkit.metrics._ssim import check_fits, check_window
 from stfmkit.tl._coexpression_inputs import Inputs, read_graph, read_inputs, read_places
 from stfmkit.tl._coexpression_scores import Settings
@@ -19,7 +19,7 @@ from stfmkit.tl._coexpression_suite import Suite
 from stfmkit.tl._ligand_receptor import Pairs, read_pairs
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 STEP = "coexpression"
 

@@ -9,8 +9,10 @@ from scipy import sparse
 
 from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
-from stfmkit._data._checks import check_names, check_no_empty, check_one_frame, check_positions
-from stfmkit._data._read import read_column, read_coords, read_counts, read_groups, read_matrix
+from stfmkit._data.columns import read_column, read_groups
+from stfmkit._data.coordinates import check_one_frame, check_positions, read_coords
+from stfmkit._data.matrices import check_no_empty, read_counts, read_matrix
+from stfmkit._data.names import check_names
 from stfmkit._kernels._neighbors import knn_within, mean_operator
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
 

@@ -13,10 +13,10 @@ from stfmkit._core import slots
 from stfmkit._core.arguments import check_choice
 from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._core.random import RNGLike
-from stfmkit._data._checks import check_names
-from stfmkit._data._read import read_column, read_groups
-from stfmkit._data._resolve import resolve_table
-from stfmkit._data._write import check_free_embedding, write_embedding
+from stfmkit._data.columns import read_column, read_groups
+from stfmkit._data.names import check_names
+from stfmkit._data.view import resolve_table
+from stfmkit._data.write import check_free_embedding, write_embedding
 from stfmkit.models._base import EmbeddingModel, GeneModel
 from stfmkit.models._block import open_block
 from stfmkit.models._load_model import load_model
@@ -25,7 +25,7 @@ from stfmkit.models._share import find_share
 from stfmkit.tl._embedding_facts import embedding_facts
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 
 def embed(
@@ -113,7 +113,7 @@ def embed(
 
     - ``obsm[key_added]``: float32 (n_obs, d), rows in the order of ``obs_names``; or
       ``varm[key_added]``: float32 (n_vars, d), NaN for genes that the model does not know.
-    - ``uns["stfmkit"]["embeddings"][key_added]`` (``gene_embeddings`` for genes): model, family, licence, source,
+    - ``uns["stfmkit"]["embed"]["results"][key_added]`` (``embed_genes`` for genes): model, family, licence, source,
       options, dimension, gene_coverage (share of genes and of counts in use), provenance of the weights (place,
       revision, sha256), n_obs, n_obs_fitted, patients_fitted, the keys that were read, rng, versions, seconds,
       peak_memory_mb (highest of the process so far).
@@ -136,7 +136,7 @@ def embed(
     >>> sk.tl.embed(adata, "hvg_pca", n_components=5)
     >>> adata.obsm["X_hvg_pca"].shape
     (60, 5)
-    >>> adata.uns["stfmkit"]["embeddings"]["X_hvg_pca"]["n_obs_fitted"]
+    >>> adata.uns["stfmkit"]["embed"]["results"]["X_hvg_pca"]["n_obs_fitted"]
     60
     """
     started = time.perf_counter()

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from stfmkit._data._write import package_versions
+from stfmkit._data.write import package_versions
 from stfmkit.models._base import Block, EmbeddingModel
 from stfmkit.models._options import options_of
 from stfmkit.models._streamed import StreamedBlock

@@ -15,16 +15,18 @@ from stfmkit._core.arguments import check_choice, check_integer, check_known, ch
 from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._core.progress import progress
 from stfmkit._core.random import RNGLike, as_generator, int_seed
-from stfmkit._data._read import read_coords, read_groups, read_labels, read_microns_per_unit, read_totals
-from stfmkit._data._resolve import resolve_table
-from stfmkit._data._write import check_free, package_versions, write_result
+from stfmkit._data.columns import read_groups, read_labels
+from stfmkit._data.coordinates import read_coords, read_microns_per_unit
+from stfmkit._data.matrices import read_totals
+from stfmkit._data.view import resolve_table
+from stfmkit._data.write import check_free, package_versions, write_result
 from stfmkit.metrics._checks import table as check_table
 from stfmkit.metrics._neighbors import METHODS
 from stfmkit.tl._embedding_scores import PLAN, Score, scores
 from stfmkit.tl._embedding_study import EmbeddingStudy, check_one_patient_each
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 STEP = "evaluate_embedding"
 _DIRECTION = {True: "higher", False: "lower", None: "none"}

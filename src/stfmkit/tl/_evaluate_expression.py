@@ -12,13 +12,13 @@ from stfmkit._core import slots
 from stfmkit._core.arguments import check_integer
 from stfmkit._core.errors import InputError, StfmkitWarning
 from stfmkit._core.random import RNGLike, stream
-from stfmkit._data._checks import check_names
-from stfmkit._data._read import read_groups
-from stfmkit._data._resolve import resolve_table
-from stfmkit._data._write import check_free, package_versions, write_result
+from stfmkit._data.columns import read_groups
+from stfmkit._data.identity import check_nested
+from stfmkit._data.names import check_names
+from stfmkit._data.training import training_rows
+from stfmkit._data.view import resolve_table
+from stfmkit._data.write import check_free, package_versions, write_result
 from stfmkit._kernels._thinning import thin
-from stfmkit.pp._split import check_nested
-from stfmkit.pp._training import resolve_rows
 from stfmkit.tl._expression_baselines import Baselines, patient_folds, placed
 from stfmkit.tl._expression_inputs import (
     Predicted,
@@ -35,7 +35,7 @@ from stfmkit.tl._expression_scores import Judged, by_patient, by_sample, groups_
 from stfmkit.tl._hest_probe import hest_scores
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 STEP = "evaluate_expression"
 Tables: TypeAlias = dict[str, pd.DataFrame]
@@ -174,13 +174,13 @@ def evaluate_expression(
         check_free(adata, "uns", [key_added], step=STEP)
     patients = read_groups(adata, patient_key, role="patient_key")
     samples = read_groups(adata, sample_key, role="sample_key")
-    check_nested(patients, samples, patient_key=patient_key, sample_key=sample_key)
+    check_nested(samples, patients, sample_key=sample_key, group_key=patient_key)
     predicted = read_prediction(adata, pred_layer)
     recorded = provenance(adata, pred_layer) or {}
     scale = _target(target, recorded, hest_compat=hest_compat)
     layer = true_layer if true_layer is not None else recorded.get("layer")
     truth = read_truth(adata, layer=layer, target=scale, library_size_key=library_size_key)
-    fitted = None if train is None else np.isin(np.arange(adata.n_obs), resolve_rows(adata, train, role="train"))
+    fitted = None if train is None else np.isin(np.arange(adata.n_obs), training_rows(adata, train))
     scored = check_prediction(predicted, key=pred_layer, target=scale)
     scored = _held_out(scored, fitted)
     folds = fold_of(adata, pred_layer, recorded)

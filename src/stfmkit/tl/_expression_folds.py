@@ -13,10 +13,11 @@ from scipy import sparse
 from stfmkit._core.arguments import check_choice, check_integer, check_positive, listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
 from stfmkit._core.random import stream
-from stfmkit._data._read import read_coords, read_groups
+from stfmkit._data.columns import read_groups
+from stfmkit._data.coordinates import read_coords
 from stfmkit._kernels._normalize import median_total
 from stfmkit._kernels._ridge import ridge_probe
-from stfmkit.pp._selectors import FLAVORS, NON_SPATIAL, rank_genes
+from stfmkit.pp._selectors import NON_SPATIAL, SELECTORS, rank_genes
 from stfmkit.splits.folds import Fold, inner_folds
 from stfmkit.tl._expression_inputs import Truth
 from stfmkit.tl._hest_probe import N_GENES, hest_genes, hest_predict
@@ -42,7 +43,7 @@ class ProbeSettings:
             check_positive(alpha, name="alphas")
         check_integer(self.n_inner, name="n_inner", least=2)
         check_integer(self.max_components, name="max_components", least=1)
-        check_choice(self.flavor, FLAVORS, name="flavor")
+        check_choice(self.flavor, SELECTORS, name="flavor")
 
 
 @dataclass(frozen=True, eq=False)

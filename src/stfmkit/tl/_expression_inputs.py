@@ -12,8 +12,8 @@ from stfmkit._core import slots
 from stfmkit._core.arguments import check_choice, listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._core.random import RNGLike, as_generator, int_seed
-from stfmkit._data._checks import check_no_empty
-from stfmkit._data._read import read_column, read_counts, read_matrix
+from stfmkit._data.columns import read_column
+from stfmkit._data.matrices import check_no_empty, read_counts, read_matrix
 from stfmkit._kernels._normalize import size_factor_log1p, totals
 
 Target: TypeAlias = Literal["size_factor_log1p", "log1p", "counts", "as_is"]

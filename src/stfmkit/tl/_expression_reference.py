@@ -10,8 +10,7 @@ from scipy import sparse
 
 from stfmkit._core.arguments import check_positive, listed, nearest
 from stfmkit._core.errors import InputError, MissingKeyError
-from stfmkit._data._checks import check_positions
-from stfmkit._data._read import read_coords
+from stfmkit._data.coordinates import check_positions, read_coords
 from stfmkit._kernels._normalize import median_total
 from stfmkit.tl._expression_inputs import Predicted, Truth, fold_key
 

@@ -10,9 +10,9 @@ from stfmkit._core import slots
 from stfmkit._core.arguments import check_choice, check_fraction, check_integer
 from stfmkit._core.errors import InputError
 from stfmkit._core.random import RNGLike, as_generator, int_seed
-from stfmkit._data._read import read_groups
-from stfmkit._data._resolve import resolve_table
-from stfmkit._data._write import check_free, package_versions, write_result
+from stfmkit._data.columns import read_groups
+from stfmkit._data.view import resolve_table
+from stfmkit._data.write import check_free, package_versions, write_result
 from stfmkit._kernels._torus import MOVES
 from stfmkit.tl._signature_agreement import Signatures, Thresholds
 from stfmkit.tl._signature_input import SignatureInput, check_sizes, read_input
@@ -27,7 +27,7 @@ from stfmkit.tl._signature_scores import (
 )
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 STEP = "niche_signatures"
 

@@ -12,9 +12,9 @@ from stfmkit._core import slots
 from stfmkit._core.arguments import check_choice, check_integer
 from stfmkit._core.errors import InputError
 from stfmkit._core.random import RNGLike, as_generator, int_seed, stream
-from stfmkit._data._read import read_groups
-from stfmkit._data._resolve import resolve_table
-from stfmkit._data._write import check_free, package_versions, write_result
+from stfmkit._data.columns import read_groups
+from stfmkit._data.view import resolve_table
+from stfmkit._data.write import check_free, package_versions, write_result
 from stfmkit.models._block import build_block
 from stfmkit.models._load_model import load_model
 from stfmkit.models._model_card import model_card
@@ -23,7 +23,7 @@ from stfmkit.pp._spatial_graph import spatial_graph
 from stfmkit.tl._niche_clusters import METHODS, Choice, choose_number, clusters
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 STEP = "niches"
 FLAVORS = {"composition": "celltype_composition", "neighbor_pca": "neighbor_pca"}

@@ -14,10 +14,11 @@ from stfmkit._core import slots
 from stfmkit._core.arguments import check_choice, listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
 from stfmkit._core.random import RNGLike, stream
-from stfmkit._data._checks import check_names
-from stfmkit._data._read import read_groups
-from stfmkit._data._resolve import resolve_table
-from stfmkit._data._write import check_free, package_versions, write_result
+from stfmkit._data.columns import read_groups
+from stfmkit._data.embeddings import embedding_record
+from stfmkit._data.names import check_names
+from stfmkit._data.view import resolve_table
+from stfmkit._data.write import check_free, package_versions, write_result
 from stfmkit.pp._split import split_rows
 from stfmkit.splits.splitters import PatientKFold, Splitter
 from stfmkit.tl._expression_folds import (
@@ -32,7 +33,7 @@ from stfmkit.tl._expression_folds import (
 from stfmkit.tl._expression_inputs import STEP_PREDICT, Target, fold_key, read_truth, seed_of
 
 if TYPE_CHECKING:
-    from stfmkit._data._resolve import Container
+    from stfmkit._data.view import Container
 
 ALPHAS = (1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
 _TARGETS = ("size_factor_log1p", "log1p", "as_is")
@@ -238,7 +239,7 @@ def _read_rep(adata: AnnData, key: str) -> np.ndarray:
 
 
 def _warn_of_transductive(adata: AnnData, key: str) -> None:
-    facts = adata.uns.get(slots.ROOT, {}).get(slots.EMBEDDINGS, {}).get(key, {})
+    facts = embedding_record(adata, key)
     fitted = int(facts.get("n_obs_fitted", 0))
     if fitted:
         warnings.warn(

@@ -12,8 +12,9 @@ from scipy import sparse
 
 from stfmkit._core.arguments import check_choice, check_integer, listed
 from stfmkit._core.errors import InputError, StfmkitWarning
-from stfmkit._data._checks import check_names, check_no_empty
-from stfmkit._data._read import read_column, read_counts, read_groups, read_labels, read_matrix
+from stfmkit._data.columns import read_column, read_groups, read_labels
+from stfmkit._data.matrices import check_no_empty, read_counts, read_matrix
+from stfmkit._data.names import check_names
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
 from stfmkit.metrics._signature_patients import MIN_PATIENTS
 

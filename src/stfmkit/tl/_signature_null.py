@@ -8,8 +8,8 @@ from anndata import AnnData
 
 from stfmkit import metrics
 from stfmkit._core.random import stream
-from stfmkit._data._checks import check_one_frame, check_positions
-from stfmkit._data._read import read_coords, read_groups
+from stfmkit._data.columns import read_groups
+from stfmkit._data.coordinates import check_one_frame, check_positions, read_coords
 from stfmkit._kernels._ranked import Ranked
 from stfmkit._kernels._torus import LabelMover
 from stfmkit.tl._signature_agreement import Signatures, top

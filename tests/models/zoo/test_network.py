@@ -63,7 +63,7 @@ def test_torch_s_own_random_state_stays(cells: AnnData) -> None:
 
 def test_provenance_names_files_and_coverage(folder: Path, cells: AnnData) -> None:
     sk.tl.embed(cells, Tiny(weights=folder), key_added="X_tiny")
-    facts = cells.uns["stfmkit"]["embeddings"]["X_tiny"]
+    facts = cells.uns["stfmkit"]["embed"]["results"]["X_tiny"]
     assert set(facts["provenance"]["sha256"]) == {"genes.json", "tiny.safetensors"}
     assert facts["gene_coverage"] == {"n_genes": 30, "genes": 1.0, "counts": 1.0}
     assert facts["provenance"]["untrained"] is False
@@ -73,7 +73,7 @@ def test_results_survive_a_round_trip(folder: Path, cells: AnnData, tmp_path: Pa
     sk.tl.embed(cells, Tiny(weights=folder), key_added="X_tiny")
     cells.write_h5ad(tmp_path / "cells.h5ad")
     back = ad.read_h5ad(tmp_path / "cells.h5ad")
-    assert back.uns["stfmkit"]["embeddings"]["X_tiny"]["provenance"]["sha256"]["genes.json"]
+    assert back.uns["stfmkit"]["embed"]["results"]["X_tiny"]["provenance"]["sha256"]["genes.json"]
 
 
 def test_a_table_on_disk_is_embedded_part_by_part(folder: Path, cells: AnnData, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_finished_parts_count_in_the_coverage(folder: Path, cells: AnnData, tmp_
     for _ in range(2):
         backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
         sk.tl.embed(backed, Tiny(weights=folder), resume=tmp_path / "parts", key_added="X_a")
-        found.append(backed.uns["stfmkit"]["embeddings"]["X_a"]["gene_coverage"])
+        found.append(backed.uns["stfmkit"]["embed"]["results"]["X_a"]["gene_coverage"])
     assert found[1] == found[0]
     assert found[0]["n_genes"] == 20
 
@@ -198,7 +198,7 @@ def test_a_gene_without_a_name_is_none(cells: AnnData) -> None:
     sk.tl.embed(cells, Tiny(weights="random", gene_key="id"), key_added="X_a")
     named = embedded(cells[:, 3:].copy(), weights="random")
     assert_parity(cells.obsm["X_a"], named)
-    assert cells.uns["stfmkit"]["embeddings"]["X_a"]["gene_coverage"]["n_genes"] == 27
+    assert cells.uns["stfmkit"]["embed"]["results"]["X_a"]["gene_coverage"]["n_genes"] == 27
 
 
 def test_no_gene_in_the_vocabulary(folder: Path) -> None:

@@ -181,7 +181,7 @@ def test_the_contract_holds_where_genes_are_left_out() -> None:
 def test_a_tag_runs_its_own_checkpoint_and_says_so() -> None:
     cells = synthetic()
     sk.tl.embed(cells, "scgpt.brain", weights=FOLDER, rng=0)
-    facts = cells.uns["stfmkit"]["embeddings"]["X_scgpt.brain"]
+    facts = cells.uns["stfmkit"]["embed"]["results"]["X_scgpt.brain"]
     assert facts["model"] == "scgpt.brain"
     assert set(facts["provenance"]["sha256"]) == {"args.json", "vocab.json", "best_model.pt"}
     with pytest.raises(MissingFileError, match=r"download them from https://drive\.google\.com/drive/folders/16A1"):

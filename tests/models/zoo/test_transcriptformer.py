@@ -112,7 +112,7 @@ def test_the_vectors_of_another_species_as_in_the_original() -> None:
     assert_parity(found.loc[wanted.index], wanted)
     assert found.drop(index=wanted.index).isna().all(axis=None)
     embedded(cells, **options)
-    facts = cells.uns["stfmkit"]["embeddings"]["X_transcriptformer"]
+    facts = cells.uns["stfmkit"]["embed"]["results"]["X_transcriptformer"]
     assert "danio_rerio_gene.h5" in facts["provenance"]["sha256"]
     assert facts["gene_coverage"]["n_genes"] == 40
 

@@ -1,0 +1,89 @@
+"""Read embeddings from ``obsm``, checked, with what stfmkit recorded of them."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from stfmkit._core import slots
+from stfmkit._core.arguments import listed, nearest
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
+from stfmkit._data.write import read_record
+
+
+def read_embedding(adata: AnnData, key: str, *, role: str = "embedding_key") -> np.ndarray:
+    """Return ``obsm[key]`` as a dense array (n_obs, d) of finite numbers, in the precision that it is stored in.
+
+    Parameters
+    ----------
+    adata
+        The table.
+    key
+        Key in ``obsm``.
+    role
+        Name of the argument in the error.
+
+    Raises
+    ------
+    MissingKeyError
+        ``obsm`` has no such key.
+    InputTypeError, InputError
+        As for `check_embedding`.
+    """
+    if key not in adata.obsm:
+        raise MissingKeyError(
+            f"{role}={key!r}, but there is no obsm[{key!r}].",
+            allowed=listed(adata.obsm),
+            remedy="embed first, such as sk.tl.embed(adata, 'hvg_pca')."
+            f"{nearest(str(key), [str(k) for k in adata.obsm])}",
+        )
+    return check_embedding(adata.obsm[key], adata.obs_names, where=f"obsm[{key!r}]")
+
+
+def check_embedding(values: Any, obs_names: pd.Index, *, where: str) -> np.ndarray:
+    """Return the embedding of some observations as a dense array (n_obs, d), or say what is wrong with it.
+
+    Parameters
+    ----------
+    values
+        An array, a table or a sparse matrix.
+    obs_names
+        Names of the observations, in the order of the rows.
+    where
+        What it is called in the error, such as "obsm['X_pca']".
+
+    Raises
+    ------
+    InputTypeError
+        It does not hold numbers.
+    InputError
+        Its shape is not (n_obs, d), or values are NaN or infinite.
+    """
+    dense = values.toarray() if sparse.issparse(values) else np.asarray(values)
+    if dense.dtype.kind not in "biuf":
+        raise InputTypeError(
+            f"{where} of dtype {dense.dtype}.",
+            allowed="a matrix of numbers (n_obs, d)",
+            remedy="store one row of numbers per observation.",
+        )
+    if dense.ndim != 2 or dense.shape[0] != len(obs_names) or dense.shape[1] == 0:
+        raise InputError(
+            f"{where} of shape {dense.shape}.",
+            allowed=f"numbers of shape ({len(obs_names)}, d)",
+            remedy="pass one row for every observation, in the order of obs_names.",
+        )
+    bad = ~np.isfinite(dense).all(axis=1)
+    if bad.any():
+        raise InputError(
+            f"{int(bad.sum())} observations with NaN or infinite values in {where}: {listed(obs_names[bad], most=3)}.",
+            allowed="a finite embedding of every observation",
+            remedy="drop these observations, or embed again.",
+        )
+    return dense
+
+
+def embedding_record(adata: AnnData, key: str) -> dict[str, Any]:
+    """Return what `sk.tl.embed` recorded of ``obsm[key]``; empty for an embedding that was computed elsewhere."""
+    return read_record(adata, slots.EMBED, key) or {}
