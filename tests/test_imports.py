@@ -65,6 +65,12 @@ def test_namespaces_load_nothing_heavy(code: str) -> None:
     assert loaded(code) & NOT_AT_FIRST == set()
 
 
+def test_requests_are_typed_on_use_only() -> None:
+    spaces = "".join(f"\nimport stfmkit.{name} as module; dir(module)" for name in NAMESPACES if name != "cli")
+    assert "pydantic" not in loaded(f"import stfmkit{spaces}")
+    assert "pydantic" in loaded("from stfmkit import service; service.run")
+
+
 def test_the_start_of_the_command_line_is_light() -> None:
     modules = loaded("from stfmkit.cli._app import build; build()")
     assert modules & (NOT_AT_FIRST - {"rich"}) == set()
