@@ -95,6 +95,11 @@ def test_weights_follow_a_colon() -> None:
         "scgpt:random": ("scgpt", {"weights": "random"}),
         "scgpt:C:\\w": ("scgpt", {"weights": "C:\\w"}),
     }
+    assert contenders_of(["model:hvg_pca", "obsm:X_pca", "layer:a:b"]) == ["model:hvg_pca", "obsm:X_pca", "layer:a:b"]
+    assert contenders_of(["model:scgpt:random", "obs:cluster"]) == {
+        "model:scgpt:random": ("scgpt", {"weights": "random"}),
+        "obs:cluster": "obs:cluster",
+    }
 
 
 def test_contenders_with_labels() -> None:

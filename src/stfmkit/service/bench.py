@@ -55,6 +55,7 @@ Contenders: TypeAlias = Annotated[
     Annotated[Names, Field(min_length=1)] | Annotated[dict[Text, Text | dict[str, JsonValue]], Field(min_length=1)],
     BeforeValidator(_as_contenders),
 ]
+_MODEL, _PLACES = "model:", ("obsm", "obs", "layer", "var")
 _Count = Annotated[int, Field(ge=1)]
 
 
@@ -204,10 +205,16 @@ def contenders_of(given: list[str] | dict[str, Any]) -> list[str] | dict[str, An
             label: spec if isinstance(spec, str) else (spec["model"], {k: v for k, v in spec.items() if k != "model"})
             for label, spec in given.items()
         }
-    if not any(":" in name for name in given):
-        return given
-    parts = {text: text.partition(":") for text in given}
-    return {text: (name, {"weights": weights}) if colon else name for text, (name, colon, weights) in parts.items()}
+    found = {text: _with_weights(text) for text in given}
+    return given if list(found.values()) == given else found
+
+
+def _with_weights(text: str) -> str | tuple[str, dict[str, str]]:
+    """Return ``name:weights`` as name and options; a prefix that says where a name is looked up is no name."""
+    if text.partition(":")[0] in _PLACES:
+        return text
+    name, colon, weights = text.removeprefix(_MODEL).partition(":")
+    return (name, {"weights": weights}) if colon else text
 
 
 def compare(data: "Container", *, out: Path, title: str, contenders: Any, **options: Any) -> dict[str, Any]:
