@@ -13,7 +13,7 @@ NEVER = {"torch", "spatialdata", "squidpy", "scanpy", "matplotlib.pyplot"}
 NOT_AT_FIRST = NEVER | {"numba", "sklearn", "skimage", "anndata", "pandas", "scipy.sparse", "pyarrow", "rich"}
 """Not loaded by ``import stfmkit``, a look at its namespaces, or the start of the command line."""
 
-NAMESPACES = ("bm", "cli", "datasets", "io", "methods", "metrics", "models", "pl", "pp", "tl")
+NAMESPACES = ("bm", "cli", "datasets", "io", "methods", "metrics", "models", "pl", "pp", "service", "tl")
 
 STATE = """
 import json, logging, os, sys, warnings
@@ -63,6 +63,12 @@ def loaded(code: str) -> set[str]:
 )
 def test_namespaces_load_nothing_heavy(code: str) -> None:
     assert loaded(code) & NOT_AT_FIRST == set()
+
+
+def test_requests_are_typed_on_use_only() -> None:
+    spaces = "".join(f"\nimport stfmkit.{name} as module; dir(module)" for name in NAMESPACES if name != "cli")
+    assert "pydantic" not in loaded(f"import stfmkit{spaces}")
+    assert "pydantic" in loaded("from stfmkit import service; service.run")
 
 
 def test_the_start_of_the_command_line_is_light() -> None:

@@ -9,7 +9,9 @@ from importlib.metadata import version
 import pytest
 import typer
 
-from stfmkit.cli import _app, _bench, _bin, _demo, _embed, _models, _report
+from stfmkit.cli import _app, _bench, _bin, _demo, _embed, _models, _report, _run, _schema
+from stfmkit.cli._command import request_of
+from stfmkit.service import commands
 
 COMMANDS = {
     "demo": _demo.EXAMPLES,
@@ -18,6 +20,8 @@ COMMANDS = {
     "embed": _embed.EXAMPLES,
     "models": _models.EXAMPLES,
     "report": _report.EXAMPLES,
+    "run": _run.EXAMPLES,
+    "schema": _schema.EXAMPLES,
 }
 
 
@@ -55,8 +59,10 @@ def test_examples_in_the_help_are_valid_commands(line: str) -> None:
     program, name, *arguments = shlex.split(line)
     assert program == "stfmkit"
     command = typer.main.get_command(_app.build()).commands[name]
-    with command.make_context(name, arguments) as context:  # parses, and runs nothing
-        assert context.params
+    with command.make_context(name, list(arguments)) as context:  # parses, and runs nothing
+        values = {key: value for key, value in context.params.items() if key not in {"json", "config"}}
+    if name in commands() and "--config" not in arguments:
+        assert request_of(commands()[name], values, None).command == name
 
 
 def test_there_are_examples() -> None:

@@ -1,5 +1,7 @@
 """Every command, with stand-ins for the long work."""
 
+import inspect
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +14,17 @@ from anndata import AnnData
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError
+from stfmkit.pp._bin import bin as bin_molecules
+from stfmkit.service.bin import BinRequest
 
 KEYS = ("--patient-key", "patient", "--sample-key", "sample", "--label-key", "niche")
+
+
+def test_defaults_of_bin_are_those_of_the_function() -> None:
+    parameters = inspect.signature(bin_molecules).parameters
+    for name, field in BinRequest.model_fields.items():
+        if name in parameters and not field.is_required() and name not in {"mask", "carry"}:
+            assert field.default == parameters[name].default, name
 
 
 def test_bench_runs_what_was_asked_for(stfmkit, bm_run: SimpleNamespace, spots: Path, tmp_path: Path) -> None:
@@ -51,7 +62,7 @@ def test_bench_shows_ranking_and_findings(stfmkit, bm_run: SimpleNamespace, spot
 def test_bench_from_a_file_of_choices(stfmkit, bm_run: SimpleNamespace, spots: Path, tmp_path: Path) -> None:
     config = tmp_path / "bench.yaml"
     config.write_text(
-        "data: spots.h5ad\nout: results\npatient_key: patient\nsample-key: sample\nmodels: [a, b]\nseed: 5\n"
+        "data: spots.h5ad\nout: results\npatient_key: patient\nsample-key: sample\ncontenders: [a, b]\nrng: 5\n"
     )
     result = stfmkit("bench", "--config", config, "--seed", 6)
     assert result.exit_code == 0, result.output
@@ -149,7 +160,8 @@ def test_embed(stfmkit, spots: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "text"), [("weights=random", "pass --weights"), ("rng=3", "pass --seed"), ("copy=true", "leave it out")]
+    ("option", "text"),
+    [("weights=random", "give weights as a field"), ("rng=3", "give rng as a field"), ("copy=true", "leave it out")],
 )
 def test_embed_options_that_have_a_flag_are_refused(
     stfmkit, spots: Path, tmp_path: Path, option: str, text: str
@@ -167,13 +179,13 @@ def test_embed_with_an_unknown_model_writes_nothing(stfmkit, spots: Path, tmp_pa
     assert [p.name for p in tmp_path.iterdir()] == ["spots.h5ad"]
 
 
-def test_bin_passes_on_what_was_given_only(
+def test_bin_passes_on_what_was_given_and_the_defaults(
     stfmkit, toy: AnnData, spots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[tuple[object, dict[str, Any]]] = []
 
-    def stand_in(data: object, **options: Any) -> AnnData:
-        calls.append((data, options))
+    def stand_in(data: object, grid: object, **options: Any) -> AnnData:
+        calls.append((data, {"grid": grid, **options}))
         return toy
 
     monkeypatch.setattr(sk.pp, "bin", stand_in, raising=False)
@@ -185,7 +197,8 @@ def test_bin_passes_on_what_was_given_only(
         "--out", out,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert calls[0] == (parquet, {"grid": sk.pp.HexGrid(100, 55), "carry": ("a", "b", "c")})
+    assert calls[0][0] == parquet
+    assert calls[0][1] == {"grid": sk.pp.HexGrid(100, 55), "carry": ["a", "b", "c"]}
     assert anndata.read_h5ad(out).shape == toy.shape
     assert stfmkit("bin", spots, "--shape", "square", "--pitch", 16, "--out", tmp_path / "c.h5ad").exit_code == 0
     assert calls[1][0].shape == toy.shape  # a table is read first
@@ -203,19 +216,6 @@ def test_report_of_a_folder_that_is_none(stfmkit, tmp_path: Path) -> None:
     taken.write_text("mine")
     assert stfmkit("report", tmp_path, "--out", taken).exit_code == 2
     assert taken.read_text() == "mine"
-
-
-def test_every_choice_of_bin_is_one_of_the_function() -> None:
-    import inspect
-
-    from stfmkit.cli._bin import bin_
-    from stfmkit.pp._bin import bin as bin_molecules
-
-    flags = set(inspect.signature(bin_).parameters) - {"data", "out"}
-    grid = {"shape", "pitch", "resolutions", "spot_diameter", "origin", "angle", "hest_compat"}
-    columns = {"x_key", "y_key", "gene_key", "qv_key", "cell_key"}
-    assert flags - grid - columns <= set(inspect.signature(bin_molecules).parameters)
-    assert {"microns_per_unit", "spatial_key", "points_key", "table_key"} <= flags
 
 
 def test_bin_takes_a_unit(stfmkit, tmp_path: Path) -> None:
@@ -254,11 +254,12 @@ def test_bin_writes_a_file_for_every_resolution(stfmkit, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("flags", "match"),
     [
-        (("--resolutions", "8,x"), "resolutions 'x'"),
-        (("--resolutions", "8", "--pitch", 8), "pitch=8.0 and resolutions=[8.0]"),
-        ((), "pitch=None and resolutions=[]"),
-        (("--pitch", 8, "--mask", "polygon"), "mask='polygon'"),
-        (("--pitch", 8, "--origin", "1,y"), "origin 'y'"),
+        (("--resolutions", "8,x"), "--resolutions[1] is 'x' (text)"),
+        (("--resolutions", "8", "--pitch", 8), "pitch is 8.0 and resolutions are [8.0]"),
+        ((), "pitch is None and resolutions are []"),
+        (("--pitch", 8, "--spot-diameter", 5), "shape is square and spot_diameter is 5.0"),
+        (("--pitch", 8, "--mask", "polygon"), "--mask is 'polygon' (text)"),
+        (("--pitch", 8, "--origin", "1,y"), "--origin is [1, 'y'] (a list)"),
         (("--pitch", 8, "--key-added", "bins"), "ends in .zarr"),
     ],
 )
@@ -273,7 +274,8 @@ def test_bin_refuses_what_does_not_fit(stfmkit, flags: tuple, match: str, tmp_pa
 
 def test_bin_passes_on_the_lattice(stfmkit, tmp_path: Path, toy: AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[dict[str, Any]] = []
-    monkeypatch.setattr(sk.pp, "bin", lambda data, **options: (calls.append(options), toy)[1], raising=False)
+    stand_in = lambda data, grid, **options: (calls.append({"grid": grid, **options}), toy)[1]  # noqa: E731
+    monkeypatch.setattr(sk.pp, "bin", stand_in, raising=False)
     (tmp_path / "m.parquet").touch()
     result = stfmkit(
         "bin", tmp_path / "m.parquet", "--shape", "square", "--pitch", 100, "--origin", "-3,4.5", "--angle", 5,
@@ -314,3 +316,74 @@ def test_bin_writes_elements_of_a_store(stfmkit, tmp_path: Path) -> None:
     assert found.tables["bins_20um_table"].X.sum() == found.tables["bins_40um_table"].X.sum() == len(SQUARES)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.zarr", "out.zarr"]
     assert not sd.read_zarr(tmp_path / "in.zarr").shapes
+
+
+# any request from a file, and JSON
+
+
+def test_run_takes_any_request(stfmkit, bm_run: SimpleNamespace, spots: Path, tmp_path: Path) -> None:
+    file = tmp_path / "request.yaml"
+    file.write_text("bench:\n  data: spots.h5ad\n  out: results\n  patient_key: patient\n  sample_key: sample\n"
+                    "  contenders: {mine: X_mine}\n")  # fmt: skip
+    result = stfmkit("run", file)
+    assert result.exit_code == 0, result.output
+    assert bm_run.calls[0]["models"] == {"mine": "X_mine"}
+    assert bm_run.calls[0]["out"] == tmp_path / "results"
+    assert "0.812" in result.stdout
+    assert str(tmp_path / "results" / "report.html") in result.stderr
+
+
+def test_run_reads_json_and_standard_input_and_prints_json(stfmkit, tmp_path: Path) -> None:
+    request = json.dumps({"command": "models", "family": "baseline"})
+    (tmp_path / "request.json").write_text(request)
+    for result in (stfmkit("run", tmp_path / "request.json", "--json"), stfmkit("run", "-", "--json", input=request)):
+        assert result.exit_code == 0, result.output
+        response = json.loads(result.stdout)
+        assert (response["command"], response["status"]) == ("models", "done")
+        assert [model["name"] for model in response["models"]] == list(sk.models.list_models(family="baseline")["name"])
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("command: bnch\n", "Did you mean 'bench'"),
+        ("data: x\nout: y\n", "names no command"),
+        ("command: report\nresult: x\n", "Did you mean 'results'"),
+        ("- a\n", "holds a list"),
+    ],
+)
+def test_run_refuses_what_is_no_request(stfmkit, tmp_path: Path, text: str, hint: str) -> None:
+    (tmp_path / "r.yaml").write_text(text)
+    result = stfmkit("run", tmp_path / "r.yaml")
+    assert result.exit_code == 2
+    assert hint in result.stderr
+    told = stfmkit("run", tmp_path / "r.yaml", "--json")
+    assert told.exit_code == 2
+    assert json.loads(told.stdout)["status"] == "failed"
+    assert told.stderr == ""
+
+
+def test_json_of_every_command_that_is_quick(stfmkit, bm_run: SimpleNamespace, spots: Path, tmp_path: Path) -> None:
+    bench = stfmkit("bench", spots, *KEYS, "--models", "a", "--out", tmp_path / "o", "--json")
+    response = json.loads(bench.stdout)
+    assert response["protocol_id"] == "0123456789ab"
+    assert response["ranking"][1]["low"] is None  # not a number
+    assert len(response["findings"]) == 3
+    assert "Reading" in bench.stderr
+    embed = stfmkit("embed", spots, "--model", "coordinates", "--sample-key", "sample", "--out", tmp_path / "e.h5ad",
+                    "--json")  # fmt: skip
+    response = json.loads(embed.stdout)
+    assert response["key"] == "X_coordinates"
+    assert (response["n_obs"], response["dimension"]) == (240, 2)
+    failed = stfmkit("embed", spots, "--model", "coordinates", "--out", tmp_path / "e.h5ad", "--json")
+    assert failed.exit_code == 2
+    assert "exists" in json.loads(failed.stdout)["found"]
+
+
+def test_schema(stfmkit) -> None:
+    every = json.loads(stfmkit("schema").stdout)
+    assert set(every) == {"bench", "bin", "demo", "embed", "models", "report"}
+    assert json.loads(stfmkit("schema", "bench").stdout) == every["bench"]
+    unknown = stfmkit("schema", "bnch")
+    assert unknown.exit_code == 2
+    assert "Did you mean 'bench'" in unknown.stderr

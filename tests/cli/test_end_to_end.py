@@ -123,7 +123,7 @@ def test_a_folder_of_something_else_is_not_touched(spots: Path, tmp_path: Path) 
         (("--models", "hvg_pcaa"), "hvg_pca"),
         (("--tasks", "niche_prob"), "niche_probe"),
         (("--n-splits", "5"), "P4"),
-        (("--split", "block"), "--buffer"),
+        (("--split", "block"), "buffer 0"),
     ],
 )
 def test_wrong_input_is_told_before_any_work(spots: Path, tmp_path: Path, change: tuple[str, str], hint: str) -> None:

@@ -4,7 +4,9 @@ from typing import Annotated
 
 import typer
 
-from stfmkit.cli import _bench, _bin, _demo, _embed, _models, _report
+from stfmkit.cli import _run, _schema
+from stfmkit.cli._command import examples_of, terminal_command
+from stfmkit.service import commands
 
 _EPILOG = """
 **First steps**
@@ -19,7 +21,7 @@ A comparison on your own data:
 
 ```
 stfmkit bench spots.h5ad --patient-key patient --sample-key section \\
-    --label-key region --models hvg_pca,coordinates --out results
+    --label-key region --contenders hvg_pca,coordinates --out results
 ```
 
 `stfmkit COMMAND --help` shows options and examples of one command.
@@ -39,12 +41,10 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(epilog=_EPILOG)(_root)
-    app.command("demo", epilog=_demo.EXAMPLES)(_demo.demo)
-    app.command("bench", epilog=_bench.EXAMPLES)(_bench.bench)
-    app.command("bin", epilog=_bin.EXAMPLES)(_bin.bin_)
-    app.command("embed", epilog=_embed.EXAMPLES)(_embed.embed)
-    app.command("models", epilog=_models.EXAMPLES)(_models.models)
-    app.command("report", epilog=_report.EXAMPLES)(_report.report)
+    for name, command in commands().items():
+        app.command(name, epilog=examples_of(name))(terminal_command(command))
+    app.command("run", epilog=_run.EXAMPLES)(_run.run)
+    app.command("schema", epilog=_schema.EXAMPLES)(_schema.schema)
     return app
 
 

@@ -1,11 +1,7 @@
-"""``stfmkit models``: what can be compared."""
+"""What the terminal shows of ``stfmkit models``."""
 
-from typing import Annotated
-
-import typer
-
-from stfmkit.cli._failures import plain_failures
-from stfmkit.cli._show import show_frame
+from stfmkit.cli._show import show_records
+from stfmkit.service.models import ModelsResponse
 
 EXAMPLES = """
 **Examples**
@@ -19,24 +15,10 @@ stfmkit models --not-runnable
 """
 
 
-def models(
-    name: Annotated[str | None, typer.Argument(help="A model, for its whole card.", show_default=False)] = None,
-    *,
-    family: Annotated[str | None, typer.Option(help="Only baseline, rna, spatial, histology or hybrid.")] = None,
-    runnable: Annotated[
-        bool | None, typer.Option("--runnable/--not-runnable", help="Only models that can (or cannot) be run here.")
-    ] = None,
-) -> None:
-    """List the models, or show the card of one: what it reads, its licence, its source."""
-    with plain_failures():
-        import pandas as pd
-
-        import stfmkit.models as registry
-
-        if name is None:
-            listing = registry.list_models(family=family, runnable=runnable)  # type: ignore[arg-type]  # checked there
-            last = "reason" if runnable is False else "summary"
-            show_frame(listing[["name", "family", "needs", last]])
-        else:
-            card = registry.model_card(name).facts()
-            show_frame(pd.DataFrame({"field": list(card), "value": list(card.values())}, dtype=object), title=name)
+def show(response: ModelsResponse) -> None:
+    """Print the table of models, or the card of one."""
+    if response.card:
+        show_records([{"field": label, "value": text} for label, text in response.card.items()])
+        return
+    last = "summary" if any(not model["reason"] for model in response.models) else "reason"
+    show_records(response.models, columns=("name", "family", "needs", last))

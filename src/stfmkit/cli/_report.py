@@ -1,13 +1,7 @@
-"""``stfmkit report``: the report of results that were saved."""
+"""What the terminal shows of ``stfmkit report``."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from stfmkit.cli._failures import plain_failures
-from stfmkit.cli._output import check_new_file
-from stfmkit.cli._show import say, show_findings, show_ranking
+from stfmkit.cli._show import say, show_verdict
+from stfmkit.service.report import ReportResponse
 
 EXAMPLES = """
 **Examples**
@@ -19,22 +13,7 @@ stfmkit report results --out for-the-reviewer.html
 """
 
 
-def report(
-    results: Annotated[Path, typer.Argument(help="Folder that `bench`, `demo` or `Results.save` wrote.")],
-    *,
-    out: Annotated[
-        Path | None, typer.Option(help="New HTML file; `report.html` in the folder, made anew, if left out.")
-    ] = None,
-) -> None:
-    """Make the HTML report of saved results again, and print the ranking. Nothing is computed anew."""
-    with plain_failures():
-        from stfmkit import bm
-
-        if out is not None:
-            check_new_file(out, suffix=".html")
-        loaded = bm.Results.load(results)
-        target = results / "report.html" if out is None else out
-        loaded.report(target)
-        show_findings(loaded)
-        show_ranking(loaded)
-        say(f"\nReport: {target}")
+def show(response: ReportResponse) -> None:
+    """Print ranking and findings, and where the report is."""
+    show_verdict(response)
+    say(f"\nReport: {response.report}")

@@ -1,13 +1,12 @@
 """Tables and lines on the terminal: results to standard output, progress to standard error."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
 
 import typer
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from stfmkit.bm._results import Results
+from stfmkit.service._verdict import Verdict
 
 
 def say(text: str) -> None:
@@ -15,61 +14,63 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def show_frame(frame: "pd.DataFrame", *, title: str | None = None) -> None:
-    """Print a table of text; every cell is shown as it is, never read as markup."""
+def show_records(
+    records: Sequence[Mapping[str, Any]], *, columns: Sequence[str] | None = None, title: str | None = None
+) -> None:
+    """Print records as a table of text; every cell is shown as it is, never read as markup."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for i, name in enumerate(frame.columns):
-        table.add_column(Text(str(name)), overflow="fold", no_wrap=i == 0)
-    for row in frame.itertuples(index=False):
-        table.add_row(*(Text(_cell(value)) for value in row))
+    names = columns if columns is not None else list(records[0]) if records else ()
+    table = Table(title=None if title is None else Text(title), title_justify="left", header_style="bold")
+    for i, name in enumerate(names):
+        table.add_column(Text(name), overflow="fold", no_wrap=i == 0)
+    for record in records:
+        table.add_row(*(Text(_cell(record.get(name))) for name in names))
     Console().print(table)
 
 
-def show_ranking(results: "Results") -> None:
-    """Print, for every task, the contenders by the primary metric; a verdict that all share is printed once, below."""
-    import pandas as pd
-
-    ranking = results.rank()
-    for (task, metric, setting), part in ranking.groupby(["task", "metric", "setting"], sort=False):
-        shown = pd.DataFrame(
+def show_verdict(verdict: Verdict) -> None:
+    """Print findings, and for every task the contenders by the primary metric."""
+    for severity in ("error", "warning"):
+        for finding in verdict.findings:
+            if finding["severity"] == severity:
+                say(f"{severity.capitalize()} · {finding['check']}: {finding['evidence']} → {finding['remedy']}")
+    for (task, metric), group in groupby(verdict.ranking, key=lambda row: (row["task"], row["metric"])):
+        rows: list[Mapping[str, Any]] = list(group)
+        shown = [
             {
-                "contender": part["contender"],
-                "mean": part["mean"],
-                "95 % interval": _intervals(part["low"], part["high"]),
-                "behind the best": _intervals(-part["difference_high"], -part["difference_low"]),
-                "verdict": part["verdict"],
+                "model": row["model"],
+                "mean": row["mean"],
+                "95 % interval": _interval(row["low"], row["high"]),
+                "behind the best": _interval(_minus(row["difference_high"]), _minus(row["difference_low"])),
+                "verdict": row["verdict"],
             }
+            for row in rows
+        ]
+        said = list(dict.fromkeys(row["verdict"] for row in rows if not row["verdict"].startswith("best")))
+        shared = len(said) == 1 and len(rows) > 1  # a verdict that all share is printed once, below
+        show_records(
+            shown,
+            columns=[name for name in shown[0] if not (shared and name == "verdict")],
+            title=f"{task} · {metric} (protocol {verdict.protocol_id})",
         )
-        said = [v for v in part["verdict"].unique() if not v.startswith("best")]
-        if len(said) == 1 and len(part) > 1:
-            shown = shown.drop(columns="verdict")
-        show_frame(shown, title=f"{task} · {metric} {setting}".rstrip() + f" (protocol {results.protocol_id})")
-        if len(said) == 1 and len(part) > 1:
+        if shared:
             typer.echo(f"{said[0]}\n")
 
 
-def show_findings(results: "Results") -> None:
-    """Write what the audit found, errors first, to standard error."""
-    for severity in ("error", "warning"):
-        for finding in results.findings:
-            if finding.severity == severity:
-                say(f"{severity.capitalize()} · {finding.check}: {finding.evidence} → {finding.remedy}")
-
-
 def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return "–" if value != value else f"{value:.3f}"  # noqa: PLR0124  NaN
+    if value is None:
+        return "–"
     if isinstance(value, (tuple, list)):
         return ", ".join(map(str, value))
-    return "–" if value is None else str(value)
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _intervals(lows: "pd.Series", highs: "pd.Series") -> list[str]:
-    return [
-        "–" if low != low or low == high == 0 else f"{low:.3f} to {high:.3f}"  # noqa: PLR0124  NaN
-        for low, high in zip(lows, highs, strict=True)
-    ]
+def _interval(low: float | None, high: float | None) -> str:
+    return "–" if low is None or high is None or low == high == 0 else f"{low:.3f} to {high:.3f}"
+
+
+def _minus(value: float | None) -> float | None:
+    return None if value is None else -value

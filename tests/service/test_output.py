@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stfmkit._core.errors import InputError
-from stfmkit.cli._output import check_new_file, write_all, write_with
+from stfmkit.service._output import check_new_file, write_all, write_with
 
 
 def test_new_files_only(tmp_path: Path) -> None:

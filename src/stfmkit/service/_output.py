@@ -11,12 +11,10 @@ def check_new_file(path: Path, *, suffix: str) -> None:
     """Refuse a file that exists, or whose name has another ending."""
     if path.suffix != suffix:
         raise InputError(
-            f"--out {str(path)!r}.", allowed=f"a file name that ends in {suffix}", remedy=f"write {path.stem}{suffix}."
+            f"out is {str(path)!r}.", allowed=f"a file name that ends in {suffix}", remedy=f"write {path.stem}{suffix}."
         )
     if path.exists():
-        raise InputError(
-            f"{str(path)!r} exists.", allowed="a new file", remedy="pass another --out, or remove the file first."
-        )
+        raise InputError(f"{str(path)!r} exists.", allowed="a new file", remedy="pass another out, or remove the file.")
 
 
 def write_with(path: Path, writer: Callable[[Path], object]) -> None:

@@ -1,0 +1,69 @@
+"""From a request to its exit code: do it, print the response, and show warnings on the way."""
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+
+from stfmkit._core.errors import StfmkitError, StfmkitWarning
+from stfmkit.cli._show import say
+from stfmkit.service import Failure, Request, Response, Stopped, run
+
+DONE, WRONG_INPUT, STOPPED = 0, 2, 130
+
+
+def finish(make: Callable[[], Request], show: Callable[[Response], None], *, as_json: bool) -> None:
+    """Make a request, do it, and leave with an exit code; a fault of the program keeps its traceback and code 1.
+
+    Parameters
+    ----------
+    make
+        Returns the request, or raises what is wrong with it.
+    show
+        Prints the response of work that was done.
+    as_json
+        Print every response as JSON on standard output instead, failures as well.
+    """
+    response = _response(make)
+    if as_json:
+        typer.echo(response.model_dump_json(indent=2))
+    elif response.status == "done":
+        show(response)
+    if isinstance(response, Failure):
+        if not as_json:
+            say(str(response))
+        raise typer.Exit(WRONG_INPUT)
+    if isinstance(response, Stopped):
+        if not as_json:
+            say(f"\nStopped. {response.kept}")
+        raise typer.Exit(STOPPED)
+
+
+def _response(make: Callable[[], Request]) -> Response:
+    with _plain_warnings():
+        try:
+            request = make()
+        except StfmkitError as error:
+            return Failure.of(error)
+        try:
+            return run(request)
+        except KeyboardInterrupt:
+            return Stopped(command=request.command, kept=request.kept())
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Show our own warnings as one line each, and those of other libraries only if Python was asked for them."""
+    with warnings.catch_warnings():
+        if not sys.warnoptions:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("default", StfmkitWarning)
+        warnings.showwarning = _show
+        yield
+
+
+def _show(message: Warning | str, category: type[Warning], *_where: object, **_options: object) -> None:
+    kind = "Warning" if issubclass(category, StfmkitWarning) else category.__name__
+    say(f"{kind}: {message}")

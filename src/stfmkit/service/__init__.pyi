@@ -1,0 +1,15 @@
+from ._commands import commands as commands
+from ._commands import schemas as schemas
+from ._problems import Problem as Problem
+from ._problems import RequestError as RequestError
+from ._request import Request as Request
+from ._request import make_request as make_request
+from ._request import read_request as read_request
+from ._response import Failure as Failure
+from ._response import Response as Response
+from ._response import Stopped as Stopped
+from ._run import Cancelled as Cancelled
+from ._run import Event as Event
+from ._run import Progress as Progress
+from ._run import report_to as report_to
+from ._run import run as run

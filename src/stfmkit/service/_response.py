@@ -1,0 +1,93 @@
+"""What comes back: what was made, what was wrong, or what there is after a stop."""
+
+import json
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from stfmkit._core.errors import StfmkitError
+from stfmkit.service._problems import Problem, RequestError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Record: TypeAlias = dict[str, JsonValue]
+
+
+class Response(BaseModel):
+    """Plain data that say what was done.
+
+    Attributes
+    ----------
+    command
+        The command; empty where the request named none.
+    status
+        "done", "failed" or "stopped".
+    seconds
+        Time from the request to the response.
+    warnings
+        What a careful reader of the result must know.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null", defer_build=True)
+
+    command: str
+    status: str = "done"
+    seconds: float = 0.0
+    warnings: list[str] = []
+
+
+class Failure(Response):
+    """An error that can be repaired.
+
+    Attributes
+    ----------
+    kind
+        Name of the error.
+    found, allowed, remedy
+        What there was, what would be accepted, and what repairs it.
+    problems
+        The fields that are wrong, one by one, where the request itself is.
+    """
+
+    status: Literal["failed"] = "failed"
+    kind: str
+    found: str
+    allowed: str
+    remedy: str
+    problems: list[Problem] = []
+
+    @classmethod
+    def of(cls, error: StfmkitError, *, command: str = "") -> "Failure":
+        """Return the failure that an error is."""
+        problems = list(error.problems) if isinstance(error, RequestError) else []
+        return cls(
+            command=command,
+            kind=type(error).__name__,
+            found=error.found,
+            allowed=error.allowed,
+            remedy=error.remedy,
+            problems=problems,
+        )
+
+    def __str__(self) -> str:
+        return f"Found: {self.found}\nAllowed: {self.allowed}\nRemedy: {self.remedy}"
+
+
+class Stopped(Response):
+    """The end of work that was stopped.
+
+    Attributes
+    ----------
+    kept
+        What there is of the work.
+    """
+
+    status: Literal["stopped"] = "stopped"
+    kept: str
+
+
+def records(frame: "pd.DataFrame") -> list[Record]:
+    """Return the rows of a table as JSON; numbers that are missing or not finite are null."""
+    found: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", double_precision=15, default_handler=str))
+    return found

@@ -1,0 +1,81 @@
+"""Do what a request asks for."""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from time import perf_counter
+from typing import Any
+
+from stfmkit._core.errors import InputError, StfmkitError
+from stfmkit._core.progress import Cancelled, Event, Progress, report_to
+from stfmkit.service._commands import commands
+from stfmkit.service._problems import short
+from stfmkit.service._request import Request, make_request, stated_command
+from stfmkit.service._response import Failure, Response, Stopped
+from stfmkit.service._warnings import collected_warnings
+
+__all__ = ["Cancelled", "Event", "Progress", "report_to", "run"]
+
+
+def run(request: Request | Mapping[str, Any], *, progress: Progress | None = None) -> Response:
+    """Do what a request asks for, and say what was done.
+
+    Parameters
+    ----------
+    request
+        A request, or the plain values of one (see `make_request`).
+    progress
+        Called with every event of the work, in this thread. It stops the work between two units by raising
+        `Cancelled`; what else it raises stops nothing. By default there are bars in terminals and notebooks.
+
+    Returns
+    -------
+    The response of the command; or a `Failure` for what a user can repair: wrong input, a package that is not
+    installed, or a file that the system refuses; or `Stopped`. Errors of any other kind are raised: they are faults
+    of the program.
+
+    Examples
+    --------
+    >>> from stfmkit import service
+    >>> response = service.run({"command": "models", "family": "baseline"})
+    >>> [model["name"] for model in response.models][:2]
+    ['library_size', 'coordinates']
+    >>> service.run({"command": "models", "familly": "baseline"}).remedy
+    "rename or remove it. Did you mean 'family'?"
+    """
+    start = perf_counter()
+    name = request.command if isinstance(request, Request) else stated_command(request)
+    with collected_warnings() as texts, nullcontext() if progress is None else report_to(progress):
+        response = _answer(request, name)
+    return response.model_copy(update={"seconds": perf_counter() - start, "warnings": texts})
+
+
+def _answer(request: Request | Mapping[str, Any], name: str) -> Response:
+    kept = ""
+    try:
+        made = request if isinstance(request, Request) else make_request(request)
+        name, kept = made.command, made.kept()
+        return commands()[name].run(made)
+    except Cancelled:
+        return Stopped(command=name, kept=kept)
+    except StfmkitError as error:
+        return Failure.of(error, command=name)
+    except ImportError as error:
+        missing, told, remedy = str(error).partition(" Install it with: ")
+        if not told:  # what is not installed says how to install it
+            raise
+        return _failure(error, name, found=missing, allowed="this package installed", remedy=remedy)
+    except OSError as error:
+        if error.errno is None:  # a library gave up, not the system
+            raise
+        return _failure(
+            error,
+            name,
+            found=f"{error.strerror}: {short(error.filename)}.",
+            allowed="a place to read and write",
+            remedy="check path, rights and space.",
+        )
+
+
+def _failure(error: Exception, command: str, *, found: str, allowed: str, remedy: str) -> Failure:
+    told = Failure.of(InputError(found, allowed=allowed, remedy=remedy), command=command)
+    return told.model_copy(update={"kind": type(error).__name__})
