@@ -1,5 +1,6 @@
 """Names of methods, unique within a task; listings; plug-ins; cards that cannot be relied on."""
 
+import subprocess
 import sys
 import types
 from dataclasses import replace
@@ -190,3 +191,10 @@ def test_cards_of_the_package_say_what_docs_need(name):
     references = (Path(__file__).parents[2] / "docs" / "references.bib").read_text()
     assert f"{{{found.bib_key}," in references
     assert found.source
+
+
+def test_the_list_loads_no_library_of_a_method():
+    code = "import sys, stfmkit as sk; sk.methods.list_methods(); print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for library in ("sklearn", "scanpy", "igraph", "torch", "spatialdata"):
+        assert f"'{library}'" not in done.stdout

@@ -1,19 +1,21 @@
 """Whether the optional packages of an extra are installed; nothing is imported."""
 
-import re
-from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution, requires
 
-_REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+).*;.*extra\s*==\s*[\"']([^\"']+)[\"']")
 
-
-@cache
 def missing_packages(extra: str | None) -> tuple[str, ...]:
     """Return the packages of an extra of stfmkit that are not installed."""
     if extra is None:
         return ()
-    stated = [match for line in requires("stfmkit") or () if (match := _REQUIREMENT.match(line))]
-    return tuple(match[1] for match in stated if match[2] == extra and not _installed(match[1]))
+    from packaging.requirements import Requirement
+
+    stated = [Requirement(line) for line in requires("stfmkit") or ()]
+    wanted = [
+        r.name
+        for r in stated
+        if r.marker is not None and "extra" in str(r.marker) and r.marker.evaluate({"extra": extra})
+    ]
+    return tuple(name for name in wanted if not _installed(name))
 
 
 def _installed(package: str) -> bool:

@@ -31,10 +31,10 @@ def other_space(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
     if exact(_weights(first)) != exact(_weights(second)):
         return f"they are of different weights of {first.get('model')!r}"
     left, right = (_options(record) for record in (first, second))
-    differing = sorted(name for name in {*left, *right} if exact(left.get(name)) != exact(right.get(name)))
-    if differing:
-        said = ", ".join(f"{name}={left.get(name)!r} and {right.get(name)!r}" for name in differing)
-        return f"they were made with different options ({said})"
+    names = sorted(name for name in {*left, *right} if exact(left.get(name)) != exact(right.get(name)))
+    if names:
+        differences = ", ".join(f"{name}={left.get(name)!r} and {right.get(name)!r}" for name in names)
+        return f"they were made with different options ({differences})"
     return ""
 
 

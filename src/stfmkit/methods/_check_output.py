@@ -64,8 +64,8 @@ def _in_order(card: MethodCard, index: pd.Index, table: AnnData) -> np.ndarray:
     where = index.get_indexer(table.obs_names) if index.is_unique else np.array([-1])
     if len(index) != table.n_obs or (where < 0).any():
         lost = table.obs_names[~table.obs_names.isin(index)]
-        named = f", without {listed(lost, most=3)}" if len(lost) else ""
-        raise _broken(card, f"{len(index)} rows for {table.n_obs} observations{named}", "one row for every obs_name")
+        without = f", without {listed(lost, most=3)}" if len(lost) else ""
+        raise _broken(card, f"{len(index)} rows for {table.n_obs} observations{without}", "one row for every obs_name")
     return where
 
 
@@ -152,9 +152,9 @@ def _gene_scores(output: Output, card: MethodCard, table: AnnData) -> Output:
 
 def _interaction_scores(output: Output, card: MethodCard, _: AnnData) -> Output:
     _check_type(card, output.result, pd.DataFrame)
-    lacking = [name for name in _SCORE_COLUMNS if name not in output.result.columns]
-    if lacking:
-        raise _broken(card, f"no column {' and '.join(lacking)}", f"the columns {listed(_SCORE_COLUMNS)}")
+    missing_columns = [name for name in _SCORE_COLUMNS if name not in output.result.columns]
+    if missing_columns:
+        raise _broken(card, f"no column {' and '.join(missing_columns)}", f"the columns {listed(_SCORE_COLUMNS)}")
     _numbers(card, output.result["score"])
     return output
 

@@ -88,26 +88,26 @@ def option_fields(kind: type[Method]) -> dict[str, Field[Any]]:
     return {option.name: option for option in fields(kind)}  # type: ignore[arg-type]
 
 
-def _check_options(kind: type[Method], given: Mapping[str, Any], *, method: str) -> None:
+def _check_options(kind: type[Method], options: Mapping[str, Any], *, method: str) -> None:
     """Refuse options that are unknown, missing, or of another type than the class annotates."""
-    taken = option_fields(kind)
-    shown = ", ".join(map(_shown, taken.values())) or "no option"
-    for name in given:
-        if name not in taken:
+    fields_by_name = option_fields(kind)
+    shown = ", ".join(map(_shown, fields_by_name.values())) or "no option"
+    for name in options:
+        if name not in fields_by_name:
             raise InputError(
                 f"{name!r} is not an option of the method {method!r}.",
                 allowed=shown,
-                remedy=f"leave it out or correct its name.{nearest(name, list(taken))}",
+                remedy=f"leave it out or correct its name.{nearest(name, list(fields_by_name))}",
             )
-    lacking = [name for name, option in taken.items() if name not in given and _required(option)]
-    if lacking:
+    missing = [name for name, option in fields_by_name.items() if name not in options and _required(option)]
+    if missing:
         raise InputError(
-            f"the method {method!r} without {' and '.join(lacking)}.",
+            f"the method {method!r} without {' and '.join(missing)}.",
             allowed=shown,
-            remedy=f"pass {', '.join(f'{name}=' for name in lacking)}.",
+            remedy=f"pass {', '.join(f'{name}=' for name in missing)}.",
         )
     hints = get_type_hints(kind)
-    for name, value in given.items():
+    for name, value in options.items():
         if not _fits(value, hints[name]):
             allowed = _in_words(hints[name])
             error = InputError if get_origin(hints[name]) is Literal and isinstance(value, str) else InputTypeError

@@ -74,8 +74,8 @@ def find(name: str, *, task: str | None = None) -> MethodCard:
                 remedy=f"pass one of them, or call the verb for {card.task!r}.",
             )
         return card
-    named = {full: card for full, card in catalogue.entries().items() if task in {None, card.task}}
-    cards = [card for card in named.values() if card.name == name]
+    in_task = {full: card for full, card in catalogue.entries().items() if task in {None, card.task}}
+    cards = [card for card in in_task.values() if card.name == name]
     if len(cards) > 1:
         raise MissingKeyError(
             f"the method name {name!r}, which several tasks have.",
@@ -84,5 +84,5 @@ def find(name: str, *, task: str | None = None) -> MethodCard:
         )
     if not cards:
         remedy = f"see sk.methods.list_methods({'' if task is None else repr(task)})."
-        check_known(name, {card.name for card in named.values()}, what="method", remedy=remedy)
+        check_known(name, {card.name for card in in_task.values()}, what="method", remedy=remedy)
     return cards[0]

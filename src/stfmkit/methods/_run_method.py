@@ -35,44 +35,44 @@ def run_method(method: Method, view: View, reference: View | None = None, *, rng
 
 def check_requirements(method: Method, view: View, reference: View | None) -> None:
     """Refuse data and reference that lack what a method reads."""
-    name, wanted = method.card.full_name, method.requirements()
-    if (reference is None) != (wanted.reference is None):
+    name, requirements = method.card.full_name, method.requirements()
+    if (reference is None) != (requirements.reference is None):
         missing = reference is None
         raise InputError(
             f"the method {name!r} {'without' if missing else 'with'} a reference.",
             allowed="a reference" if missing else "no reference",
             remedy="pass the reference." if missing else "leave the reference out.",
         )
-    _check_slots(view, wanted.data, where="data", method=name)
-    if reference is not None and wanted.reference is not None:
-        _check_slots(reference, wanted.reference, where="reference", method=name)
+    _check_slots(view, requirements.data, where="data", method=name)
+    if reference is not None and requirements.reference is not None:
+        _check_slots(reference, requirements.reference, where="reference", method=name)
 
 
-def _check_slots(view: View, wanted: Slots, *, where: str, method: str) -> None:
+def _check_slots(view: View, slots: Slots, *, where: str, method: str) -> None:
     table = view.table
     check_names(table)
     for slot in ("layers", "obs", "obsm", "obsp", "var"):
-        present = [str(key) for key in getattr(table, slot)]
-        for key in getattr(wanted, slot):
-            if key not in present:
+        keys = [str(key) for key in getattr(table, slot)]
+        for key in getattr(slots, slot):
+            if key not in keys:
                 raise MissingKeyError(
                     f"no {slot}[{key!r}] in the {where}, which the method {method!r} reads.",
-                    allowed=listed(present),
-                    remedy=f"store it there, or pass the key of another.{nearest(key, present)}",
+                    allowed=listed(keys),
+                    remedy=f"store it there, or pass the key of another.{nearest(key, keys)}",
                 )
-    if wanted.X and table.X is None:
+    if slots.X and table.X is None:
         raise MissingKeyError(
             f"no X in the {where}, which the method {method!r} reads.",
             allowed="a matrix in X",
             remedy="store it there, or pass layer=.",
         )
-    lacking = {
-        "images": wanted.images and not view.image_names,
-        "points": wanted.points and not view.points,
-        "shapes": wanted.shapes and not view.shapes,
+    missing_elements = {
+        "images": slots.images and not view.image_names,
+        "points": slots.points and not view.points,
+        "shapes": slots.shapes and not view.shapes,
     }
-    for name, is_lacking in lacking.items():
-        if is_lacking:
+    for name, is_missing in missing_elements.items():
+        if is_missing:
             raise MissingKeyError(
                 f"no {name} in the {where}, which the method {method!r} reads.",
                 allowed=f"a SpatialData with {name}",

@@ -108,18 +108,18 @@ def check_method(
     kind = _checked_class(method)
     example, example_reference = _example_tables()
     keys = {name: key for name, key in _EXAMPLE_KEYS.items() if name in option_fields(kind)}
-    given = (keys if data is None else {}) | options
+    all_options = (keys if data is None else {}) | options
     check_card(kind.card)
-    make = _maker(method, kind, given)
-    _check_constructor(make(), given)
+    make = _maker(method, kind, all_options)
+    _check_constructor(make(), all_options)
     _check_declared(make())
-    wanted = make().requirements()
+    requirements = make().requirements()
     trial = _Trial(
         make=make,
-        view=_only(example if data is None else data, wanted.data),
+        view=_only(example if data is None else data, requirements.data),
         other=None
-        if wanted.reference is None
-        else _only(example_reference if reference is None else reference, wanted.reference),
+        if requirements.reference is None
+        else _only(example_reference if reference is None else reference, requirements.reference),
         rng=rng,
     )
     whole = _check_first_run(trial)
@@ -180,11 +180,11 @@ def _checked_class(method: str | type[Method]) -> type[Method]:
             allowed="a class with card, requirements() and run(view, reference, rng=)",
             remedy="derive it from sk.methods.Method.",
         )
-    lacking = sorted(kind.__abstractmethods__) + ([] if "card" in _attributes(kind) else ["card"])
-    if lacking:
+    missing = sorted(kind.__abstractmethods__) + ([] if "card" in _attributes(kind) else ["card"])
+    if missing:
         raise _broken(
             "a class with card, requirements() and run(view, reference, rng=)",
-            found=f"{kind.__name__} without {' and '.join(lacking)}.",
+            found=f"{kind.__name__} without {' and '.join(missing)}.",
             remedy="add what is missing.",
         )
     if not is_dataclass(kind) or not kind.__dataclass_params__.frozen:
@@ -203,8 +203,12 @@ def _attributes(kind: type) -> set[str]:
 
 def _check_card_of(kind: type[Method], registered: MethodCard | None) -> None:
     check_card(kind.card)
-    known = registered or catalogue.entries().get(kind.card.full_name)
-    if known is not None and known != kind.card and (registered is not None or known.target == kind.card.target):
+    registry_card = registered or catalogue.entries().get(kind.card.full_name)
+    if (
+        registry_card is not None
+        and registry_card != kind.card
+        and (registered is not None or registry_card.target == kind.card.target)
+    ):
         raise _broken(
             "one card for a method",
             found=f"{kind.__name__} has another card ({kind.card.full_name!r}) than the registry.",
@@ -218,36 +222,40 @@ def _check_card_of(kind: type[Method], registered: MethodCard | None) -> None:
         )
 
 
-def _maker(method: str | type[Method], kind: type[Method], given: dict[str, Any]) -> Callable[[], Method]:
-    return (lambda: load_method(method, **given)) if isinstance(method, str) else (lambda: kind(**given))
+def _maker(method: str | type[Method], kind: type[Method], options: dict[str, Any]) -> Callable[[], Method]:
+    return (lambda: load_method(method, **options)) if isinstance(method, str) else (lambda: kind(**options))
 
 
-def _check_constructor(method: Method, given: dict[str, Any]) -> None:
-    held = vars(method)
-    changed = [name for name, value in given.items() if name not in held or exact(held[name]) != exact(value)]
-    further = sorted(set(held) - set(option_fields(type(method))))
-    if changed or further:
-        named = ", ".join([*(f"changes {name}" for name in changed), *(f"stores {name}" for name in further)])
+def _check_constructor(method: Method, options: dict[str, Any]) -> None:
+    attributes = vars(method)
+    changed_options = [
+        name for name, value in options.items() if name not in attributes or exact(attributes[name]) != exact(value)
+    ]
+    extra_attributes = sorted(set(attributes) - set(option_fields(type(method))))
+    if changed_options or extra_attributes:
+        faults = ", ".join(
+            [*(f"changes {name}" for name in changed_options), *(f"stores {name}" for name in extra_attributes)]
+        )
         raise _broken(
             "a constructor that stores its options, and nothing else",
-            found=f"the constructor of {method.card.full_name!r} {named}.",
+            found=f"the constructor of {method.card.full_name!r} {faults}.",
             remedy="compute in run(view, reference, rng=).",
         )
 
 
 def _check_declared(method: Method) -> None:
-    card, wanted = method.card, method.requirements()
-    if (wanted.reference is not None) != bool(card.reference_needs):
+    card, requirements = method.card, method.requirements()
+    if (requirements.reference is not None) != bool(card.reference_needs):
         raise _broken(
             "reference_needs on the card of a method that reads a reference, and on no other",
-            found=f"{card.full_name!r} declares reference={wanted.reference!r}, its card "
+            found=f"{card.full_name!r} declares reference={requirements.reference!r}, its card "
             f"reference_needs={card.reference_needs!r}.",
             remedy="correct the card, or requirements().",
         )
-    if wanted.data.reads_expression != card.reads_expression:
+    if requirements.data.reads_expression != card.reads_expression:
         raise _broken(
             "'counts' or 'expression' in needs of a method that reads X or a layer, and of no other",
-            found=f"{card.full_name!r} declares {wanted.data!r}, its card needs={card.needs!r}.",
+            found=f"{card.full_name!r} declares {requirements.data!r}, its card needs={card.needs!r}.",
             remedy="correct the card, so that a benchmark hides the genes that are to be predicted.",
         )
 
@@ -256,7 +264,7 @@ def _only(data: "Container", slots: Slots) -> View:
     """Return data with nothing but some slots, so that a method cannot read others unnoticed."""
     view = View.of(data)
     table = view.table
-    kept = AnnData(
+    bare = AnnData(
         X=table.X.copy() if slots.X else None,
         obs=table.obs[list(slots.obs)].copy(),
         var=table.var[list(slots.var)].copy(),
@@ -265,8 +273,8 @@ def _only(data: "Container", slots: Slots) -> View:
         obsp={key: table.obsp[key].copy() for key in slots.obsp},
     )
     if slots.images and "spatial" in table.uns:
-        kept.uns["spatial"] = table.uns["spatial"]
-    return replace(view, table=kept, container=view.container if slots.reads_elements else None)
+        bare.uns["spatial"] = table.uns["spatial"]
+    return replace(view, table=bare, container=view.container if slots.reads_elements else None)
 
 
 def _check_first_run(trial: _Trial) -> Output:
@@ -318,8 +326,8 @@ def _content_of(table: AnnData) -> dict[str, Any]:
     slots = {"X": {"": table.X}, "layers": table.layers, "obsm": table.obsm, "obsp": table.obsp}
     arrays = {
         f"{slot}[{key}]": values if isinstance(values, pd.DataFrame) else _dense(values)
-        for slot, held in slots.items()
-        for key, values in held.items()
+        for slot, entries in slots.items()
+        for key, values in entries.items()
         if values is not None
     }
     return {"obs": table.obs, "var": table.var, "uns": repr(dict(table.uns)), **arrays}
@@ -353,8 +361,8 @@ def _bits(output: Output) -> str:
 
 
 def _check_orders(trial: _Trial, whole: Output) -> None:
-    turned = trial.run(trial.data[_shuffled(trial.data.n_obs)].copy())
-    if not _same(turned, whole, trial):
+    output = trial.run(trial.data[_shuffled(trial.data.n_obs)].copy())
+    if not _same(output, whole, trial):
         raise _broken(
             "a result that follows the observations",
             found=f"{trial.card.full_name!r} gives another result when the observations are shuffled.",
@@ -362,8 +370,8 @@ def _check_orders(trial: _Trial, whole: Output) -> None:
         )
     if trial.reference is None:
         return
-    turned = trial.run(reference=trial.reference[_shuffled(trial.reference.n_obs)].copy())
-    if not _same(turned, whole, trial):
+    output = trial.run(reference=trial.reference[_shuffled(trial.reference.n_obs)].copy())
+    if not _same(output, whole, trial):
         raise _broken(
             "a result that does not depend on the order of the reference",
             found=f"{trial.card.full_name!r} gives another result when the reference is shuffled.",
@@ -382,8 +390,8 @@ def _check_part(trial: _Trial, whole: Output) -> None:
 
 
 def _check_genes(trial: _Trial, whole: Output) -> None:
-    turned = trial.run(trial.data[:, _shuffled(trial.data.n_vars)].copy())
-    if not _same(turned, whole, trial):
+    output = trial.run(trial.data[:, _shuffled(trial.data.n_vars)].copy())
+    if not _same(output, whole, trial):
         raise _broken(
             "genes that are found by name",
             found=f"{trial.card.full_name!r} gives another result when the genes are in another order.",
@@ -395,14 +403,14 @@ def _shuffled(n: int) -> np.ndarray:
     return np.random.default_rng(1).permutation(n)
 
 
-def _same(found: Output, wanted: Output, trial: _Trial, *, names: pd.Index | None = None) -> bool:
+def _same(output: Output, whole: Output, trial: _Trial, *, names: pd.Index | None = None) -> bool:
     """Tell whether two outputs agree, by name (those of `names`); labels without a reference may be renamed."""
-    first, second = _frame(found), _frame(wanted)
-    shares = found.probabilities, wanted.probabilities
+    first, second = _frame(output), _frame(whole)
+    shares = output.probabilities, whole.probabilities
     if names is not None:
         second = second.loc[names]
         shares = shares[0], None if shares[1] is None else shares[1].loc[names]
-    if wanted.kind != "labels":
+    if whole.kind != "labels":
         return _close(first, second)
     labels = pd.DataFrame({"found": first["result"].astype(str), "wanted": second["result"].astype(str)})
     if trial.reference is not None:
@@ -411,11 +419,11 @@ def _same(found: Output, wanted: Output, trial: _Trial, *, names: pd.Index | Non
     return not (pairs["found"].duplicated().any() or pairs["wanted"].duplicated().any())
 
 
-def _close(found: pd.DataFrame | None, wanted: pd.DataFrame | None) -> bool:
-    if found is None or wanted is None:
-        return found is wanted
-    if not (found.index.sort_values().equals(wanted.index.sort_values()) and set(found) == set(wanted)):
+def _close(first: pd.DataFrame | None, second: pd.DataFrame | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    if not (first.index.sort_values().equals(second.index.sort_values()) and set(first) == set(second)):
         return False
-    first = found.loc[wanted.index, list(wanted.columns)].to_numpy(dtype=np.float64)
-    second = wanted.to_numpy(dtype=np.float64)
-    return bool(np.allclose(first, second, rtol=_RTOL, atol=_ATOL * max(float(np.abs(second).max()), 1.0)))
+    values = first.loc[second.index, list(second.columns)].to_numpy(dtype=np.float64)
+    targets = second.to_numpy(dtype=np.float64)
+    return bool(np.allclose(values, targets, rtol=_RTOL, atol=_ATOL * max(float(np.abs(targets).max()), 1.0)))

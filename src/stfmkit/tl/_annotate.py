@@ -146,8 +146,8 @@ def _check_space(table: "AnnData", reference: "AnnData", key: str) -> None:
         if mine or theirs:
             side = "reference" if mine else "data"
             warnings.warn(
-                f"obsm[{key!r}] of the {side} has no record of its model, so that nobody can tell whether it is of the "
-                "same space as the other.",
+                f"obsm[{key!r}] of the {side} has no record of its model, so that it is not known whether it is of "
+                "the same space as the other.",
                 StfmkitWarning,
                 stacklevel=3,
             )
@@ -172,21 +172,21 @@ def _check_apart(
 ) -> np.ndarray | None:
     """Refuse an observation that is on both sides; return the patients that are, None where they are not told."""
     keys = {"patient_key": patient_key, "sample_key": sample_key}
-    given = {role: key for role, key in keys.items() if key is not None}
-    sides = [_identities(side, given) for side in (table, reference)]
-    twice = sides[0].isin(sides[1])
-    if twice.any() and not given and embedding_key is not None:
+    group_keys = {role: key for role, key in keys.items() if key is not None}
+    sides = [_identities(side, group_keys) for side in (table, reference)]
+    in_both = sides[0].isin(sides[1])
+    if in_both.any() and not group_keys and embedding_key is not None:
         same = _same_vectors(table, reference, embedding_key)
         if not same.any():
             warnings.warn(
-                f"{int(twice.sum())} names are on both sides, with different vectors, and are taken for different "
+                f"{int(in_both.sum())} names are on both sides, with different vectors, and are taken for different "
                 "observations. Pass sample_key= or patient_key= to tell them apart.",
                 StfmkitWarning,
                 stacklevel=3,
             )
-        twice = same
-    if twice.any():
-        names = [str(name) for name in table.obs_names[twice]]
+        in_both = same
+    if in_both.any():
+        names = [str(name) for name in table.obs_names[in_both]]
         raise LeakError(
             f"{len(names)} observations that are in the reference, too: {listed(names, most=3)}.",
             allowed="a reference without the observations that it labels",

@@ -136,12 +136,12 @@ def _load(
     sample_key: str | None,
     options: dict[str, Any],
 ) -> "Method":
-    given = {"embedding_key": embedding_key, "n_domains": n_domains}
-    taken = option_fields(method_class(find(method, task="domains")))
-    if "sample_key" in taken:  # otherwise it only tells samples apart
-        given["sample_key"] = sample_key
+    keys = {"embedding_key": embedding_key, "n_domains": n_domains}
+    option_names = option_fields(method_class(find(method, task="domains")))
+    if "sample_key" in option_names:  # otherwise it only tells samples apart
+        keys["sample_key"] = sample_key
     return load_method(
-        method, task="domains", **{name: value for name, value in given.items() if value is not None}, **options
+        method, task="domains", **{name: value for name, value in keys.items() if value is not None}, **options
     )
 
 
@@ -159,23 +159,23 @@ def _samples(view: View, sample_key: str | None, *, per_sample: bool) -> pd.Cate
 
 def _of_every_sample(method: "Method", view: View, samples: pd.Categorical, seed: int) -> Output:
     """Run a method on every sample on its own, with names that tell the sample."""
-    found: dict[str, Output] = {}
+    outputs: dict[str, Output] = {}
     for sample in sorted(samples.categories, key=natural):
         part = replace(view, table=view.table[np.asarray(samples == sample)])
-        found[sample] = run_method(method, part, rng=int_seed(stream(seed, STEP, sample)))
-    labels = pd.concat([_renamed(output.result.astype(str), sample) for sample, output in found.items()])
-    names = [f"{sample}:{label}" for sample, output in found.items() for label in output.result.cat.categories]
+        outputs[sample] = run_method(method, part, rng=int_seed(stream(seed, STEP, sample)))
+    labels = pd.concat([_renamed(output.result.astype(str), sample) for sample, output in outputs.items()])
+    names = [f"{sample}:{label}" for sample, output in outputs.items() for label in output.result.cat.categories]
     tables = [
         output.probabilities.add_prefix(f"{sample}:")
-        for sample, output in found.items()
+        for sample, output in outputs.items()
         if output.probabilities is not None
     ]
     order = view.table.obs_names
     return Output(
         kind="labels",
         result=labels.astype(pd.CategoricalDtype(names)).loc[order],
-        probabilities=pd.concat(tables).fillna(0.0).loc[order] if len(tables) == len(found) else None,
-        facts={sample: dict(output.facts) for sample, output in found.items()},
+        probabilities=pd.concat(tables).fillna(0.0).loc[order] if len(tables) == len(outputs) else None,
+        facts={sample: dict(output.facts) for sample, output in outputs.items()},
     )
 
 

@@ -29,10 +29,10 @@ def check_label_slots(adata: AnnData, key: str, *, step: str) -> None:
 
 def check_storable(labels: pd.Index, *, role: str) -> None:
     """Refuse labels that h5ad and zarr cannot store as names of columns."""
-    slashed = [label for label in labels if "/" in label]
-    if slashed:
+    with_slash = [label for label in labels if "/" in label]
+    if with_slash:
         raise InputError(
-            f"names with '/' in {role}: {listed(slashed, most=3)}.",
+            f"names with '/' in {role}: {listed(with_slash, most=3)}.",
             allowed="names without '/', because they name columns that h5ad and zarr store",
             remedy="rename them, such as by .astype(str).str.replace('/', '-'), or pass copy=True.",
         )

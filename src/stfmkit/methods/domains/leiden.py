@@ -141,13 +141,13 @@ def search(communities: Callable[[float], np.ndarray], n_domains: int) -> tuple[
     InputError
         No resolution that was tried gives this number.
     """
-    tried: dict[float, int] = {}
-    for resolution in _resolutions(tried, n_domains):
+    number_at: dict[float, int] = {}
+    for resolution in _resolutions(number_at, n_domains):
         groups = communities(resolution)
-        tried[resolution] = int(groups.max()) + 1
-        if tried[resolution] == n_domains:
+        number_at[resolution] = int(groups.max()) + 1
+        if number_at[resolution] == n_domains:
             return groups, resolution
-    numbers = sorted(set(tried.values()), key=lambda number: (abs(number - n_domains), number))[:4]
+    numbers = sorted(set(number_at.values()), key=lambda number: (abs(number - n_domains), number))[:4]
     raise InputError(
         f"no resolution between {_LOWEST:g} and {_HIGHEST:g} that gives {n_domains} domains; the nearest numbers are "
         f"{listed(sorted(numbers))}.",
@@ -156,11 +156,11 @@ def search(communities: Callable[[float], np.ndarray], n_domains: int) -> tuple[
     )
 
 
-def _resolutions(tried: dict[float, int], n_domains: int) -> Iterator[float]:
-    """Yield resolutions by bisection, and then around its end; `tried` has the numbers of those before."""
+def _resolutions(number_at: dict[float, int], n_domains: int) -> Iterator[float]:
+    """Yield resolutions by bisection, and then around its end; `number_at` has the numbers of those before."""
     low, high, resolution = _LOWEST, _HIGHEST, 1.0
     for _ in range(_STEPS):
         yield resolution
-        low, high = (resolution, high) if tried[resolution] < n_domains else (low, resolution)
+        low, high = (resolution, high) if number_at[resolution] < n_domains else (low, resolution)
         resolution = float(np.sqrt(low * high))
     yield from (resolution * _NEARBY).tolist()
