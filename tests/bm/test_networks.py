@@ -18,9 +18,9 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> str:
     """The smallest network, registered for one test."""
     from tests.models.zoo._tiny import CARD
 
-    from stfmkit.models.catalogue import registry
+    from stfmkit.models.catalogue import MODELS
 
-    monkeypatch.setitem(registry._cards, "tiny", CARD)
+    monkeypatch.setitem(MODELS._loaded(), "tiny", CARD)
     return "tiny"
 
 
@@ -29,7 +29,7 @@ def test_an_untrained_network_is_a_contender(toy: AnnData, tiny: str, tmp_path: 
     contenders = {"untrained": (tiny, {"weights": "random"}), "library_size": "library_size"}
     results = sk.bm.run(toy, models=contenders, protocol=protocol, out=tmp_path, show_progress=False)
     assert {"untrained", "library_size"} <= set(results.table["model"])
-    assert len(list((tmp_path / "units" / "embeddings").glob("*.part"))) > 0
+    assert len(list((tmp_path / "units" / "embeddings").glob("*.entry"))) > 0
     again = sk.bm.run(toy, models=contenders, protocol=protocol, show_progress=False)
     columns = ["task", "metric", "model", "fold", "patient", "gene", "value"]
     a, b = (r.table.loc[r.table["model"] == "untrained", columns].reset_index(drop=True) for r in (results, again))

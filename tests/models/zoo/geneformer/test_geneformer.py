@@ -91,7 +91,7 @@ def test_what_the_original_does_is_the_default(version: str) -> None:
     cells = synthetic()
     assert_parity(embedded(cells, version), wanted)
     facts = cells.uns["stfmkit"]["embed"]["results"]["X_test"]
-    assert facts["options"]["emb_mode"] == ("cls" if version == "v2" else "cell")
+    assert facts["provenance"]["emb_mode"] == ("cls" if version == "v2" else "cell")
     assert facts["options"]["emb_layer"] == -1
 
 

@@ -106,7 +106,7 @@ def test_a_further_species_by_the_files_of_the_notebook() -> None:
     rows, genes = draw.permutation(cells.n_obs), draw.permutation(cells.n_vars)
     assert_parity(embedded(cells[rows][:, genes].copy(), **CHICKEN), whole[rows])
     facts = cells.uns["stfmkit"]["embed"]["results"]["X_uce"]
-    assert facts["options"]["chrom_token_offset"] == 54
+    assert facts["provenance"]["chrom_token_offset"] == 54
     names = {path.rpartition("/")[2] for path in facts["provenance"]["sha256"]}
     assert {"chicken_pe_tokens.torch", "chicken_offsets.pkl", "chicken_to_chrom_pos.csv"} <= names
 
