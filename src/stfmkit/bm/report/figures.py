@@ -60,7 +60,7 @@ def map_grid(observations: pd.DataFrame, task: TaskFacts) -> Picture | None:
     known += sorted(m for m in here if not m.startswith(CONTROL) and m not in known)
     models, samples, all_samples = known[:MOST_MODELS], _spread(mine, MOST_SAMPLES), sorted(set(mine["sample"]))
     with _canvas() as figure:
-        tissue_maps(mine, task=task.name, models=models, samples=samples, panel=1.45, figure=figure)
+        tissue_maps(mine, task=task.name, models=models, samples=samples, panel_size=1.45, ax=figure.subplots())
         width = round(96 * figure.get_figwidth())
         uri = _png(figure)
     alt = (
