@@ -5,6 +5,7 @@ from anndata import AnnData
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, MissingKeyError
+from stfmkit.evaluation.scores import score_table
 
 NAN = float("nan")
 
@@ -15,7 +16,8 @@ def stored(rng):
     for key in ("coexpression", "coexpression_predicted"):
         matrix = rng.uniform(-1, 1, size=(5, 5))
         adata.varp[key] = matrix + matrix.T
-    scores = pd.DataFrame({"comparison": ["predicted", "control:null"], "metric": "ssim_ordered", "value": [0.42, 0.1]})
+    names = np.array(["model", "control:null"])
+    scores = score_table(metric="ssim_ordered", value=[0.42, 0.1], scope="sample", contender=names)
     adata.uns["coexpression"] = {"order": np.array(list("CAEBD"), dtype=object), "scores": scores}
     return adata
 

@@ -10,7 +10,7 @@ from stfmkit._core.errors import InputError, MissingKeyError
 @pytest.fixture
 def scored(toy):
     toy.layers["model"] = sk.pp.normalize(toy, copy=True)
-    sk.tl.niche_signatures(toy, "niche", patient_key="patient", pred_layer="model", n=(3, 8))
+    sk.tl.niche_signatures(toy, "niche", patient_key="patient", prediction="model", sizes=(3, 8))
     return toy
 
 
@@ -38,20 +38,28 @@ def test_niches_can_be_chosen_and_ordered(scored):
     assert len(ax.get_xticklabels()) == 2
 
 
-def test_scores_are_shown_with_chance_and_ceiling(scored):
-    ax = sk.pl.niche_signatures(scored, kind="scores")
-    table = scored.uns["niche_signatures"]["scores"].set_index(["metric", "n", "niche"])["value"]
+@pytest.mark.parametrize(
+    ("metric", "limit", "text"),
+    [
+        ("jaccard", "contender == 'control:chance'", "chance"),
+        ("adjusted_jaccard", "contender == 'control:thinned' and status == 'ceiling'", "ceiling, half of the counts"),
+    ],
+)
+def test_scores_are_shown_with_chance_or_ceiling(scored, metric, limit, text):
+    ax = sk.pl.niche_signatures(scored, kind="scores", metric=metric)
+    table = scored.uns["niche_signatures"]["scores"].query("metric == @metric")
+    shown = [table.query("contender == 'model' and status == 'scored'"), table.query(limit)]
     groups = ax.collections
-    assert len(groups) == 6  # two sizes, each with score, chance and ceiling
+    assert len(groups) == 4  # two sizes, each with the score and its limit
     for i, n in enumerate((3, 8)):
-        for group, metric in zip(groups[3 * i :], ("jaccard", "chance_jaccard", "ceiling_thinned"), strict=False):
-            np.testing.assert_allclose(group.get_offsets()[:, 1], [table[metric, n, k] for k in ("stroma", "tumour")])
-    names = [t.get_text() for t in ax.get_legend().get_texts()]
-    assert names == ["3 genes", "chance", "ceiling, half of the counts", "8 genes"]
+        for group, rows in zip(groups[2 * i :], shown, strict=False):
+            values = rows[rows["setting"] == f"n={n}"].set_index("niche")["value"]
+            np.testing.assert_allclose(group.get_offsets()[:, 1], values[["stroma", "tumour"]])
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["3 genes", text, "8 genes"]
 
 
 def test_other_scores_have_no_limits(scored):
-    ax = sk.pl.niche_signatures(scored, kind="scores", metric="fold_change_correlation")
+    ax = sk.pl.niche_signatures(scored, kind="scores", metric="signature_fold_change_correlation")
     assert len(ax.collections) == 1
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["all genes"]
 

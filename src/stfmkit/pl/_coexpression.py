@@ -142,7 +142,7 @@ def _title(adata: AnnData, key: str, which: str) -> str:
     if scores is None or which == "truth":
         return titles[which]
     of_prediction = ~scores["contender"].astype(str).str.startswith("control:") & (scores["status"] == "scored")
-    rows = scores[of_prediction & ~scores["setting"].astype(str).str.contains("method=")]
-    rows = rows.drop_duplicates("metric").set_index("metric")["value"]
+    shown = scores[of_prediction & ~scores["setting"].astype(str).str.contains("method=")]
+    rows = shown.drop_duplicates("metric").set_index("metric")["value"]
     found = [f"{name.replace('_', ' ')} {rows[name]:.2f}" for name in _SHOWN if name in rows.index]
     return titles[which] + ("\n" + ", ".join(found) if found else "")

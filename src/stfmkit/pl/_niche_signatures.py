@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from stfmkit.pl._finish import Save
 
 _KINDS = ("genes", "scores")
-_LIMITS = (("chance_jaccard", "chance", "v"), ("ceiling_thinned", "ceiling, half of the counts", "^"))
+_LIMITS = {"chance": "v", "ceiling, half of the counts": "^"}
 _TITLES = {
     "jaccard": "Jaccard index",
     "adjusted_jaccard": "Jaccard index, chance-adjusted",
     "rank_biased_overlap": "rank-biased overlap",
-    "ranking_auroc": "AUROC of the predicted ranking for the true signature",
+    "signature_ranking_auroc": "AUROC of the predicted ranking for the true signature",
 }
 
 
@@ -52,8 +52,8 @@ def niche_signatures(
         Key of the result: the ``key_added`` of the verb that wrote it.
     kind
         "genes": the best `n_genes` genes of every signature against all niches; colour is the AUROC, area the share of
-        observations with the gene. "scores": one metric of the prediction by niche and size, with chance and ceiling
-        where the metric is the Jaccard index.
+        observations with the gene. "scores": one metric of the prediction by niche and size, with chance for the
+        Jaccard index, and the ceiling for the chance-adjusted one.
     n_genes
         Number of genes of a niche; read for "genes".
     niches
@@ -166,28 +166,32 @@ def _draw_genes(table: pd.DataFrame, niches: list[str], n_genes: int, ax: "Axes 
 
 
 def _draw_scores(table: pd.DataFrame, niches: list[str], metric: str, ax: "Axes | None") -> "Axes":
-    names = list(dict.fromkeys(table["metric"].astype(str)))
+    scored = table[table["status"].isin(["scored", "undefined"])]
+    of_prediction = scored[~scored["contender"].astype(str).str.startswith("control:") & (scored["contender"] != "")]
+    names = list(dict.fromkeys(of_prediction["metric"].astype(str)))
     check_known(metric, names, what="metric", remedy="run sk.tl.niche_signatures with prediction= for agreement.")
     ax = new_axes(ax, width=2.2 + 0.6 * len(niches), height=3.4)
-    values = {(str(m), int(n), k): v for m, n, k, v in table[["metric", "n", "niche", "value"]].to_numpy()}
-    sizes = sorted({n for name, n, _ in values if name == metric})
+    values = _by_size(of_prediction[of_prediction["metric"] == metric])
+    limits = _limits(table, metric)
+    sizes = list(dict.fromkeys(setting for setting, _ in values))
     step = 0.7 / max(len(sizes), 1)
-    for i, n in enumerate(sizes):
+    for i, size in enumerate(sizes):
         x = np.arange(len(niches)) + (i - (len(sizes) - 1) / 2) * step
         colour = PALETTE[i % len(PALETTE)]
-        label = f"{n} genes" if n else "all genes"
+        label = f"{size.removeprefix('n=')} genes" if size else "all genes"
         ax.scatter(
             x,
-            [values.get((metric, n, k), np.nan) for k in niches],
+            [values.get((size, k), np.nan) for k in niches],
             s=34,
             c=colour,
             marker=MARKERS[i % len(MARKERS)],
             label=label,
             zorder=3,
         )
-        for name, text, shape in _LIMITS if metric == "jaccard" else ():
-            limit = [values.get((name, n, k), np.nan) for k in niches]
+        for text, of_text in limits.items():
+            limit = [of_text.get((size, k), np.nan) for k in niches]
             if not np.isnan(limit).all():
+                shape = _LIMITS[text]
                 ax.scatter(x, limit, s=18, marker=shape, facecolors="none", edgecolors=GREY, label=None if i else text)
     ax.set_xticks(range(len(niches)), [plain(name) for name in niches], rotation=45, ha="right")
     ax.set_xlim(-0.6, len(niches) - 0.4)
@@ -195,3 +199,17 @@ def _draw_scores(table: pd.DataFrame, niches: list[str], metric: str, ax: "Axes 
     ax.axhline(0, color=GREY, linewidth=0.5)
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
     return ax
+
+
+def _by_size(rows: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """Return values by setting and niche."""
+    columns = rows[["setting", "niche", "value"]].astype({"setting": str, "niche": str})
+    return {(size, niche): value for size, niche, value in columns.itertuples(index=False)}
+
+
+def _limits(table: pd.DataFrame, metric: str) -> dict[str, dict[tuple[str, str], float]]:
+    """Return what chance scores, and the ceiling, where the table has them for this metric."""
+    own = table[table["metric"] == metric]
+    chance = own[own["contender"] == "control:chance"]
+    ceiling = own[(own["status"] == "ceiling") & ~own["setting"].astype(str).str.contains("patients")]
+    return dict(zip(_LIMITS, (_by_size(chance), _by_size(ceiling)), strict=True))
