@@ -13,6 +13,8 @@ from stfmkit.bm.task_catalogue import catalogue
 from stfmkit.bm.tasks.niche_probe import NicheProbe
 from stfmkit.evaluation.metric_keys import facts_of, rows_of
 
+PLACE = ["metric", "setting", "sample", "niche"]
+
 
 def run(adata, contenders=("hvg_pca",), **options):
     protocol = options.pop("protocol", None) or make_protocol()

@@ -90,8 +90,8 @@ class Task(ABC):
     """A question to contenders, with its truth, its scores and its controls.
 
     A subclass states the facts below as class attributes and implements `truth`, `predict`, `score`, `controls` and
-    `perfect`; everything else has a default. `sk.testing.check_task` checks a task on data that you pass. Nothing may be changed
-    on the object while it works: one object serves all folds and processes.
+    `perfect`; everything else has a default. `sk.testing.check_task` checks a task, on data of yours if you pass them.
+    Nothing may be changed on the object while it works: one object serves all folds and processes.
 
     Attributes
     ----------

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,15 +105,16 @@ def _scores(task: Task, study: Study) -> pd.DataFrame:
         if missing:
             raise _broken(task, f"no control named {listed(missing)}", "return it from controls().")
         predictions: dict[str, Callable[[], Any]] = {
-            **{CONTROL + name: lambda value=value: value for name, value in controls.items()},
-            _PERFECT: lambda truth=truth: task.perfect(truth),
+            **{CONTROL + name: partial(controls.__getitem__, name) for name in controls},
+            _PERFECT: partial(task.perfect, truth),
         }
         if "embedding" in task.accepts:
             for contender in (*models, _constant(study)):
-                predictions[contender.label] = _predicted(task, truth, stage, contender, hidden[fold.number])
-        finished += [_finished(task, label, fold, truth, make()) for label, make in predictions.items()]
+                output = stage.output(contender, fold, hidden[fold.number])
+                predictions[contender.label] = partial(task.predict, output, truth)
+        finished += [_finished(task, label, truth, make()) for label, make in predictions.items()]
         turned = task.truth(study, _turned(fold), hidden[fold.number])
-        finished.append(_finished(task, _TURNED, fold, turned, task.perfect(turned)))
+        finished.append(_finished(task, _TURNED, turned, task.perfect(turned)))
     pooled = PooledTask(task=task, truth=task.pooled_truth(study, hidden))
     table, _ = assemble(study, [pooled], finished, identity="")
     return table
@@ -125,16 +127,12 @@ def _constant(study: Study) -> Contender:
     )
 
 
-def _predicted(task: Task, truth: Any, stage: Stage, contender: Contender, hidden: np.ndarray) -> Callable[[], Any]:
-    return lambda: task.predict(stage.output(contender, truth.fold, hidden), truth)
-
-
-def _finished(task: Task, label: str, fold: Fold, truth: Any, prediction: Any) -> FinishedTask:
+def _finished(task: Task, label: str, truth: Any, prediction: Any) -> FinishedTask:
     scores = task.score(truth, prediction)
     lacking = [name for name in SCHEMA if name not in scores.table]
     if lacking:
         raise _broken(task, f"scores without the columns {listed(lacking)}", "build them with evaluation.scores.")
-    return FinishedTask(label=label, task=task.name, fold=fold.number, scores=scores, seconds=0.0)
+    return FinishedTask(label=label, task=task.name, fold=truth.fold.number, scores=scores, seconds=0.0)
 
 
 def _turned(fold: Fold) -> Fold:
