@@ -32,13 +32,13 @@ from spatialdata import SpatialData, aggregate
 from spatialdata.models import PointsModel, ShapesModel
 
 import stfmkit as sk
-from stfmkit.pp._binning import _workers
+from stfmkit.pp._binning import count
 
 TITLES = ("molecules", "columns", "job", "read s", "bin s", "ratio", "ns each", "result MB", "above MB")
 SMALL, GROUP, N_GENES, N_CONTROLS = 200_000, 1 << 20, 480, 20
 PLAIN = ["x_location", "y_location", "feature_name", "qv"]
 COLUMNS = {"dictionary": PLAIN, "dictionary+cells": [*PLAIN, "cell_id"], "text+cells": [*PLAIN, "cell_id"]}
-VISIUM = {"shape": "hex", "pitch": 100.0, "spot_diameter": 55.0}
+VISIUM = {"grid": sk.pp.HexGrid(pitch=100.0, diameter=55.0)}
 STAGES = {
     "decode": ("_row_group",),
     "names and columns": ("encode", "columns_of", "without_low", "those_not_low"),
@@ -55,8 +55,8 @@ WARM = 200_000
 JOBS = {
     "xisium": VISIUM,
     "xisium, no mask": {**VISIUM, "mask": None},
-    "8 µm squares, no mask": {"shape": "square", "pitch": 8.0, "mask": None},
-    "8, 16, 55, 100 µm": {"shape": "square", "resolutions": [8, 16, 55, 100], "mask": None},
+    "8 µm squares, no mask": {"grid": sk.pp.SquareGrid(8.0), "mask": None},
+    "8, 16, 55, 100 µm": {"grid": [sk.pp.SquareGrid(size) for size in (8, 16, 55, 100)], "mask": None},
 }
 
 
@@ -109,7 +109,7 @@ def peak() -> float:
 
 def size_of(result: object) -> float:
     """Return the size of one or more tables in MB."""
-    tables = result.values() if isinstance(result, dict) else [result]
+    tables = result if isinstance(result, list) else [result]
     parts = [(t.X.data, t.X.indices, t.X.indptr, *t.obsm.values()) for t in tables]
     rows = sum(int(t.obs.memory_usage(deep=True).sum()) for t in tables)
     return (sum(part.nbytes for found in parts for part in found) + rows) / 2**20
@@ -132,7 +132,7 @@ def child(job: str, path: Path, repeats: int) -> dict[str, float]:
 
 def stages(job: str, path: Path) -> dict[str, float]:
     """Return the seconds of every stage of one job, with one thread."""
-    _workers._MOST_THREADS = 1
+    count._MOST_THREADS = 1
     sk.pp.bin(path, show_progress=False, **JOBS[job])
     profile = cProfile.Profile()
     profile.runcall(sk.pp.bin, path, show_progress=False, **JOBS[job])
@@ -159,8 +159,8 @@ def against_aggregate(folder: Path, repeats: int) -> None:
     frame = frame[(frame["qv"] >= 20) & ~frame["feature_name"].str.startswith("Neg")].reset_index(drop=True)
     frame["feature_name"] = frame["feature_name"].cat.remove_unused_categories()
     points = PointsModel.parse(frame.rename(columns={"x_location": "x", "y_location": "y", "feature_name": "gene"}))
-    options = {"shape": "square", "pitch": 50.0, "mask": None, "show_progress": False}
-    binned = sk.pp.bin(path, **options, origin=(0.0, 0.0))
+    options = {"mask": None, "show_progress": False}
+    binned = sk.pp.bin(path, sk.pp.SquareGrid(50.0, origin=(0.0, 0.0)), **options)
     x, y = binned.obsm["spatial"].T
     shapes = ShapesModel.parse(gpd.GeoDataFrame(geometry=shapely.box(x - 25, y - 25, x + 25, y + 25)))
 
@@ -179,7 +179,7 @@ def against_aggregate(folder: Path, repeats: int) -> None:
     counts = table.to_df().set_axis(table.obs["instance_id"], axis=0).loc[np.arange(len(shapes))]
     counts = counts.reindex(columns=binned.var_names, fill_value=0)  # genes of which no molecule is good enough
     different = np.abs(counts.to_numpy() - binned.X.toarray()).sum()
-    theirs, ours = measure([join, lambda: sk.pp.bin(path, **options)], max(1, repeats // 2))
+    theirs, ours = measure([join, lambda: sk.pp.bin(path, sk.pp.SquareGrid(50.0), **options)], max(1, repeats // 2))
     print(f"\nspatialdata.aggregate, {len(frame)} molecules, {len(shapes)} squares; counts that differ: {different:g}")
     print(f"  aggregate {theirs / len(frame) * 1e9:10.0f} ns per molecule ({theirs:.2f} s)")
     ratio = theirs / len(frame) * SMALL / ours

@@ -118,8 +118,9 @@ def hest_pipeline(data: AnnData) -> np.ndarray:
 
 def judged(data: AnnData) -> np.ndarray:
     """Seven of the scores of the verb, one row for every sample and gene."""
-    tables = sk.tl.evaluate_expression(data, "model", copy=True, **_KEYS)
-    table = tables["by_gene"].set_index(["sample", "gene"])
+    scores = sk.tl.evaluate_expression(data, "model", copy=True, **_KEYS)["scores"]
+    own = scores[(scores["contender"] == "model") & scores["status"].isin(["scored", "undefined"])]
+    table = own.pivot_table(index=["sample", "gene"], columns="metric", values="value", dropna=False)
     return table.loc[_order(data), list(_SCORES)].to_numpy()
 
 
@@ -165,7 +166,7 @@ def _tested(data: AnnData) -> list[int]:
     """Patients in the order of the folds that test them."""
     copy = data.copy()
     sk.tl.predict_expression(
-        copy, "encoder", split=sk.pp.PatientKFold(_SAMPLES), genes=[data.var_names[0]], alphas=(1.0,), **_KEYS
+        copy, "encoder", split=sk.pp.PatientKFold(_SAMPLES), genes=[data.var_names[0]], ridge_alpha=(1.0,), **_KEYS
     )
     folds = copy.obs.groupby("predicted_fold")["patient"].first()
     return [int(str(name)[1:]) for name in folds]
@@ -174,9 +175,9 @@ def _tested(data: AnnData) -> list[int]:
 def size_row(n_obs: int, n_genes: int, dims: int, repeats: int) -> dict[str, Any]:
     """Seconds of ours alone at one size."""
     data = slides(n_obs, n_genes, dims)
-    data.layers["model"] = predicted(data, alphas=(1.0,)).to_numpy()
+    data.layers["model"] = predicted(data, ridge_alpha=(1.0,)).to_numpy()
     calls: dict[str, Callable[[], Any]] = {
-        "predict": lambda: predicted(data, alphas=_PENALTIES),
+        "predict": lambda: predicted(data, ridge_alpha=_PENALTIES),
         "predict, HEST": lambda: predicted(data, hest_compat=True),
         "evaluate": lambda: sk.tl.evaluate_expression(data, "model", copy=True, **_KEYS),
     }
@@ -196,12 +197,12 @@ def main() -> None:
     warnings.simplefilter("ignore")  # what the peers say of their own future
     data = slides(given.obs, given.genes, given.dims)
     inner = inner_of(data)
-    data.layers["model"] = predicted(data, alphas=_PENALTIES).to_numpy().astype(np.float64)
+    data.layers["model"] = predicted(data, ridge_alpha=_PENALTIES).to_numpy().astype(np.float64)
     size = f"{given.obs} x {given.genes}"
     rows = [
         _row(
             f"nested ridge, {size} from {given.dims} / a loop of sklearn",
-            lambda: predicted(data, alphas=_PENALTIES),
+            lambda: predicted(data, ridge_alpha=_PENALTIES),
             lambda: sklearn_predicted(data, inner).astype(np.float32),
             given.repeats,
         ),

@@ -185,11 +185,11 @@ def test_bin_passes_on_what_was_given_only(
         "--out", out,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert calls[0] == (parquet, {"shape": "hex", "pitch": 100.0, "spot_diameter": 55.0, "carry": ("a", "b", "c")})
+    assert calls[0] == (parquet, {"grid": sk.pp.HexGrid(100, 55), "carry": ("a", "b", "c")})
     assert anndata.read_h5ad(out).shape == toy.shape
     assert stfmkit("bin", spots, "--shape", "square", "--pitch", 16, "--out", tmp_path / "c.h5ad").exit_code == 0
     assert calls[1][0].shape == toy.shape  # a table is read first
-    assert calls[1][1] == {"shape": "square", "pitch": 16.0}
+    assert calls[1][1] == {"grid": sk.pp.SquareGrid(16)}
     assert stfmkit("bin", parquet, "--shape", "hex", "--pitch", 100, "--out", out).exit_code == 2
     absent = stfmkit("bin", tmp_path / "no.parquet", "--shape", "hex", "--pitch", 1, "--out", tmp_path / "d.h5ad")
     assert absent.exit_code == 2
@@ -212,7 +212,9 @@ def test_every_choice_of_bin_is_one_of_the_function() -> None:
     from stfmkit.pp._bin import bin as bin_molecules
 
     flags = set(inspect.signature(bin_).parameters) - {"data", "out"}
-    assert flags <= set(inspect.signature(bin_molecules).parameters)
+    grid = {"shape", "pitch", "resolutions", "spot_diameter", "origin", "angle", "hest_compat"}
+    columns = {"x_key", "y_key", "gene_key", "qv_key", "cell_key"}
+    assert flags - grid - columns <= set(inspect.signature(bin_molecules).parameters)
     assert {"microns_per_unit", "spatial_key", "points_key", "table_key"} <= flags
 
 
@@ -240,7 +242,7 @@ def test_bin_writes_a_file_for_every_resolution(stfmkit, tmp_path: Path) -> None
     assert done.exit_code == 0, done.output
     for pitch in (20, 62.5, 40):
         found = anndata.read_h5ad(tmp_path / f"b_{pitch:g}um.h5ad")
-        expected = sk.pp.bin(SQUARES, shape="square", pitch=pitch, microns_per_unit=1.0, mask=None)
+        expected = sk.pp.bin(SQUARES, sk.pp.SquareGrid(pitch), microns_per_unit=1.0, mask=None)
         assert (found.X != expected.X).nnz == 0
         assert f"b_{pitch:g}um.h5ad: {expected.n_obs} spots" in done.output
     assert not (tmp_path / "b.h5ad").exists()
@@ -275,13 +277,24 @@ def test_bin_passes_on_the_lattice(stfmkit, tmp_path: Path, toy: AnnData, monkey
     (tmp_path / "m.parquet").touch()
     result = stfmkit(
         "bin", tmp_path / "m.parquet", "--shape", "square", "--pitch", 100, "--origin", "-3,4.5", "--angle", 5,
-        "--keep-controls", "--mask", "none", "--hest-compat", "--coordinate-system", "um", "--out", tmp_path / "b.h5ad",
+        "--keep-controls", "--mask", "none", "--x-key", "px", "--coordinate-system", "um", "--out", tmp_path / "b.h5ad",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert calls[0] == {
-        "shape": "square", "pitch": 100.0, "origin": (-3.0, 4.5), "angle": 5.0, "drop_controls": False, "mask": None,
-        "hest_compat": True, "coordinate_system": "um",
+        "grid": sk.pp.SquareGrid(100, origin=(-3.0, 4.5), angle=5.0), "drop_controls": False, "mask": None,
+        "columns": {"x": "px"}, "coordinate_system": "um",
     }  # fmt: skip
+
+
+def test_bin_as_hest(stfmkit, tmp_path: Path) -> None:
+    SQUARES.to_parquet(tmp_path / "m.parquet")
+    ask = ("bin", tmp_path / "m.parquet", "--shape", "square", "--microns-per-unit", 1, "--hest-compat")
+    done = stfmkit(*ask, "--pitch", 100, "--out", tmp_path / "a.h5ad")
+    assert done.exit_code == 0, done.output
+    assert anndata.read_h5ad(tmp_path / "a.h5ad").X.sum() == len(SQUARES)
+    refused = stfmkit(*ask, "--pitch", 50, "--out", tmp_path / "b.h5ad")
+    assert refused.exit_code == 2
+    assert "shape square and pitch 100" in refused.output
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of ome-zarr, when it is imported

@@ -165,7 +165,7 @@ def test_reach_holds_every_cell() -> None:
     box = (*points.min(axis=0), *points.max(axis=0))
     for shape in ("hex", "hex_gapless", "square"):
         lattice = Lattice(shape, 13.0, (5.0, 6.0), 33.0, 9.0)
-        row0, col0, rows, cols = lattice.reach(box)
+        row0, col0, rows, cols = lattice.index_range(box)
         row, col, _ = lattice.assign(points[:, 0], points[:, 1])
         assert row0 < row.min()
         assert row.max() < row0 + rows - 1

@@ -5,6 +5,7 @@ from anndata import AnnData
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, MissingKeyError
+from stfmkit.evaluation.scores import score_table
 
 NAN = float("nan")
 
@@ -15,7 +16,8 @@ def stored(rng):
     for key in ("coexpression", "coexpression_predicted"):
         matrix = rng.uniform(-1, 1, size=(5, 5))
         adata.varp[key] = matrix + matrix.T
-    scores = pd.DataFrame({"comparison": ["predicted", "control:null"], "metric": "ssim_ordered", "value": [0.42, 0.1]})
+    names = np.array(["model", "control:null"])
+    scores = score_table(metric="ssim_ordered", value=[0.42, 0.1], scope="sample", contender=names)
     adata.uns["coexpression"] = {"order": np.array(list("CAEBD"), dtype=object), "scores": scores}
     return adata
 
@@ -39,18 +41,18 @@ def test_truth_above_and_prediction_below_the_diagonal(stored):
     assert ax.get_title(loc="left").endswith("ssim ordered 0.42")
 
 
-@pytest.mark.parametrize(("show", "key"), [("truth", "coexpression"), ("predicted", "coexpression_predicted")])
-def test_one_side_can_be_shown(stored, show, key):
+@pytest.mark.parametrize(("which", "key"), [("truth", "coexpression"), ("predicted", "coexpression_predicted")])
+def test_one_side_can_be_shown(stored, which, key):
     off = ~np.eye(5, dtype=bool)
-    found = picture(sk.pl.coexpression(stored, show=show))
+    found = picture(sk.pl.coexpression(stored, which=which))
     np.testing.assert_array_equal(found[off], stored.varp[key][np.ix_(ORDER, ORDER)][off])
 
 
 def test_without_a_prediction_the_truth_is_shown(stored):
     del stored.varp["coexpression_predicted"]
     assert sk.pl.coexpression(stored).get_title(loc="left") == "truth"
-    with pytest.raises(MissingKeyError, match="pred_layer"):
-        sk.pl.coexpression(stored, show="both")
+    with pytest.raises(MissingKeyError, match="prediction="):
+        sk.pl.coexpression(stored, which="both")
 
 
 def test_many_genes_are_not_named_and_nothing_is_written(stored):
@@ -67,8 +69,8 @@ def test_many_genes_are_not_named_and_nothing_is_written(stored):
 def test_missing_slots_and_other_genes_are_refused(stored, toy):
     with pytest.raises(MissingKeyError, match=r"run sk.tl.coexpression"):
         sk.pl.coexpression(toy)
-    with pytest.raises(InputError, match="show='all'"):
-        sk.pl.coexpression(stored, show="all")
+    with pytest.raises(InputError, match="which='all'"):
+        sk.pl.coexpression(stored, which="all")
     stored.var_names = list("ABCDF")
     with pytest.raises(InputError, match="1 genes of the stored order"):
         sk.pl.coexpression(stored)

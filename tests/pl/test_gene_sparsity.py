@@ -27,9 +27,9 @@ def test_every_gene_is_a_point(measured):
 
 
 def test_the_highest_genes_are_named(measured):
-    ax = sk.pl.gene_sparsity(measured, label=3)
+    ax = sk.pl.gene_sparsity(measured, n_labels=3)
     assert [t.get_text() for t in ax.texts] == ["G39", "G38", "G37"]
-    assert sk.pl.gene_sparsity(measured, label=0).texts[:] == []
+    assert sk.pl.gene_sparsity(measured, n_labels=0).texts[:] == []
 
 
 def test_without_flags_there_is_no_legend(measured):
@@ -41,7 +41,7 @@ def test_without_flags_there_is_no_legend(measured):
 
 def test_genes_without_a_statistic_are_not_named(measured):
     measured.var.loc["G39", "morans_i"] = np.nan
-    ax = sk.pl.gene_sparsity(measured, label=1)
+    ax = sk.pl.gene_sparsity(measured, n_labels=1)
     assert [t.get_text() for t in ax.texts] == ["G38"]
 
 
@@ -57,5 +57,5 @@ def test_missing_statistics(toy):
 
 
 def test_bad_label_count(measured):
-    with pytest.raises(InputError, match="label=-1"):
-        sk.pl.gene_sparsity(measured, label=-1)
+    with pytest.raises(InputError, match="n_labels=-1"):
+        sk.pl.gene_sparsity(measured, n_labels=-1)

@@ -10,12 +10,12 @@ from stfmkit._core.errors import InputError, MissingKeyError
 @pytest.fixture
 def scored(toy):
     toy.layers["model"] = sk.pp.normalize(toy, copy=True)
-    sk.tl.niche_signatures(toy, "niche", patient_key="patient", pred_layer="model", n=(3, 8))
+    sk.tl.niche_signatures(toy, "niche", patient_key="patient", prediction="model", sizes=(3, 8))
     return toy
 
 
 def test_the_best_genes_of_every_niche_are_shown(scored):
-    ax = sk.pl.niche_signatures(scored, n=3)
+    ax = sk.pl.niche_signatures(scored, n_genes=3)
     genes = scored.uns["niche_signatures"]["genes"]
     best = genes[genes["rank"].between(1, 3)].sort_values(["niche", "rank"])["gene"].astype(str).tolist()
     assert [t.get_text() for t in ax.get_xticklabels()] == best
@@ -33,25 +33,33 @@ def test_the_best_genes_of_every_niche_are_shown(scored):
 
 
 def test_niches_can_be_chosen_and_ordered(scored):
-    ax = sk.pl.niche_signatures(scored, niches=["tumour"], n=2)
+    ax = sk.pl.niche_signatures(scored, niches=["tumour"], n_genes=2)
     assert [t.get_text() for t in ax.get_yticklabels()] == ["tumour"]
     assert len(ax.get_xticklabels()) == 2
 
 
-def test_scores_are_shown_with_chance_and_ceiling(scored):
-    ax = sk.pl.niche_signatures(scored, kind="scores")
-    table = scored.uns["niche_signatures"]["scores"].set_index(["metric", "n", "niche"])["value"]
+@pytest.mark.parametrize(
+    ("metric", "limit", "text"),
+    [
+        ("jaccard", "contender == 'control:chance'", "chance"),
+        ("adjusted_jaccard", "contender == 'control:thinned' and status == 'ceiling'", "ceiling, half of the counts"),
+    ],
+)
+def test_scores_are_shown_with_chance_or_ceiling(scored, metric, limit, text):
+    ax = sk.pl.niche_signatures(scored, kind="scores", metric=metric)
+    table = scored.uns["niche_signatures"]["scores"].query("metric == @metric")
+    shown = [table.query("contender == 'model' and status == 'scored'"), table.query(limit)]
     groups = ax.collections
-    assert len(groups) == 6  # two sizes, each with score, chance and ceiling
+    assert len(groups) == 4  # two sizes, each with the score and its limit
     for i, n in enumerate((3, 8)):
-        for group, metric in zip(groups[3 * i :], ("jaccard", "chance_jaccard", "ceiling_thinned"), strict=False):
-            np.testing.assert_allclose(group.get_offsets()[:, 1], [table[metric, n, k] for k in ("stroma", "tumour")])
-    names = [t.get_text() for t in ax.get_legend().get_texts()]
-    assert names == ["3 genes", "chance", "ceiling, half of the counts", "8 genes"]
+        for group, rows in zip(groups[2 * i :], shown, strict=False):
+            values = rows[rows["setting"] == f"n={n}"].set_index("niche")["value"]
+            np.testing.assert_allclose(group.get_offsets()[:, 1], values[["stroma", "tumour"]])
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["3 genes", text, "8 genes"]
 
 
 def test_other_scores_have_no_limits(scored):
-    ax = sk.pl.niche_signatures(scored, kind="scores", metric="fold_change_correlation")
+    ax = sk.pl.niche_signatures(scored, kind="scores", metric="signature_fold_change_correlation")
     assert len(ax.collections) == 1
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["all genes"]
 
@@ -77,7 +85,7 @@ def test_nothing_is_changed(scored):
     ("options", "error", "words"),
     [
         ({"kind": "map"}, InputError, "kind='map'"),
-        ({"n": 0}, InputError, "n=0"),
+        ({"n_genes": 0}, InputError, "n_genes=0"),
         ({"niches": ["rim"]}, MissingKeyError, "no niche named 'rim'"),
         ({"niches": []}, InputError, "no niche"),
         ({"key": "niche_signature"}, MissingKeyError, "Did you mean 'niche_signatures'"),

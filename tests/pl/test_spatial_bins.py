@@ -65,7 +65,7 @@ def test_true_outlines(bins, shape, corners):
 
 
 def test_discs_have_the_spot_diameter(bins):
-    bins.uns["stfmkit"]["bin"] = {"shape": "hex", "pitch": 100.0, "spot_diameter": 55.0}
+    bins.uns["stfmkit"]["bin"] = {"shape": "hex", "pitch": 100.0, "diameter": 55.0}
     ax = sk.pl.spatial_bins(bins)
     (marks,) = ax.collections
     assert isinstance(marks, EllipseCollection)

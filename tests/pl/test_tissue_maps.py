@@ -84,7 +84,7 @@ def test_given_figure_is_used(spots):
     import matplotlib.pyplot as plt
 
     figure = Figure(layout="constrained")
-    axes = sk.pl.tissue_maps(spots, figure=figure, panel=1.0)
+    axes = sk.pl.tissue_maps(spots, ax=figure.subplots(), panel_size=1.0)
     assert axes[0, 0].figure is figure
     assert plt.get_fignums() == []
     assert figure.get_figwidth() == pytest.approx(3 * 1.0 + 1.3)
@@ -133,5 +133,5 @@ def test_wrong_input(spots):
         sk.pl.tissue_maps({})
     with pytest.raises(MissingKeyError, match="without the columns 'x', 'score'"):
         sk.pl.tissue_maps(spots.drop(columns=["x", "score"]))
-    with pytest.raises(InputError, match="panel=0"):
-        sk.pl.tissue_maps(spots, panel=0)
+    with pytest.raises(InputError, match="panel_size=0"):
+        sk.pl.tissue_maps(spots, panel_size=0)

@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 
-SHAPES = {
-    "hex": {"shape": "hex", "pitch": 100.0, "spot_diameter": 55.0},
-    "hex_gapless": {"shape": "hex_gapless", "pitch": 60.0},
-    "square": {"shape": "square", "pitch": 50.0},
+from stfmkit.pp._grids import HexGrid, SquareGrid
+
+GRIDS: dict[str, HexGrid | SquareGrid] = {
+    "hex": HexGrid(pitch=100.0, diameter=55.0),
+    "hex_gapless": HexGrid(pitch=60.0, diameter=None),
+    "square": SquareGrid(50.0),
 }
 UM = {"microns_per_unit": 1.0, "show_progress": False}
 GENES = ["ACTB", "NANOG", "NEGR1", "NegControlProbe_00001", "BLANK_0002"]

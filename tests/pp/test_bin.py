@@ -1,6 +1,7 @@
 """Binned counts equal a brute-force spatial join, and every molecule is accounted for."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import anndata
@@ -14,10 +15,12 @@ import shapely
 from anndata import AnnData
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.pp.molecules import SHAPES, UM, make_molecules, two_samples
+from tests.pp.molecules import GRIDS, UM, make_molecules, two_samples
 
 from stfmkit._core.errors import InputError, MissingKeyError, UnitsError
 from stfmkit.pp._bin import bin as bin_molecules
+from stfmkit.pp._bin_hest import bin_hest
+from stfmkit.pp._grids import HexGrid, SpotGrid, SquareGrid
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ def join(binned: AnnData, molecules: pd.DataFrame, angle: float = 0.0) -> pd.Dat
     params = binned.uns["stfmkit"]["bin"]
     if params["shape"] == "hex":
         centers = gpd.GeoDataFrame(geometry=gpd.points_from_xy(*binned.obsm["spatial"].T), index=binned.obs_names)
-        hits = gpd.sjoin(points, centers, predicate="dwithin", distance=params["spot_diameter"] / 2)
+        hits = gpd.sjoin(points, centers, predicate="dwithin", distance=params["diameter"] / 2)
     else:
         cells = gpd.GeoDataFrame(geometry=outlines(binned, angle), index=binned.obs_names)
         # the outermost molecules lie on the rim of the lattice
@@ -55,10 +58,10 @@ def join(binned: AnnData, molecules: pd.DataFrame, angle: float = 0.0) -> pd.Dat
     return table.reindex(index=binned.obs_names, columns=binned.var_names, fill_value=0)
 
 
-@pytest.mark.parametrize("kind", list(SHAPES))
+@pytest.mark.parametrize("kind", list(GRIDS))
 @pytest.mark.parametrize(("angle", "origin"), [(0.0, "bbox"), (17.0, "centroid"), (-65.0, (211.0, -340.5))])
 def test_equals_spatial_join(kind: str, angle: float, origin: object, molecules: pd.DataFrame) -> None:
-    binned = bin_molecules(molecules, **SHAPES[kind], angle=angle, origin=origin, mask=None, **UM)
+    binned = bin_molecules(molecules, replace(GRIDS[kind], angle=angle, origin=origin), mask=None, **UM)
     good = molecules[(molecules["qv"] >= 20) & molecules["gene"].isin(["ACTB", "NANOG", "NEGR1"])]
     expected = join(binned, good, angle)
     np.testing.assert_array_equal(binned.X.toarray(), expected.to_numpy())
@@ -79,7 +82,7 @@ def test_equals_spatialdata_aggregate(kind: str, molecules: pd.DataFrame) -> Non
     from spatialdata.models import PointsModel, ShapesModel
 
     good = molecules[(molecules["qv"] >= 20) & molecules["gene"].isin(["ACTB", "NANOG", "NEGR1"])]
-    binned = bin_molecules(good, **SHAPES[kind], mask=None, **UM)
+    binned = bin_molecules(good, GRIDS[kind], mask=None, **UM)
     if kind == "hex":  # aggregate buffers circles to polygons: keep clear of their rims
         away = np.hypot(
             good["x"].to_numpy()[:, None] - binned.obsm["spatial"][:, 0],
@@ -87,7 +90,7 @@ def test_equals_spatialdata_aggregate(kind: str, molecules: pd.DataFrame) -> Non
         )
         good = good[(np.abs(away - 27.5) > 0.1).all(axis=1)]
         binned = bin_molecules(
-            good, **SHAPES[kind], origin=(molecules["x"].min(), molecules["y"].min()), mask=None, **UM
+            good, replace(GRIDS[kind], origin=(molecules["x"].min(), molecules["y"].min())), mask=None, **UM
         )
         shapes = ShapesModel.parse(binned.obsm["spatial"], geometry=0, radius=27.5, index=binned.obs_names)
     else:
@@ -110,7 +113,7 @@ def test_equals_spatialdata_aggregate(kind: str, molecules: pd.DataFrame) -> Non
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(1, 400),
-    kind=st.sampled_from(list(SHAPES)),
+    kind=st.sampled_from(list(GRIDS)),
     min_inside=st.sampled_from([0.0, 0.5, 1.0]),
     mask=st.sampled_from(["computed", "polygon", None]),
     drop=st.booleans(),
@@ -119,7 +122,7 @@ def test_totals_are_conserved(seed: int, n: int, kind: str, min_inside: float, m
     molecules = make_molecules(n, seed=seed, width=300, height=300)
     cover = shapely.box(-50, 30, 130, 260) if mask == "polygon" else mask
     try:
-        binned = bin_molecules(molecules, **SHAPES[kind], mask=cover, min_inside=min_inside, drop_controls=drop, **UM)
+        binned = bin_molecules(molecules, GRIDS[kind], mask=cover, min_inside=min_inside, drop_controls=drop, **UM)
     except InputError as error:
         if "no spot left" not in error.found:
             raise
@@ -140,7 +143,7 @@ def test_totals_are_conserved(seed: int, n: int, kind: str, min_inside: float, m
 @pytest.mark.parametrize("kind", ["hex", "square"])
 def test_chunks_change_nothing(size: int, kind: str, tmp_path: Path) -> None:
     molecules = make_molecules(400, width=300, height=300)
-    options = {**SHAPES[kind], "carry": ["niche"], "angle": 12.0, "origin": "centroid", **UM}
+    options = {"grid": replace(GRIDS[kind], angle=12.0, origin="centroid"), "carry": ["niche"], **UM}
     whole = bin_molecules(molecules, **options)
     path = tmp_path / "molecules.parquet"
     molecules.to_parquet(path, row_group_size=150)
@@ -159,7 +162,7 @@ def test_chunks_change_nothing(size: int, kind: str, tmp_path: Path) -> None:
 def test_neighbours_for_squidpy(kind: str, molecules: pd.DataFrame) -> None:
     import squidpy as sq
 
-    binned = bin_molecules(molecules, **SHAPES[kind], mask=None, **UM)
+    binned = bin_molecules(molecules, GRIDS[kind], mask=None, **UM)
     row, col = binned.obs["array_row"].to_numpy(), binned.obs["array_col"].to_numpy()
     assert ((row + col) % 2 == 0).all()
     assert min(row.min(), col.min()) >= 0
@@ -178,33 +181,34 @@ def test_neighbours_for_squidpy(kind: str, molecules: pd.DataFrame) -> None:
 
 
 def test_indices_follow_an_explicit_origin(molecules: pd.DataFrame) -> None:
-    far = bin_molecules(molecules, **SHAPES["hex_gapless"], origin=(300.0, 300.0), mask=None, **UM)
+    far = bin_molecules(molecules, replace(GRIDS["hex_gapless"], origin=(300.0, 300.0)), mask=None, **UM)
     assert far.obs["array_row"].min() in {0, 1}
     assert far.obs["array_col"].min() in {0, 1}
     assert ((far.obs["array_row"] + far.obs["array_col"]) % 2 == 0).all()
     at = far.obsm["spatial"] - 300.0
     np.testing.assert_allclose(at[:, 0] % 30, np.round(at[:, 0] / 30) * 30 % 30, atol=1e-9)
-    turned = bin_molecules(molecules, **SHAPES["square"], origin=(300.0, 300.0), angle=30.0, mask=None, **UM)
+    turned = bin_molecules(molecules, SquareGrid(50, origin=(300.0, 300.0), angle=30.0), mask=None, **UM)
     assert turned.obs["array_row"].min() == turned.obs["array_col"].min() == 0
 
 
 def test_quality_is_half_open_and_optional(molecules: pd.DataFrame) -> None:
-    options = {**SHAPES["square"], "mask": None, **UM}
+    options = {"grid": GRIDS["square"], "mask": None, **UM}
     strict = bin_molecules(molecules, **options)
     assert strict.uns["stfmkit"]["bin"]["qv"] == "qv"
     assert strict.uns["stfmkit"]["bin"]["molecules"]["low_qv"] == (molecules["qv"] < 20).sum()  # 20 itself is kept
     lax = bin_molecules(molecules, **options, min_qv=None)
-    assert lax.uns["stfmkit"]["bin"]["qv"] == "not used"
+    assert lax.uns["stfmkit"]["bin"]["qv"] is None
     without = bin_molecules(molecules.drop(columns="qv"), **options)
-    assert without.uns["stfmkit"]["bin"]["qv"] == "absent"
-    assert "min_qv" not in without.uns["stfmkit"]["bin"]
+    assert without.uns["stfmkit"]["bin"]["qv"] is None
+    assert without.uns["stfmkit"]["bin"]["min_qv"] == 20
+    assert lax.uns["stfmkit"]["bin"]["min_qv"] is None
     assert (lax.X != without.X).nnz == 0
-    with pytest.raises(MissingKeyError, match="qv_key"):
-        bin_molecules(molecules.drop(columns="qv"), **options, qv_key="qv")
+    with pytest.raises(MissingKeyError, match=r"columns\['qv'\]"):
+        bin_molecules(molecules.drop(columns="qv"), **options, columns={"qv": "qv"})
 
 
 def test_controls_by_name_category_and_key(molecules: pd.DataFrame) -> None:
-    options = {**SHAPES["square"], "mask": None, **UM}
+    options = {"grid": GRIDS["square"], "mask": None, **UM}
     by_name = bin_molecules(molecules, **options)
     assert list(by_name.var_names) == ["ACTB", "NANOG", "NEGR1"]
     is_control = molecules["gene"].isin(["NegControlProbe_00001", "BLANK_0002"])
@@ -226,14 +230,14 @@ def test_controls_by_name_category_and_key(molecules: pd.DataFrame) -> None:
 
 
 def test_cells_are_counted_where_their_molecules_lie(molecules: pd.DataFrame) -> None:
-    binned = bin_molecules(molecules, **SHAPES["square"], mask=None, **UM)
+    binned = bin_molecules(molecules, GRIDS["square"], mask=None, **UM)
     good = molecules[(molecules["qv"] >= 20) & ~molecules["gene"].isin(["NegControlProbe_00001", "BLANK_0002"])]
     cells = good[good["cell_id"] != "UNASSIGNED"].groupby("cell_id")[["x", "y"]].mean().assign(gene="ACTB")
     np.testing.assert_array_equal(binned.obs["n_cells"], join(binned, cells)["ACTB"])
     assert binned.obs["n_cells"].sum() == len(cells)
     loose = join(binned, good[good["cell_id"] == "UNASSIGNED"].assign(gene="ACTB"))["ACTB"]
     np.testing.assert_allclose(binned.obs["frac_unassigned"], loose / binned.obs["total_counts"])
-    without = bin_molecules(molecules.drop(columns="cell_id"), **SHAPES["square"], mask=None, **UM)
+    without = bin_molecules(molecules.drop(columns="cell_id"), GRIDS["square"], mask=None, **UM)
     assert not {"n_cells", "frac_unassigned"} & set(without.obs)
 
 
@@ -246,7 +250,7 @@ def test_carried_labels_by_majority() -> None:
             "niche": ["b", "b", "a", None, "b", "a", "UNASSIGNED", "c"],
         }
     )
-    binned = bin_molecules(molecules, shape="square", pitch=10, mask=None, carry="niche", **UM)
+    binned = bin_molecules(molecules, SquareGrid(10), mask=None, carry="niche", **UM)
     assert binned.obs["niche"].astype(object).where(binned.obs["niche"].notna(), "-").tolist() == ["b", "a", "-", "c"]
     levels = binned.uns["stfmkit"]["bin"]["levels"]["niche"]
     assert list(levels) == list(binned.obs["niche"].cat.categories) == ["a", "b", "c"]
@@ -256,7 +260,7 @@ def test_carried_labels_by_majority() -> None:
 
 
 def test_labels_equal_a_join(molecules: pd.DataFrame) -> None:
-    binned = bin_molecules(molecules, **SHAPES["hex"], mask=None, carry=["niche"], **UM)
+    binned = bin_molecules(molecules, GRIDS["hex"], mask=None, carry=["niche"], **UM)
     good = molecules[(molecules["qv"] >= 20) & ~molecules["gene"].isin(["NegControlProbe_00001", "BLANK_0002"])]
     counts = pd.DataFrame(
         {level: join(binned, part.assign(gene="ACTB"))["ACTB"] for level, part in good.groupby("niche")}
@@ -267,11 +271,11 @@ def test_labels_equal_a_join(molecules: pd.DataFrame) -> None:
 
 def test_each_sample_has_its_own_lattice() -> None:
     both = two_samples()
-    binned = bin_molecules(both, **SHAPES["hex"], sample_key="sample", carry=["niche"], **UM)
+    binned = bin_molecules(both, GRIDS["hex"], sample_key="sample", carry=["niche"], **UM)
     assert binned.obs_names.is_unique
     assert binned.obs["sample"].tolist() == sorted(binned.obs["sample"])
     for name, part in both.groupby("sample"):
-        alone = bin_molecules(part.drop(columns="sample"), **SHAPES["hex"], carry=["niche"], **UM)
+        alone = bin_molecules(part.drop(columns="sample"), GRIDS["hex"], carry=["niche"], **UM)
         here = binned[binned.obs["sample"] == name]
         assert [n.removeprefix(f"{name}_") for n in here.obs_names] == list(alone.obs_names)
         np.testing.assert_array_equal(here.X.toarray(), alone.X.toarray())
@@ -285,19 +289,19 @@ def test_each_sample_has_its_own_lattice() -> None:
 def test_samples_on_one_frame_are_refused(column: str) -> None:
     both = two_samples().rename(columns={"sample": column})
     with pytest.raises(InputError, match=rf"pass sample_key='{column}'"):
-        bin_molecules(both, **SHAPES["square"], **UM)
+        bin_molecules(both, GRIDS["square"], **UM)
 
 
 def test_samples_side_by_side_are_one_frame_if_wanted(molecules: pd.DataFrame) -> None:
     molecules["section"] = np.where(molecules["x"] > 200, "right", "left")
-    binned = bin_molecules(molecules, **SHAPES["square"], mask=None, **UM)
+    binned = bin_molecules(molecules, GRIDS["square"], mask=None, **UM)
     assert "section" not in binned.obs
 
 
 def test_masks(molecules: pd.DataFrame) -> None:
     polygon = shapely.box(0, 100, 300, 400).difference(shapely.box(120, 180, 160, 220))
-    for kind, options in SHAPES.items():
-        binned = bin_molecules(molecules, **options, mask=polygon, min_inside=0.0, **UM)
+    for kind, grid in GRIDS.items():
+        binned = bin_molecules(molecules, grid, mask=polygon, min_inside=0.0, **UM)
         if kind == "hex":
             spots = shapely.buffer(shapely.points(binned.obsm["spatial"]), 27.5, quad_segs=64)
         else:
@@ -305,7 +309,7 @@ def test_masks(molecules: pd.DataFrame) -> None:
         share = shapely.area(shapely.intersection(spots, polygon)) / shapely.area(spots)
         np.testing.assert_allclose(binned.obs["frac_inside"], share, atol=1e-3)
         assert (binned.obs["frac_inside"] <= 1).all()
-        strict = bin_molecules(molecules, **options, mask=polygon, min_inside=0.6, **UM)
+        strict = bin_molecules(molecules, grid, mask=polygon, min_inside=0.6, **UM)
         assert list(strict.obs_names) == list(binned.obs_names[binned.obs["frac_inside"] >= 0.6])
         report = strict.uns["stfmkit"]["bin"]
         assert report["spots"]["below_min_inside"] == binned.n_obs - strict.n_obs
@@ -316,42 +320,42 @@ def test_masks(molecules: pd.DataFrame) -> None:
 def test_mask_for_every_sample() -> None:
     both = two_samples()
     left = shapely.box(-50, 0, 120, 800)
-    binned = bin_molecules(both, **SHAPES["square"], sample_key="sample", mask={"S1": left, "S2": None}, **UM)
+    binned = bin_molecules(both, GRIDS["square"], sample_key="sample", mask={"S1": left, "S2": None}, **UM)
     assert binned.obsm["spatial"][binned.obs["sample"] == "S1", 0].max() < 145
     assert (binned.obs.loc[binned.obs["sample"] == "S2", "frac_inside"] == 1).all()
     with pytest.raises(MissingKeyError, match="'S2'"):
-        bin_molecules(both, **SHAPES["square"], sample_key="sample", mask={"S1": left}, **UM)
+        bin_molecules(both, GRIDS["square"], sample_key="sample", mask={"S1": left}, **UM)
 
 
 def test_unit_scales_positions(molecules: pd.DataFrame) -> None:
     pixels = molecules.assign(x=molecules["x"] / 0.25, y=molecules["y"] / 0.25)
-    one = bin_molecules(molecules, **SHAPES["hex"], **UM)
-    other = bin_molecules(pixels, **SHAPES["hex"], microns_per_unit=0.25, show_progress=False)
+    one = bin_molecules(molecules, GRIDS["hex"], **UM)
+    other = bin_molecules(pixels, GRIDS["hex"], microns_per_unit=0.25, show_progress=False)
     assert (one.X != other.X).nnz == 0
     assert other.uns["stfmkit"]["microns_per_unit"] == 1.0
     with pytest.raises(UnitsError, match="microns_per_unit"):
-        bin_molecules(molecules, **SHAPES["hex"])
+        bin_molecules(molecules, GRIDS["hex"])
     xenium = molecules.rename(columns={"x": "x_location", "y": "y_location", "gene": "feature_name"})
-    assert (bin_molecules(xenium, **SHAPES["hex"]).X != one.X).nnz == 0
+    assert (bin_molecules(xenium, GRIDS["hex"]).X != one.X).nnz == 0
 
 
 def test_like_puts_circles_at_given_places(molecules: pd.DataFrame) -> None:
-    spots = bin_molecules(molecules, **SHAPES["hex"], mask=None, **UM)
-    again = bin_molecules(molecules, **SHAPES["hex"], like=spots, mask=None, **UM)
+    spots = bin_molecules(molecules, GRIDS["hex"], mask=None, **UM)
+    again = bin_molecules(molecules, SpotGrid(spots), mask=None, **UM)
     assert (again.X != spots.X).nnz == 0
     columns = ["array_row", "array_col", "border", "n_cells", "n_control"]
     pd.testing.assert_frame_equal(again.obs[columns], spots.obs[columns])
     # places in other units, without a unit of their own, turned and moved
     other = AnnData(np.ones((spots.n_obs, 1)), obs=pd.DataFrame(index=spots.obs_names + "-x"))
     other.obsm["spatial"] = spots.obsm["spatial"] / 0.5 + 3.3
-    moved = bin_molecules(molecules, **SHAPES["hex"], like=_with_unit(other, 0.5), mask=None, **UM)
+    moved = bin_molecules(molecules, SpotGrid(_with_unit(other, 0.5)), mask=None, **UM)
     assert {n[-2:] for n in moved.obs_names} == {"-x"}
     good = molecules[(molecules["qv"] >= 20) & molecules["gene"].isin(["ACTB", "NANOG", "NEGR1"])]
     np.testing.assert_array_equal(moved.X.toarray(), join(moved, good).to_numpy())
     with pytest.raises(UnitsError):
-        bin_molecules(molecules.rename(columns={"x": "x_location", "y": "y_location"}), **SHAPES["hex"], like=other)
+        bin_molecules(molecules.rename(columns={"x": "x_location", "y": "y_location"}), SpotGrid(other))
     with pytest.raises(InputError, match="200 µm apart, with pitch=100"):
-        bin_molecules(molecules, **SHAPES["hex"], like=other, **UM)
+        bin_molecules(molecules, SpotGrid(other), **UM)
 
 
 def _with_unit(adata: AnnData, unit: float) -> AnnData:
@@ -362,18 +366,18 @@ def _with_unit(adata: AnnData, unit: float) -> AnnData:
 
 def test_like_by_sample() -> None:
     both = two_samples()
-    spots = bin_molecules(both, **SHAPES["hex"], sample_key="sample", mask=None, **UM)
-    again = bin_molecules(both, **SHAPES["hex"], sample_key="sample", like=spots, mask=None, **UM)
+    spots = bin_molecules(both, GRIDS["hex"], sample_key="sample", mask=None, **UM)
+    again = bin_molecules(both, SpotGrid(spots), sample_key="sample", mask=None, **UM)
     assert (again.X != spots.X).nnz == 0
     assert list(again.obs["sample"]) == list(spots.obs["sample"])
     with pytest.raises(InputError, match="µm apart"):  # two arrays on one frame
-        bin_molecules(both.assign(sample="S1").drop(columns="sample"), **SHAPES["hex"], like=spots, mask=None, **UM)
+        bin_molecules(both.assign(sample="S1").drop(columns="sample"), SpotGrid(spots), mask=None, **UM)
     with pytest.raises(MissingKeyError, match="'S2'"):
-        bin_molecules(both, **SHAPES["hex"], sample_key="sample", like=spots[spots.obs["sample"] == "S1"].copy(), **UM)
+        bin_molecules(both, SpotGrid(spots[spots.obs["sample"] == "S1"].copy()), sample_key="sample", **UM)
 
 
 def test_hest_squares(molecules: pd.DataFrame) -> None:
-    binned = bin_molecules(molecules, shape="square", pitch=100, hest_compat=True, **UM)
+    binned = bin_hest(molecules, **UM)
     x0, y0 = molecules["x"].min(), molecules["y"].min()
     cell = pd.MultiIndex.from_arrays(
         [((molecules["y"] - y0) // 100).astype(int), ((molecules["x"] - x0) // 100).astype(int)]
@@ -386,36 +390,38 @@ def test_hest_squares(molecules: pd.DataFrame) -> None:
     assert binned.var["is_control"].sum() == 2
     first = binned.obsm["spatial"][0]
     np.testing.assert_allclose(first, [x0 + 50, y0 + 50])
-    with pytest.raises(InputError, match="hest_compat"):
-        bin_molecules(molecules, **SHAPES["square"], hest_compat=True, **UM)
+    assert binned.uns["stfmkit"]["bin"]["mask"] is None
+    for option in ({"min_qv": 20}, {"mask": None, "drop_controls": True}):
+        with pytest.raises(InputError, match="which fixes"):
+            bin_hest(molecules, **option, **UM)
 
 
 def test_captured_share_of_uniform_tissue() -> None:
     rng = np.random.default_rng(5)
     molecules = pd.DataFrame(rng.uniform(0, 4000, size=(200_000, 2)), columns=["x", "y"]).assign(gene="A")
-    binned = bin_molecules(molecules, **SHAPES["hex"], **UM)
+    binned = bin_molecules(molecules, GRIDS["hex"], **UM)
     inside = binned.obs["frac_inside"] == 1
     assert inside.mean() > 0.9
     density = len(molecules) / 4000**2
     expected = np.pi * 27.5**2 * density
     assert binned.obs.loc[inside, "total_counts"].mean() == pytest.approx(expected, rel=0.02)
-    full = bin_molecules(molecules, shape="hex_gapless", pitch=100, mask=None, **UM)
+    full = bin_molecules(molecules, HexGrid(100, diameter=None), mask=None, **UM)
     assert binned.X.sum() / full.X.sum() == pytest.approx(0.274, abs=0.01)
 
 
 def test_survives_disk(molecules: pd.DataFrame, tmp_path: Path) -> None:
-    binned = bin_molecules(molecules, **SHAPES["hex"], carry=["niche"], **UM)
+    binned = bin_molecules(molecules, GRIDS["hex"], carry=["niche"], **UM)
     binned.write_h5ad(tmp_path / "spots.h5ad")
     back = anndata.read_h5ad(tmp_path / "spots.h5ad")
     pd.testing.assert_frame_equal(back.obs, binned.obs)
     assert back.uns["stfmkit"]["microns_per_unit"] == 1.0
     params = back.uns["stfmkit"]["bin"]
-    assert (params["shape"], params["pitch"], params["spot_diameter"]) == ("hex", 100.0, 55.0)
+    assert (params["shape"], params["pitch"], params["diameter"]) == ("hex", 100.0, 55.0)
     assert params["molecules"] == binned.uns["stfmkit"]["bin"]["molecules"]
     assert list(params["levels"]["niche"]) == ["stroma", "tumour"]
 
 
 def test_input_is_left_alone(molecules: pd.DataFrame) -> None:
     before = molecules.copy()
-    bin_molecules(molecules, **SHAPES["hex"], carry=["niche"], **UM)
+    bin_molecules(molecules, GRIDS["hex"], carry=["niche"], **UM)
     pd.testing.assert_frame_equal(molecules, before)

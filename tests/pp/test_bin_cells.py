@@ -9,8 +9,9 @@ from scipy import sparse
 
 from stfmkit._core.errors import InputError, MissingKeyError, UnitsError
 from stfmkit.pp._bin import bin as bin_molecules
+from stfmkit.pp._grids import HexGrid, SquareGrid
 
-SQUARES = {"shape": "square", "pitch": 50.0, "mask": None, "show_progress": False}
+SQUARES = {"grid": SquareGrid(50.0), "mask": None, "show_progress": False}
 
 
 @pytest.fixture
@@ -59,19 +60,20 @@ def test_equals_group_sums(cells: AnnData) -> None:
     report = binned.uns["stfmkit"]["bin"]
     assert report["molecules"]["read"] == cells.X.sum()
     assert report["molecules"]["read"] == sum(v for k, v in report["molecules"].items() if k != "read")
-    assert report["qv"] == "absent"
+    assert report["qv"] is None
 
 
 def test_cells_equal_molecules_at_their_centroids(cells: AnnData) -> None:
-    options = {"shape": "hex", "pitch": 100.0, "spot_diameter": 55.0, "angle": 9.0, "show_progress": False}
-    binned = bin_molecules(cells, **options)
+    options = {"mask": None, "show_progress": False}
+    binned = bin_molecules(cells, HexGrid(angle=9.0), show_progress=False)
     coo = cells.X.tocoo()
     repeat = coo.data.astype(int)
     at = cells.obsm["spatial"][np.repeat(coo.row, repeat)]
     molecules = pd.DataFrame({"x": at[:, 0], "y": at[:, 1], "gene": cells.var_names[np.repeat(coo.col, repeat)]})
     box = cells.obsm["spatial"].min(axis=0)
-    by_cell = bin_molecules(cells, **options, mask=None, origin=tuple(box))
-    by_molecule = bin_molecules(molecules, **options, mask=None, origin=tuple(box), microns_per_unit=1.0)
+    grid = HexGrid(angle=9.0, origin=tuple(box.tolist()))
+    by_cell = bin_molecules(cells, grid, **options)
+    by_molecule = bin_molecules(molecules, grid, **options, microns_per_unit=1.0)
     np.testing.assert_array_equal(by_cell.X.toarray(), by_molecule.X.toarray())
     np.testing.assert_array_equal(by_cell.obsm["spatial"], by_molecule.obsm["spatial"])
     assert set(binned.obs_names) <= set(by_cell.obs_names)
@@ -141,9 +143,7 @@ def test_broken_cells_are_refused(cells: AnnData, fault: str, match: str) -> Non
         bin_molecules(break_cells(cells, fault), **SQUARES)
 
 
-@pytest.mark.parametrize(
-    "option", ["x_key", "y_key", "gene_key", "qv_key", "cell_key", "points_key", "coordinate_system"]
-)
+@pytest.mark.parametrize("option", ["columns", "points_key", "coordinate_system"])
 def test_options_of_molecules_are_refused(cells: AnnData, option: str) -> None:
     with pytest.raises(InputError, match=option):
         bin_molecules(cells, **SQUARES, **{option: "x"})

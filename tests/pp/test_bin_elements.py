@@ -1,5 +1,7 @@
 """Spots written into a SpatialData: shapes, table, and where they lie."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,10 +9,11 @@ import shapely
 from spatialdata import SpatialData, get_centroids, transform
 from spatialdata.models import PointsModel
 from spatialdata.transformations import Affine, Identity, Scale
-from tests.pp.molecules import SHAPES, make_molecules, two_samples
+from tests.pp.molecules import GRIDS, make_molecules, two_samples
 
 from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit.pp._bin import bin as bin_molecules
+from stfmkit.pp._grids import SquareGrid
 from stfmkit.pp._xisium import xisium
 
 QUIET = {"show_progress": False, "mask": None}
@@ -26,10 +29,10 @@ def names(sdata: SpatialData) -> set[str]:
     return {name for _, name, _ in sdata.gen_elements()}
 
 
-@pytest.mark.parametrize("kind", list(SHAPES))
+@pytest.mark.parametrize("kind", list(GRIDS))
 def test_elements_hold_what_is_returned(kind: str) -> None:
     sdata = with_points(make_molecules())
-    options = {**SHAPES[kind], **QUIET, "microns_per_unit": 1.0, "angle": 10.0}
+    options = {"grid": replace(GRIDS[kind], angle=10.0), **QUIET, "microns_per_unit": 1.0}
     expected = bin_molecules(sdata, **options)
     assert names(sdata) == {"tx"}
     assert bin_molecules(sdata, **options, key_added="spots") is None
@@ -51,9 +54,7 @@ def test_squares_hold_their_molecules_in_every_system() -> None:
     molecules = make_molecules().drop(columns="qv")
     systems = {"px": Affine(TURN, ("x", "y"), ("x", "y")), "raw": Scale([3.0, 3.0], axes=("x", "y"))}
     sdata = with_points(molecules, **systems)
-    bin_molecules(
-        sdata, shape="square", pitch=40.0, coordinate_system="px", microns_per_unit=0.5, key_added="sq", **QUIET
-    )
+    bin_molecules(sdata, SquareGrid(40.0), coordinate_system="px", microns_per_unit=0.5, key_added="sq", **QUIET)
     table = sdata["sq_table"]
     for system in systems:
         squares = transform(sdata["sq"], to_coordinate_system=system).geometry.to_numpy()
@@ -96,7 +97,7 @@ def test_points_elements_are_samples_with_places_of_their_own() -> None:
             "b": PointsModel.parse(two, transformations={"B": Scale([2.0, 2.0], axes=("x", "y"))}),
         }
     )
-    bin_molecules(sdata, **SHAPES["square"], sample_key="slide", microns_per_unit=0.5, key_added="sq", **QUIET)
+    bin_molecules(sdata, GRIDS["square"], sample_key="slide", microns_per_unit=0.5, key_added="sq", **QUIET)
     for element, system in (("a", "A"), ("b", "B")):
         shapes = transform(sdata[f"sq_{element}"], to_coordinate_system=system)
         molecules = transform(sdata[element], to_coordinate_system=system).compute()
@@ -108,14 +109,14 @@ def test_points_elements_are_samples_with_places_of_their_own() -> None:
 
 def test_ladder_of_elements() -> None:
     sdata = with_points(make_molecules())
-    bin_molecules(sdata, shape="square", resolutions=[12.5, 25], microns_per_unit=1.0, key_added="sq", **QUIET)
+    bin_molecules(sdata, [SquareGrid(12.5), SquareGrid(25)], microns_per_unit=1.0, key_added="sq", **QUIET)
     assert names(sdata) == {"tx", "sq_12.5um", "sq_25um", "sq_12.5um_table", "sq_25um_table"}
     assert sdata["sq_12.5um_table"].X.sum() == sdata["sq_25um_table"].X.sum()
 
 
 def test_nothing_is_overwritten() -> None:
     sdata = with_points(make_molecules())
-    options = {**SHAPES["square"], **QUIET, "microns_per_unit": 1.0}
+    options = {"grid": GRIDS["square"], **QUIET, "microns_per_unit": 1.0}
     bin_molecules(sdata, **options, key_added="spots")
     before = sdata["spots"]
     for key in ("spots", "tx"):
@@ -131,6 +132,9 @@ def test_nothing_is_overwritten() -> None:
     named = with_points(make_molecules().rename(columns={"niche": "region"}).assign(niche="a"))
     with pytest.raises(InputError, match="'region'"):
         bin_molecules(named, **options, carry=["region"], key_added="spots")
+    twice = {**options, "grid": [SquareGrid(50.0), SquareGrid(50.0, angle=5.0)]}
+    with pytest.raises(InputError, match="different pitches"):
+        bin_molecules(sdata, **twice, key_added="both")
 
 
 def test_samples_in_several_elements_have_no_place() -> None:
@@ -138,7 +142,7 @@ def test_samples_in_several_elements_have_no_place() -> None:
     parts = {name: PointsModel.parse(molecules.iloc[i::2].reset_index(drop=True)) for i, name in enumerate("ab")}
     sdata = SpatialData(points=parts)
     with pytest.raises(InputError, match="of 2 points elements"):
-        bin_molecules(sdata, **SHAPES["square"], sample_key="sample", microns_per_unit=1.0, key_added="sq", **QUIET)
+        bin_molecules(sdata, GRIDS["square"], sample_key="sample", microns_per_unit=1.0, key_added="sq", **QUIET)
     assert names(sdata) == {"a", "b"}
 
 
@@ -154,5 +158,5 @@ def test_interrupted_write_leaves_nothing(error: type[BaseException], monkeypatc
 
     monkeypatch.setattr(SpatialData, "__setitem__", stop_at_table)
     with pytest.raises(error):
-        bin_molecules(sdata, **SHAPES["hex"], microns_per_unit=1.0, key_added="spots", **QUIET)
+        bin_molecules(sdata, GRIDS["hex"], microns_per_unit=1.0, key_added="spots", **QUIET)
     assert names(sdata) == {"tx"}

@@ -11,9 +11,10 @@ from spatialdata.transformations import Affine, Identity, Scale
 
 from stfmkit._core.errors import InputError, MissingKeyError, UnitsError
 from stfmkit.pp._bin import bin as bin_molecules
-from stfmkit.pp._binning import _bin_molecules, _molecules
+from stfmkit.pp._binning import count, sources
+from stfmkit.pp._grids import SquareGrid
 
-SQUARES = {"shape": "square", "pitch": 50.0, "mask": None, "show_progress": False}
+SQUARES = {"grid": SquareGrid(50.0), "mask": None, "show_progress": False}
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ def test_points_on_disk_take_one_pass(molecules: pd.DataFrame, tmp_path, monkeyp
     filtered = dd.read_parquet(tmp_path / "m.parquet", filters=[("x", ">", 200)])
     assert (bin_molecules(filtered, **SQUARES, microns_per_unit=1.0).X != far.X).nnz == 0
     SpatialData(points={"m": points(molecules, um=Identity())}).write(tmp_path / "m.zarr")
-    monkeypatch.setattr(_bin_molecules, "_two_passes", None)
+    monkeypatch.setattr(count, "_two_passes", None)
     for data in (frame, read_zarr(tmp_path / "m.zarr")):
         binned = bin_molecules(data, **SQUARES, microns_per_unit=1.0)
         assert (binned.X != expected.X).nnz == 0
@@ -168,13 +169,13 @@ def test_dask_plans_in_one_thread_at_a_time(tmp_path, monkeypatch: pytest.Monkey
     optimize = dd.DataFrame.optimize
 
     def watched(self: dd.DataFrame, **options: bool) -> dd.DataFrame:
-        planned.append(_molecules._PLANNING.locked())
+        planned.append(sources._PLANNING.locked())
         return optimize(self, **options)
 
     monkeypatch.setattr(dd.DataFrame, "optimize", watched)
     pd.DataFrame({"x": [1.0, 2.0], "y": [1.0, 2.0], "gene": ["A", "B"]}).to_parquet(tmp_path / "a.parquet")
-    table = _molecules._dask(dd.read_parquet(tmp_path / "a.parquet").assign(more=1.0), label="points")
+    table = sources._dask(dd.read_parquet(tmp_path / "a.parquet").assign(more=1.0), label="points")
     assert [len(batch) for batch in table.parts[0](["x", "y", "gene"], 10)] == [2]
     assert planned
     assert all(planned)
-    assert not _molecules._PLANNING.locked()
+    assert not sources._PLANNING.locked()

@@ -9,7 +9,8 @@ from scipy import sparse
 import stfmkit as sk
 from stfmkit._core.errors import InputError, InputTypeError, LeakError, MissingKeyError
 from stfmkit._kernels._gene_stats import STATISTICS
-from stfmkit.pp._gene_sparsity import COLUMNS, FLAGS, P_COLUMNS, gene_sparsity
+from stfmkit.pp._gene_limits import FLAGS, GeneLimits
+from stfmkit.pp._gene_sparsity import COLUMNS, P_COLUMNS, gene_sparsity
 from stfmkit.splits.folds import Fold
 
 KEYS = {"patient_key": "patient", "sample_key": "sample"}
@@ -65,7 +66,7 @@ def test_morans_i_is_squidpys_sample_by_sample(toy):
     long = toy.uns["gene_sparsity"]
     for sample in ("S5",):
         one = toy[toy.obs["sample"] == sample].copy()
-        want = sq.gr.spatial_autocorr(one, mode="moran", layer="log1p_size_factor", copy=True, show_progress_bar=False)
+        want = sq.gr.spatial_autocorr(one, mode="moran", layer="size_factor_log1p", copy=True, show_progress_bar=False)
         got = long[long["sample"] == sample].set_index(long.loc[long["sample"] == sample, "gene"].astype(str))
         np.testing.assert_allclose(got["morans_i"], want.loc[got.index, "I"], rtol=1e-4, atol=1e-6)
 
@@ -73,10 +74,10 @@ def test_morans_i_is_squidpys_sample_by_sample(toy):
 def test_a_graph_may_be_given(toy):
     sk.pp.spatial_graph(toy, sample_key="sample", n_neighbors=6)
     own = gene_sparsity(toy, **KEYS, copy=True)
-    given = gene_sparsity(toy, **KEYS, graph="spatial_connectivities", copy=True)
+    given = gene_sparsity(toy, **KEYS, graph_key="spatial_connectivities", copy=True)
     pd.testing.assert_frame_equal(own, given)
     with pytest.raises(MissingKeyError, match="Did you mean 'spatial_connectivities'"):
-        gene_sparsity(toy, **KEYS, graph="spatial_connectivity")
+        gene_sparsity(toy, **KEYS, graph_key="spatial_connectivity")
 
 
 def test_a_graph_across_samples_is_refused(toy):
@@ -84,7 +85,7 @@ def test_a_graph_across_samples_is_refused(toy):
     bad = sparse.csr_matrix((np.ones(1), ([0], [n - 1])), shape=(n, n))
     toy.obsp["bad"] = bad
     with pytest.raises(InputError, match="1 edges between samples"):
-        gene_sparsity(toy, **KEYS, graph="bad")
+        gene_sparsity(toy, **KEYS, graph_key="bad")
 
 
 def test_samples_on_one_frame_do_not_see_each_other(toy):
@@ -119,13 +120,15 @@ def test_flags_find_planted_genes(toy):
     assert table.loc["G1", "too_flat"]
     assert table.loc["G2", "depth_driven"]
     assert not table.loc["G10", list(FLAGS)].any()
-    loose = gene_sparsity(toy, **KEYS, max_depth_r2=1.0, min_detect_frac=0.0, min_n_eff=0.0, copy=True)
+    loose = gene_sparsity(
+        toy, **KEYS, limits=GeneLimits(max_depth_r2=1.0, min_detect_frac=0.0, min_n_eff=0.0), copy=True
+    )
     assert not loose.loc[["G0", "G2"], ["too_sparse", "depth_driven"]].to_numpy().any()
 
 
 def test_gini_and_area_by_definition(toy):
     sk.pp.spatial_graph(toy, sample_key="sample", n_neighbors=6)
-    table = gene_sparsity(toy, **KEYS, graph="spatial_connectivities", copy=True)
+    table = gene_sparsity(toy, **KEYS, graph_key="spatial_connectivities", copy=True)
     counts, graph = toy.X.toarray(), toy.obsp["spatial_connectivities"].toarray() > 0
     rows = {name: [] for name in ("area_frac", "gini")}
     for sample in toy.obs["sample"].cat.categories:
@@ -185,17 +188,21 @@ def test_rows_hide_the_others(toy):
     changed.X = sparse.csr_matrix(counts)
     changed.obs["train"] = train
     rows = fold(np.flatnonzero(train), np.flatnonzero(~train))
-    want = gene_sparsity(toy, **KEYS, rows=train, copy=True)
-    pd.testing.assert_frame_equal(gene_sparsity(changed, **KEYS, rows="train", copy=True), want)
-    pd.testing.assert_frame_equal(gene_sparsity(changed, **KEYS, rows=rows, copy=True), want)
+    want = gene_sparsity(toy, **KEYS, train=train, copy=True)
+    pd.testing.assert_frame_equal(gene_sparsity(changed, **KEYS, train="train", copy=True), want)
+    pd.testing.assert_frame_equal(gene_sparsity(changed, **KEYS, train=rows, copy=True), want)
     assert not want.equals(gene_sparsity(changed, **KEYS, copy=True))
-    gene_sparsity(changed, **KEYS, rows="train")
-    assert changed.uns["stfmkit"]["gene_sparsity"]["patients"] == ["P1", "P2", "P3"]
+    gene_sparsity(changed, **KEYS, train="train")
+    assert changed.uns["stfmkit"]["gene_sparsity"]["results"]["gene_sparsity"]["patients"] == ["P1", "P2", "P3"]
 
 
 def test_same_seed_same_bits(toy):
     one = gene_sparsity(toy, **KEYS, rng=3, copy=True)
-    pd.testing.assert_frame_equal(one, gene_sparsity(toy, **KEYS, rng=np.random.default_rng(3), copy=True))
+    gene_sparsity(toy, **KEYS, rng=np.random.default_rng(3))
+    record = toy.uns["stfmkit"]["gene_sparsity"]["results"]["gene_sparsity"]
+    assert {record[key] for key in ("layer", "graph_key", "n_permutations")} == {None}
+    again = gene_sparsity(toy, **KEYS, rng=record["rng"], copy=True)
+    pd.testing.assert_frame_equal(again, toy.var[again.columns], check_names=False)
     other = gene_sparsity(toy, **KEYS, rng=4, copy=True)
     assert not np.allclose(one["reliability"], other["reliability"])
     rest = [c for c in one.columns if c != "reliability"]
@@ -221,8 +228,8 @@ def test_panels_leave_unmeasured_samples_out(toy):
 
 def test_again_is_fine_and_columns_of_others_are_not(toy):
     gene_sparsity(toy, **KEYS)
-    gene_sparsity(toy, **KEYS, max_depth_r2=0.9)
-    assert toy.uns["stfmkit"]["gene_sparsity"]["limits"]["max_depth_r2"] == 0.9
+    gene_sparsity(toy, **KEYS, limits=GeneLimits(max_depth_r2=0.9))
+    assert toy.uns["stfmkit"]["gene_sparsity"]["results"]["gene_sparsity"]["limits"]["max_depth_r2"] == 0.9
     other = toy.copy()
     del other.uns["stfmkit"]["gene_sparsity"]
     with pytest.raises(InputError, match="'detect_frac'"):
@@ -271,7 +278,7 @@ def test_bad_input_is_named(toy, break_it, error, text):
     ("rows", "error", "text"),
     [
         ("niche", InputTypeError, "dtype"),
-        (np.zeros(240, dtype=bool), InputError, "no observation"),
+        (np.zeros(240, dtype=bool), InputError, "0 training observations"),
         (np.ones(3, dtype=bool), InputError, "shape"),
         (pd.Series(True, index=range(240)), InputError, "another index"),
         (
@@ -288,12 +295,14 @@ def test_bad_input_is_named(toy, break_it, error, text):
 )
 def test_bad_rows(toy, rows, error, text):
     with pytest.raises(error, match=text):
-        gene_sparsity(toy, **KEYS, rows=rows)
+        gene_sparsity(toy, **KEYS, train=rows)
 
 
 def test_bad_limits(toy):
     with pytest.raises(InputError, match="min_detect_frac=2"):
-        gene_sparsity(toy, **KEYS, min_detect_frac=2)
+        GeneLimits(min_detect_frac=2)
+    with pytest.raises(InputTypeError, match=r"sk\.pp\.GeneLimits"):
+        gene_sparsity(toy, **KEYS, limits=0.5)
 
 
 @pytest.mark.real_data

@@ -18,17 +18,29 @@ def test_is_scanpys(toy):
     sc.pp.log1p(want)
     before = toy.X.toarray()
     assert normalize(toy) is None
-    np.testing.assert_allclose(toy.layers["log1p_size_factor"].toarray(), want.X.toarray(), rtol=1e-12)
+    np.testing.assert_allclose(toy.layers["size_factor_log1p"].toarray(), want.X.toarray(), rtol=1e-12)
     np.testing.assert_array_equal(toy.X.toarray(), before)
-    assert toy.uns["stfmkit"]["normalize"]["results"]["log1p_size_factor"]["target"] == np.median(before.sum(axis=1))
+    record = toy.uns["stfmkit"]["normalize"]["results"]["size_factor_log1p"]
+    assert record == {"scale": "size_factor_log1p", "target_sum": np.median(before.sum(axis=1)), "layer": None}
+
+
+def test_log1p_of_raw_counts_is_scanpys(toy):
+    want = sc.pp.log1p(toy.X.astype(np.float64), copy=True)
+    normalize(toy, scale="log1p")
+    np.testing.assert_allclose(toy.layers["log1p"].toarray(), want.toarray(), rtol=1e-12)
+    assert toy.uns["stfmkit"]["normalize"]["results"]["log1p"]["target_sum"] is None
+    with pytest.raises(InputError, match="leave target_sum out"):
+        normalize(toy, scale="log1p", target_sum=1e4)
+    with pytest.raises(InputError, match="scale='log'"):
+        normalize(toy, scale="log")
 
 
 def test_fixed_target_is_scanpys(toy):
     want = ad.AnnData(toy.X.astype(np.float64))
     sc.pp.normalize_total(want, target_sum=1e4)
     sc.pp.log1p(want)
-    np.testing.assert_allclose(normalize(toy, target=1e4, copy=True).toarray(), want.X.toarray(), rtol=1e-12)
-    assert "log1p_size_factor" not in toy.layers
+    np.testing.assert_allclose(normalize(toy, target_sum=1e4, copy=True).toarray(), want.X.toarray(), rtol=1e-12)
+    assert "size_factor_log1p" not in toy.layers
 
 
 @settings(max_examples=20, deadline=None)
@@ -36,18 +48,18 @@ def test_fixed_target_is_scanpys(toy):
 def test_rows_sum_to_the_target(seed, target):
     counts = np.random.default_rng(seed).poisson(1.0, (8, 5)).astype(np.float32)
     counts[:, 0] += 1
-    values = normalize(ad.AnnData(counts), target=target, copy=True)
+    values = normalize(ad.AnnData(counts), target_sum=target, copy=True)
     np.testing.assert_allclose(np.expm1(values.toarray()).sum(axis=1), target, rtol=1e-9)
 
 
 def test_train_and_test_agree_with_one_target(toy):
     train, test = toy[:100].copy(), toy[100:].copy()
     normalize(train)
-    target = train.uns["stfmkit"]["normalize"]["results"]["log1p_size_factor"]["target"]
-    normalize(test, target=target)
-    both = normalize(toy, target=target, copy=True).toarray()
-    np.testing.assert_array_equal(both[:100], train.layers["log1p_size_factor"].toarray())
-    np.testing.assert_array_equal(both[100:], test.layers["log1p_size_factor"].toarray())
+    target = train.uns["stfmkit"]["normalize"]["results"]["size_factor_log1p"]["target_sum"]
+    normalize(test, target_sum=target)
+    both = normalize(toy, target_sum=target, copy=True).toarray()
+    np.testing.assert_array_equal(both[:100], train.layers["size_factor_log1p"].toarray())
+    np.testing.assert_array_equal(both[100:], test.layers["size_factor_log1p"].toarray())
 
 
 def test_layer_in_and_dense_in(toy):
@@ -60,9 +72,9 @@ def test_layer_in_and_dense_in(toy):
 
 
 def test_faults_are_named(toy):
-    with pytest.raises(InputError, match="target=0"):
-        normalize(toy, target=0)
-    toy.layers["log1p_size_factor"] = toy.X.copy()
+    with pytest.raises(InputError, match="target_sum=0"):
+        normalize(toy, target_sum=0)
+    toy.layers["size_factor_log1p"] = toy.X.copy()
     with pytest.raises(InputError, match="already has"):
         normalize(toy)
     normalize(toy, key_added="mine")

@@ -9,13 +9,13 @@ from scipy import sparse
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, LeakError, MissingKeyError, StfmkitWarning
-from stfmkit._kernels._gene_stats import Thresholds
+from stfmkit.pp._gene_limits import GeneLimits
 from stfmkit.pp._select_genes import select_genes
-from stfmkit.pp._selectors import FLAVORS
+from stfmkit.pp._selectors import SELECTORS
 from stfmkit.splits.folds import Fold
 
 KEYS = {"patient_key": "patient", "sample_key": "sample"}
-EASY = {"panel_key": "panel", "min_reliability": 0.0, "limits": Thresholds(max_depth_r2=1.0)}
+EASY = {"panel_key": "panel", "min_reliability": 0.0, "limits": GeneLimits(max_depth_r2=1.0)}
 
 
 @pytest.fixture
@@ -24,12 +24,12 @@ def table(toy):
     return toy
 
 
-@pytest.mark.parametrize("flavor", list(FLAVORS))
-def test_writes_what_copy_returns(table, flavor):
+@pytest.mark.parametrize("selector", list(SELECTORS))
+def test_writes_what_copy_returns(table, selector):
     before = table.copy()
-    got = select_genes(table, flavor=flavor, n_genes=5, **KEYS, **EASY, copy=True)
+    got = select_genes(table, selector=selector, n_genes=5, **KEYS, **EASY, copy=True)
     assert list(table.var.columns) == list(before.var.columns)
-    assert select_genes(table, flavor=flavor, n_genes=5, **KEYS, **EASY) is None
+    assert select_genes(table, selector=selector, n_genes=5, **KEYS, **EASY) is None
     pd.testing.assert_frame_equal(table.var[["selected", "selected_rank"]], got)
     assert got["selected"].sum() == 5
     assert sorted(got.loc[got["selected"], "selected_rank"]) == [0, 1, 2, 3, 4]
@@ -38,63 +38,65 @@ def test_writes_what_copy_returns(table, flavor):
     pd.testing.assert_frame_equal(table.obs, before.obs)
 
 
-@pytest.mark.parametrize("flavor", list(FLAVORS))
-def test_test_patients_leave_no_trace(table, flavor):
+@pytest.mark.parametrize("selector", list(SELECTORS))
+def test_test_patients_leave_no_trace(table, selector):
     """The held-out patient is replaced by noise; the selection must not move by one gene."""
     train = (table.obs["patient"] != "P4").to_numpy()
     changed = table.copy()
     counts = changed.X.toarray()
     counts[~train] = np.random.default_rng(5).poisson(20, counts[~train].shape) + 1
     changed.X = sparse.csr_matrix(counts)
-    options = {"flavor": flavor, "n_genes": 6, "train": train, "test_ids": ["P4"], "copy": True, **KEYS, **EASY}
-    pd.testing.assert_frame_equal(select_genes(table, **options), select_genes(changed, **options))
+    options = {"selector": selector, "n_genes": 6, "train": train, "test_patients": ["P4"], **KEYS, **EASY}
+    pd.testing.assert_frame_equal(
+        select_genes(table, **options, copy=True), select_genes(changed, **options, copy=True)
+    )
 
 
 def test_test_patients_among_training_raise(table):
-    options = {"flavor": "svg", "n_genes": 4, **KEYS}
+    options = {"selector": "svg", "n_genes": 4, **KEYS}
     with pytest.raises(LeakError, match="'P4'"):
-        select_genes(table, test_ids=["P4"], **options)
+        select_genes(table, test_patients=["P4"], **options)
     with pytest.raises(LeakError, match="'P2', 'P4'"):
-        select_genes(table, test_ids={"P4", "P2"}, **options)
+        select_genes(table, test_patients={"P4", "P2"}, **options)
     with pytest.raises(LeakError, match="train="):
-        select_genes(table, test_ids="P4", train=(table.obs["sample"] != "S0").to_numpy(), **options)
+        select_genes(table, test_patients="P4", train=(table.obs["sample"] != "S0").to_numpy(), **options)
     assert "selected" not in table.var
-    select_genes(table, test_ids=["P4"], train=(table.obs["patient"] != "P4").to_numpy(), **options)
+    select_genes(table, test_patients=["P4"], train=(table.obs["patient"] != "P4").to_numpy(), **options)
     assert table.uns["stfmkit"]["select_genes"]["results"]["selected"]["patients"] == ["P1", "P2", "P3"]
 
 
 def test_numeric_ids_are_guarded_too(table):
     table.obs["patient"] = table.obs["patient"].astype(str).str[1:].astype(int)
     with pytest.raises(LeakError, match="'4'"):
-        select_genes(table, flavor="hvg", n_genes=4, test_ids=[4], **KEYS)
+        select_genes(table, selector="hvg", n_genes=4, test_patients=[4], **KEYS)
 
 
 def test_a_fold_is_a_training_set(table):
     train = np.flatnonzero(table.obs["patient"] != "P1")
     test = np.flatnonzero(table.obs["patient"] == "P1")
     fold = Fold(number=0, train=train, test=test, train_groups=np.zeros(len(train)))
-    by_fold = select_genes(table, flavor="svg", n_genes=4, train=fold, copy=True, **KEYS)
+    by_fold = select_genes(table, selector="svg", n_genes=4, train=fold, copy=True, **KEYS)
     table.obs["train"] = (table.obs["patient"] != "P1").to_numpy()
-    by_column = select_genes(table, flavor="svg", n_genes=4, train="train", copy=True, **KEYS)
+    by_column = select_genes(table, selector="svg", n_genes=4, train="train", copy=True, **KEYS)
     pd.testing.assert_frame_equal(by_fold, by_column)
     leaky = Fold(number=0, train=train, test=train[:3], train_groups=np.zeros(len(train)))
     with pytest.raises(LeakError, match="3 observations in training and test"):
-        select_genes(table, flavor="svg", n_genes=4, train=leaky, **KEYS)
+        select_genes(table, selector="svg", n_genes=4, train=leaky, **KEYS)
 
 
 def test_fewer_than_asked_warns_and_none_is_an_error(table):
     with pytest.warns(StfmkitWarning, match=r"40 genes qualify.*41 were asked"):
-        select_genes(table, flavor="hvg", n_genes=41, **KEYS)
+        select_genes(table, selector="hvg", n_genes=41, **KEYS)
     assert table.uns["stfmkit"]["select_genes"]["results"]["selected"]["n_selected"] == 40
     with pytest.raises(InputError, match="no gene qualifies"):
-        select_genes(table, flavor="reliable_svg", min_reliability=1.0, n_genes=3, **KEYS)
+        select_genes(table, selector="reliable_svg", min_reliability=1.0, n_genes=3, **KEYS)
 
 
 def test_panel_safe_reads_columns_or_counts(table):
     with pytest.raises(InputError, match="without panel_key"):
-        select_genes(table, flavor="panel_safe", n_genes=3, **KEYS)
-    best = select_genes(table, flavor="svg", n_genes=1, copy=True, **KEYS)["selected"].idxmax()
-    options = {"flavor": "panel_safe", "n_genes": 20, "panel_key": "panel", "copy": True, **KEYS}
+        select_genes(table, selector="panel_safe", n_genes=3, **KEYS)
+    best = select_genes(table, selector="svg", n_genes=1, copy=True, **KEYS)["selected"].idxmax()
+    options = {"selector": "panel_safe", "n_genes": 20, "panel_key": "panel", "copy": True, **KEYS}
     assert select_genes(table, **options).loc[best, "selected"]
     table.var["in_panel_v1"] = True
     with pytest.raises(MissingKeyError, match="in_panel_v2"):
@@ -113,59 +115,59 @@ def test_panel_safe_reads_columns_or_counts(table):
 def test_a_sample_on_two_panels_is_refused(table):
     table.obs["panel"] = [f"v{i % 2}" for i in range(table.n_obs)]
     with pytest.raises(InputError, match="several values of obs\\['panel'\\]"):
-        select_genes(table, flavor="panel_safe", n_genes=3, panel_key="panel", **KEYS)
+        select_genes(table, selector="panel_safe", n_genes=3, panel_key="panel", **KEYS)
 
 
 def test_controls_are_not_selected(table):
-    best = select_genes(table, flavor="hvg", n_genes=1, copy=True, **KEYS)["selected"].idxmax()
+    best = select_genes(table, selector="hvg", n_genes=1, copy=True, **KEYS)["selected"].idxmax()
     table.var["is_control"] = table.var_names == best
-    got = select_genes(table, flavor="hvg", n_genes=39, copy=True, **KEYS)
+    got = select_genes(table, selector="hvg", n_genes=39, copy=True, **KEYS)
     assert not got.loc[best, "selected"]
     assert got["selected"].sum() == 39
 
 
 def test_several_selections_live_side_by_side(table):
-    select_genes(table, flavor="svg", n_genes=3, key_added="svg", **KEYS)
-    select_genes(table, flavor="hvg", n_genes=3, key_added="hvg", **KEYS)
+    select_genes(table, selector="svg", n_genes=3, key_added="svg", **KEYS)
+    select_genes(table, selector="hvg", n_genes=3, key_added="hvg", **KEYS)
     assert {"svg", "svg_rank", "hvg", "hvg_rank"} <= set(table.var.columns)
-    select_genes(table, flavor="svg", n_genes=4, key_added="svg", **KEYS)  # the first is still known as ours
+    select_genes(table, selector="svg", n_genes=4, key_added="svg", **KEYS)  # the first is still known as ours
     results = table.uns["stfmkit"]["select_genes"]["results"]
     assert {key: r["n_selected"] for key, r in results.items()} == {"svg": 4, "hvg": 3}
     table.var["mine_rank"] = 1.0
     with pytest.raises(InputError, match="'mine_rank'"):
-        select_genes(table, flavor="svg", n_genes=3, key_added="mine", **KEYS)
+        select_genes(table, selector="svg", n_genes=3, key_added="mine", **KEYS)
 
 
-def test_non_spatial_flavors_need_no_coordinates(table):
+def test_non_spatial_selectors_need_no_coordinates(table):
     del table.obsm["spatial"]
-    select_genes(table, flavor="hvg", n_genes=3, **KEYS)
+    select_genes(table, selector="hvg", n_genes=3, **KEYS)
     with pytest.raises(MissingKeyError, match="no obsm"):
-        select_genes(table, flavor="svg", n_genes=3, key_added="other", **KEYS)
+        select_genes(table, selector="svg", n_genes=3, key_added="other", **KEYS)
 
 
 def test_layer_and_unknown_flavor(table):
     table.layers["counts"] = table.X.copy()
     table.X = sparse.csr_matrix(np.log1p(table.X.toarray()))
     with pytest.raises(InputError, match="not integers"):
-        select_genes(table, flavor="svg", n_genes=3, **KEYS)
-    select_genes(table, flavor="svg", n_genes=3, layer="counts", **KEYS)
+        select_genes(table, selector="svg", n_genes=3, **KEYS)
+    select_genes(table, selector="svg", n_genes=3, layer="counts", **KEYS)
     with pytest.raises(InputError, match="Did you mean 'hest'"):
-        select_genes(table, flavor="hests", n_genes=3, **KEYS)
+        select_genes(table, selector="hests", n_genes=3, **KEYS)
 
 
 def test_survives_a_round_trip(table, tmp_path):
-    select_genes(table, flavor="svg", n_genes=3, **KEYS)
+    select_genes(table, selector="svg", n_genes=3, **KEYS)
     table.write_h5ad(tmp_path / "t.h5ad")
     back = ad.read_h5ad(tmp_path / "t.h5ad")
     pd.testing.assert_frame_equal(back.var, table.var)
-    select_genes(back, flavor="hvg", n_genes=3, **KEYS)
+    select_genes(back, selector="hvg", n_genes=3, **KEYS)
 
 
 def test_spatialdata_is_a_door(table):
     from spatialdata import SpatialData
 
     sdata = SpatialData(tables={"cells": table})
-    sk.pp.select_genes(sdata, flavor="svg", n_genes=3, table_key="cells", **KEYS)
+    sk.pp.select_genes(sdata, selector="svg", n_genes=3, table_key="cells", **KEYS)
     assert sdata.tables["cells"].var["selected"].sum() == 3
 
 
@@ -175,12 +177,12 @@ def test_hest_on_her2st_is_scanpys_choice(real_data):
     train = (~adata.obs["patient"].isin(["E", "F"])).to_numpy()
     got = select_genes(
         adata,
-        flavor="hest",
+        selector="hest",
         n_genes=50,
         patient_key="patient",
         sample_key="section",
         train=train,
-        test_ids=["E", "F"],
+        test_patients=["E", "F"],
         copy=True,
     )
     pooled = adata[train].copy()
@@ -196,10 +198,10 @@ def test_hest_on_her2st_is_scanpys_choice(real_data):
 
 def test_sparkx_takes_coordinates_and_no_graph(table):
     sk.pp.spatial_graph(table, sample_key="sample")
-    with pytest.raises(InputError, match="flavor='sparkx' with graph"):
-        select_genes(table, flavor="sparkx", n_genes=3, graph="spatial_connectivities", **KEYS)
+    with pytest.raises(InputError, match="selector='sparkx' with graph"):
+        select_genes(table, selector="sparkx", n_genes=3, graph_key="spatial_connectivities", **KEYS)
     patterned = table.X.toarray()
     patterned[:, 3] = np.where(table.obsm["spatial"][:, 1] > 500, 25, 2)
     table.X = sparse.csr_matrix(patterned)
-    select_genes(table, flavor="sparkx", n_genes=1, **KEYS)
+    select_genes(table, selector="sparkx", n_genes=1, **KEYS)
     assert table.var["selected"].idxmax() == "G3"

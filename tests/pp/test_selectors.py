@@ -9,9 +9,9 @@ from scipy import sparse
 
 from stfmkit._core.errors import InputError
 from stfmkit._kernels._autocorr import morans_i
-from stfmkit._kernels._gene_stats import Thresholds
 from stfmkit.metrics import sparkx_test
-from stfmkit.pp._selectors import FLAVORS, NON_SPATIAL, Options, Training, rank_genes
+from stfmkit.pp._gene_limits import GeneLimits
+from stfmkit.pp._selectors import NON_SPATIAL, SELECTORS, Options, Training, rank_genes
 
 N_SPOTS, N_GENES = 150, 60
 PATTERN, DEPTH, SPIKE, NOISE = 0, 1, 2, 3
@@ -52,23 +52,23 @@ def scanpy_top(adata: ad.AnnData, n: int) -> list[int]:
     return order[:n].tolist()
 
 
-@pytest.mark.parametrize("flavor", list(FLAVORS))
-def test_deterministic_unique_and_bounded(cohort, flavor):
-    got = rank_genes(flavor, n_genes=10, **cohort)
-    np.testing.assert_array_equal(got, rank_genes(flavor, n_genes=10, **cohort))
+@pytest.mark.parametrize("selector", list(SELECTORS))
+def test_deterministic_unique_and_bounded(cohort, selector):
+    got = rank_genes(selector, n_genes=10, **cohort)
+    np.testing.assert_array_equal(got, rank_genes(selector, n_genes=10, **cohort))
     assert 0 < len(got) <= 10
     assert len(set(got.tolist())) == len(got)
-    np.testing.assert_array_equal(rank_genes(flavor, n_genes=3, **cohort), got[:3])
+    np.testing.assert_array_equal(rank_genes(selector, n_genes=3, **cohort), got[:3])
 
 
-@pytest.mark.parametrize("flavor", list(FLAVORS))
-def test_excluded_and_control_genes_are_never_selected(cohort, flavor):
-    best = rank_genes(flavor, n_genes=N_GENES, **cohort)[0]
+@pytest.mark.parametrize("selector", list(SELECTORS))
+def test_excluded_and_control_genes_are_never_selected(cohort, selector):
+    best = rank_genes(selector, n_genes=N_GENES, **cohort)[0]
     exclude = np.arange(N_GENES) == best
-    assert best not in rank_genes(flavor, n_genes=N_GENES, exclude=exclude, **cohort)
+    assert best not in rank_genes(selector, n_genes=N_GENES, exclude=exclude, **cohort)
     names = np.array([f"g{i}" for i in range(N_GENES)], dtype=object)
     names[best] = "NegControlProbe_00001"
-    assert best not in rank_genes(flavor, n_genes=N_GENES, genes=names, **cohort)
+    assert best not in rank_genes(selector, n_genes=N_GENES, genes=names, **cohort)
 
 
 def test_caller_matrix_with_zeros_and_doubles_is_kept(cohort):
@@ -79,8 +79,8 @@ def test_caller_matrix_with_zeros_and_doubles_is_kept(cohort):
     clean = messy.copy()
     clean.eliminate_zeros()
     rest = {k: v for k, v in cohort.items() if k != "counts"}
-    for flavor in FLAVORS:
-        one, two = (rank_genes(flavor, counts=m, n_genes=8, **rest) for m in (messy, clean))
+    for selector in SELECTORS:
+        one, two = (rank_genes(selector, counts=m, n_genes=8, **rest) for m in (messy, clean))
         np.testing.assert_array_equal(one, two)
     np.testing.assert_array_equal(messy.data, before)
 
@@ -167,7 +167,7 @@ def test_reliable_svg_leaves_noise_and_spikes_out(cohort):
     assert SPIKE not in got
     strict = rank_genes("reliable_svg", n_genes=N_GENES, options=Options(min_reliability=0.9999), **cohort)
     assert len(strict) == 0
-    limits = Thresholds(max_depth_r2=1.0)
+    limits = GeneLimits(max_depth_r2=1.0)
     assert DEPTH in rank_genes("reliable_svg", n_genes=N_GENES, options=Options(limits=limits), **cohort)
 
 
@@ -218,8 +218,8 @@ def test_a_given_graph_replaces_coordinates(cohort):
     )
     with pytest.raises(InputError, match="neither coordinates nor a graph"):
         rank_genes("svg", n_genes=9, **blind)
-    for flavor in NON_SPATIAL:
-        assert len(rank_genes(flavor, n_genes=9, **blind)) == 9
+    for selector in NON_SPATIAL:
+        assert len(rank_genes(selector, n_genes=9, **blind)) == 9
 
 
 def test_ties_go_to_the_first_gene():
@@ -233,8 +233,8 @@ def test_ties_go_to_the_first_gene():
 def test_genes_without_counts_do_not_qualify(cohort):
     counts = cohort["counts"].toarray()
     counts[:, 10:] = 0
-    for flavor in FLAVORS:
-        got = rank_genes(flavor, n_genes=N_GENES, **{**cohort, "counts": sparse.csr_array(counts)})
+    for selector in SELECTORS:
+        got = rank_genes(selector, n_genes=N_GENES, **{**cohort, "counts": sparse.csr_array(counts)})
         assert max(got) < 10
 
 

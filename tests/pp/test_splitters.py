@@ -1,13 +1,14 @@
 """Nothing that belongs together is torn apart."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 import stfmkit as sk
-from stfmkit._core.errors import InputError, UnitsError
+from stfmkit._core.errors import InputError, InputTypeError, UnitsError
 from stfmkit.splits.splitters import SplitRows
 
 
@@ -161,7 +162,13 @@ class TestSplit:
         for fold in folds:
             np.testing.assert_array_equal(np.flatnonzero(again.obs["fold"] == fold.number), fold.test)
             np.testing.assert_array_equal(np.flatnonzero(again.obsm["fold_train"][:, fold.number]), fold.train)
-        assert again.uns["stfmkit"]["fold"]["splitter"]["name"] == "SpatialBlockKFold"
+        assert again.uns["stfmkit"]["split"]["results"]["fold"] == {
+            "splitter": {"name": "SpatialBlockKFold", "block": 300, "buffer": 50, "n_splits": 3},
+            "holds_out": "block",
+            **KEYS,
+            "spatial_key": "spatial",
+            "rng": 0,
+        }
 
     def test_copy_writes_nothing(self, toy):
         columns = list(toy.obs.columns)
@@ -182,5 +189,73 @@ class TestSplit:
 
     def test_sample_of_two_patients(self, toy):
         toy.obs["one"] = "S"
-        with pytest.raises(InputError, match="several patients"):
+        with pytest.raises(InputError, match="several values of obs"):
             sk.pp.split(toy, sk.pp.PatientKFold(2), patient_key="patient", sample_key="one")
+
+    @pytest.mark.parametrize(
+        ("key", "slot"), [("niche", "obs"), ("embeddings", "obs"), ("patient", "obs"), ("inside", "obsm")]
+    )
+    def test_nothing_of_others_is_touched(self, toy, key, slot):
+        """Planted: a column of the user, a label, and slots whose names are those of what stfmkit writes elsewhere."""
+        sk.tl.embed(toy, "hvg_pca", n_components=2, show_progress=False)
+        toy.obs["niche"] = "a"
+        toy.obs["embeddings"] = "b"
+        toy.obsm["inside_train"] = np.ones((toy.n_obs, 1))
+        before = toy.copy()
+        with pytest.raises(InputError, match=f"{slot} already has .*not written by split"):
+            sk.pp.split(toy, sk.pp.PatientKFold(4), **KEYS, key_added=key)
+        pd.testing.assert_frame_equal(toy.obs, before.obs)
+        assert set(toy.obsm) == set(before.obsm)
+        assert toy.uns["stfmkit"].keys() == before.uns["stfmkit"].keys()
+
+    @pytest.mark.parametrize("key", ["embed", "embeddings", "split", "stfmkit", "gene_sparsity"])
+    def test_records_of_other_verbs_are_out_of_reach(self, toy, key):
+        sk.tl.embed(toy, "hvg_pca", n_components=2, show_progress=False)
+        before = {verb: dict(record) for verb, record in toy.uns["stfmkit"].items() if verb != "microns_per_unit"}
+        sk.pp.split(toy, sk.pp.PatientKFold(4), **KEYS, key_added=key)
+        after = toy.uns["stfmkit"]
+        assert {verb: after[verb] for verb in before} == before
+        assert list(after["split"]["results"]) == [key]
+
+    def test_own_folds_are_written_again(self, toy):
+        sk.pp.split(toy, sk.pp.PatientKFold(4), **KEYS)
+        sk.pp.split(toy, sk.pp.PatientKFold(2), **KEYS, key_added="two")
+        sk.pp.split(toy, sk.pp.PatientKFold(3), **KEYS, rng=7)
+        assert toy.obs["fold"].nunique() == 3
+        results = toy.uns["stfmkit"]["split"]["results"]
+        assert (results["fold"]["rng"], results["two"]["rng"]) == (7, 0)
+        for key in ("a/b", ""):
+            with pytest.raises(InputError, match="key_added"):
+                sk.pp.split(toy, sk.pp.PatientKFold(3), **KEYS, key_added=key)
+
+    @pytest.mark.parametrize("source", [3, np.random.default_rng(5), None])
+    def test_recorded_seed_gives_the_same_folds(self, toy, source):
+        toy.obs["one"] = [f"P{i % 40}" for i in range(toy.n_obs)]
+        keys = {"patient_key": "one", "sample_key": "one"}
+        sk.pp.split(toy, sk.pp.PatientKFold(4), **keys, rng=source)
+        seed = toy.uns["stfmkit"]["split"]["results"]["fold"]["rng"]
+        assert isinstance(seed, int)
+        again = sk.pp.split(toy, sk.pp.PatientKFold(4), **keys, rng=seed, copy=True)
+        for fold in again:
+            np.testing.assert_array_equal(np.flatnonzero(toy.obs["fold"] == fold.number), fold.test)
+        assert toy.uns["stfmkit"]["split"]["results"]["fold"]["spatial_key"] is None
+
+    def test_splitter_of_a_user(self, toy):
+        class Mine(sk.pp.PatientKFold):
+            pass
+
+        class Bare:
+            def split(self, rows, *, rng):
+                return []
+
+        class Wrong(sk.pp.PatientKFold):
+            holds_out = "tissue"
+
+        sk.pp.split(toy, Mine(4), **KEYS)
+        assert toy.uns["stfmkit"]["split"]["results"]["fold"]["holds_out"] == "patient"
+        with pytest.raises(InputTypeError, match="without 'holds_out', 'needs_microns', 'extra_key', 'describe'"):
+            sk.pp.split(toy, Bare(), **KEYS)
+        with pytest.raises(InputTypeError, match="the class PatientKFold"):
+            sk.pp.split(toy, sk.pp.PatientKFold, **KEYS)
+        with pytest.raises(InputError, match=r"Wrong\.holds_out='tissue'"):
+            sk.pp.split(toy, Wrong(4), **KEYS)

@@ -5,7 +5,7 @@ import pytest
 
 from stfmkit._core.errors import InputError
 from stfmkit._kernels._lattice import Lattice
-from stfmkit.pp._binning._spots import LatticeSpots, PlacedSpots
+from stfmkit.pp._binning.spots import LatticeSpots, PlacedSpots
 
 HEX = Lattice("hex", 100.0, diameter=55.0)
 PLACES = HEX.centers(np.array([0, 0, 1, 1, 2]), np.array([0, 2, 1, 3, 2]))

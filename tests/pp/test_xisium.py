@@ -13,7 +13,9 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from stfmkit._core.errors import InputError
+from stfmkit.pp._bin import BinOptions
 from stfmkit.pp._bin import bin as bin_molecules
+from stfmkit.pp._grids import HexGrid, SquareGrid
 from stfmkit.pp._xisium import xisium
 
 
@@ -25,19 +27,27 @@ def molecules(rng: np.random.Generator) -> pd.DataFrame:
 
 def test_is_bin_with_the_geometry_of_visium(molecules: pd.DataFrame) -> None:
     spots = xisium(molecules, microns_per_unit=1.0, angle=4.0, carry=["gene"])
-    same = bin_molecules(
-        molecules, shape="hex", pitch=100, spot_diameter=55, microns_per_unit=1.0, angle=4.0, carry=["gene"]
-    )
+    same = bin_molecules(molecules, HexGrid(pitch=100, diameter=55, angle=4.0), microns_per_unit=1.0, carry=["gene"])
     assert (spots.X != same.X).nnz == 0
     pd.testing.assert_frame_equal(spots.obs, same.obs)
     nearest = cKDTree(spots.obsm["spatial"]).query(spots.obsm["spatial"], k=2)[0][:, 1]
     np.testing.assert_allclose(nearest, 100.0)
 
 
-def test_takes_every_option_of_bin_that_is_free() -> None:
-    fixed = {"shape", "pitch", "resolutions", "spot_diameter", "hest_compat"}
-    of_bin = {k: p.default for k, p in inspect.signature(bin_molecules).parameters.items() if k not in fixed}
-    assert of_bin == {k: p.default for k, p in inspect.signature(xisium).parameters.items()}
+def test_options_are_the_keywords_of_bin() -> None:
+    parameters = inspect.signature(bin_molecules).parameters.values()
+    keywords = {p.name: p.annotation for p in parameters if p.kind is p.KEYWORD_ONLY}
+    stated = {name: getattr(hint, "__forward_arg__", hint) for name, hint in BinOptions.__annotations__.items()}
+    assert stated == keywords
+
+
+def test_like_leaves_no_choice_of_the_place(molecules: pd.DataFrame) -> None:
+    spots = xisium(molecules, microns_per_unit=1.0)
+    again = xisium(molecules, like=spots, microns_per_unit=1.0)
+    assert list(again.obs_names) == list(spots.obs_names)
+    for place in ({"angle": 3.0}, {"origin": "centroid"}):
+        with pytest.raises(InputError, match="leave origin and angle out"):
+            xisium(molecules, like=spots, microns_per_unit=1.0, **place)
 
 
 @pytest.mark.parametrize(
@@ -45,17 +55,15 @@ def test_takes_every_option_of_bin_that_is_free() -> None:
     [
         ("min_qv", None),
         ("drop_controls", False),
-        ("origin", "centroid"),
         ("min_inside", 0.0),
         ("mask", None),
-        ("cell_key", "gene"),
-        ("x_key", None),
+        ("columns", {"cell": "gene"}),
+        ("columns", {"x": "y", "y": "x"}),
     ],
 )
 def test_options_reach_bin(option: str, value: object, molecules: pd.DataFrame) -> None:
-    keys = {"x_key": "y", "y_key": "x"} if option == "x_key" else {option: value}
-    one = xisium(molecules, microns_per_unit=1.0, **keys)
-    other = bin_molecules(molecules, shape="hex", pitch=100, spot_diameter=55, microns_per_unit=1.0, **keys)
+    one = xisium(molecules, origin="centroid", microns_per_unit=1.0, **{option: value})
+    other = bin_molecules(molecules, HexGrid(origin="centroid"), microns_per_unit=1.0, **{option: value})
     np.testing.assert_array_equal(one.X.toarray(), other.X.toarray())
     pd.testing.assert_frame_equal(one.obs, other.obs)
 
@@ -65,21 +73,21 @@ FILES = {
     "cosmx_lung9": {"microns_per_unit": 0.18, "sample_key": "fov"},
     "iss_mouse_ca1": {"microns_per_unit": 0.325},
 }
-LATTICES = {
-    "square8": {"shape": "square", "pitch": 8.0},
-    "square100": {"shape": "square", "pitch": 100.0},
-    "hex_gapless": {"shape": "hex_gapless", "pitch": 100.0},
-    "hex": {"shape": "hex", "pitch": 100.0, "spot_diameter": 55.0},
+GRIDS = {
+    "square8": SquareGrid(8.0),
+    "square100": SquareGrid(100.0),
+    "hex_gapless": HexGrid(100.0, diameter=None),
+    "hex": HexGrid(100.0, diameter=55.0),
 }
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("lattice", list(LATTICES))
+@pytest.mark.parametrize("lattice", list(GRIDS))
 @pytest.mark.parametrize("name", list(FILES))
 def test_real_molecules_equal_nearest_centres(real_data, name: str, lattice: str) -> None:
     path = real_data / f"{name}_molecules.parquet"
     options = FILES[name]
-    binned = bin_molecules(path, **LATTICES[lattice], **options, mask=None)
+    binned = bin_molecules(path, GRIDS[lattice], **options, mask=None)
     table = pq.read_table(path).to_pandas()
     unit = options["microns_per_unit"]
     at = table[["x", "y"]].to_numpy(dtype=np.float64) * unit
@@ -95,7 +103,7 @@ def test_real_molecules_equal_nearest_centres(real_data, name: str, lattice: str
     for group in of_spot.unique():
         spots, rows = np.flatnonzero(of_spot == group), np.flatnonzero((sample == group) & ~control)
         centers = binned.obsm["spatial"][spots]
-        pitch = LATTICES[lattice]["pitch"]
+        pitch = GRIDS[lattice].pitch
         if lattice.startswith("square"):
             # integer pixels lie on the borders of squares: count in half-open boxes around the centres
             corner = at[(sample == group).to_numpy()].min(axis=0)
@@ -124,7 +132,7 @@ def test_real_squares_equal_a_join(real_data) -> None:
     import geopandas as gpd
 
     path = real_data / "xenium_breast_rep1_molecules.parquet"
-    binned = bin_molecules(path, shape="square", pitch=55, microns_per_unit=1.0, carry=["cell_type"])
+    binned = bin_molecules(path, SquareGrid(55), microns_per_unit=1.0, carry=["cell_type"])
     assert binned.uns["stfmkit"]["bin"]["molecules"]["read"] == 79_576
     table = pq.read_table(path).to_pandas()
     x, y = binned.obsm["spatial"].T

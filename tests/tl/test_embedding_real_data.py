@@ -119,15 +119,16 @@ def test_starmap_mice_are_judged_with_one_call(real_data):
     names = ["neighborhood_purity", "few_shot_f1", "robustness_index", "group_probe_accuracy", "library_size_r2"]
     names += ["composition_js", "coordinate_r2", "pas", "fide", "domain_jsd", "knn_overlap"]
     tables = [
-        sk.tl.evaluate_embedding(data, key, metrics=names, reference_rep="X_random", copy=True, **keys)
+        sk.tl.evaluate_embedding(data, key, metrics=names, reference_key="X_random", copy=True, **keys)
         for key in ("X_hvg_pca", "X_random")
     ]
-    for table in tables:
-        computed = table[(table["status"] == "computed")]
-        assert set(computed["metric"]) == set(names)
-        assert not ((computed["value"] < computed["low"]) | (computed["value"] > computed["high"])).any()
-        assert not (table["setting"] == "k=50, other samples").any()  # one section for each mouse
-    good, noise = (t[t["sample"] == ""].groupby("metric")["value"].mean() for t in tables)
+    for found in tables:
+        table = found["scores"]
+        assert set(table.loc[table["status"] == "scored", "metric"]) == set(names)
+        assert not table["setting"].str.endswith("other samples").any()  # one section for each mouse
+    good, noise = (
+        found["summary"].query("contender.str.startswith('X_')").groupby("metric")["mean"].mean() for found in tables
+    )
     assert good["neighborhood_purity"] > noise["neighborhood_purity"] + 0.1
     assert good["composition_js"] < noise["composition_js"]
     assert good["library_size_r2"] > noise["library_size_r2"] + 0.1

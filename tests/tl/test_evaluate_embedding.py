@@ -9,16 +9,20 @@ from sklearn.metrics import adjusted_rand_score
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, UnitsError
+from stfmkit.evaluation import averages, embedding_study
+from stfmkit.evaluation.embedding import PLAN
+from stfmkit.evaluation.scores import SCHEMA
 from stfmkit.metrics._scib import BATCH, BIO
-from stfmkit.tl._embedding_scores import PLAN
 
 KEYS = {"patient_key": "patient", "sample_key": "sample", "label_key": "niche"}
 SCIB = {*BIO, *BATCH, "scib_total"}
 QUICK = [name for name in PLAN if name not in SCIB and name != "few_shot_f1"]
-COLUMNS = [
-    *("embedding", "metric", "value", "direction", "low", "high", "chance"),
-    *("variable", "setting", "sample", "patient", "status", "reason"),
-]
+CONTROLS = ["control:coordinates", "control:chance"]
+
+
+def evaluate(adata, key="X_hvg_pca", **options):
+    """Return the table of scores and write nothing."""
+    return sk.tl.evaluate_embedding(adata, key, copy=True, **{**KEYS, **options})["scores"]
 
 
 @pytest.fixture(scope="module")
@@ -36,51 +40,38 @@ def cells(cohort):
     return cohort.copy()
 
 
-def value(table, metric, **where):
-    where = {"sample": "", **where}
-    rows = table[(table["metric"] == metric) & (table[list(where)] == pd.Series(where)).all(axis=1)]
-    rows = rows[rows["embedding"] != "control:coordinates"]
-    assert len(rows) == 1
-    return rows["value"].iloc[0]
+def own(table):
+    """Return the rows of embeddings, without controls."""
+    return table[~table["contender"].isin(CONTROLS)]
 
 
-def test_every_metric_has_a_row_and_the_facts_of_its_spec(cells):
-    table = sk.tl.evaluate_embedding(
-        cells,
-        "X_hvg_pca",
-        metrics=QUICK,
-        celltype_key="cell_type",
-        radius=40,
-        reference_rep="X_random",
-        copy=True,
-        **KEYS,
-    )
-    assert list(table.columns) == COLUMNS
+def value(table, metric, setting=""):
+    """Return the score of all observations, or the mean over patients of the means over their samples."""
+    rows = own(table)
+    rows = rows[(rows["metric"] == metric) & rows["setting"].str.startswith(setting)]
+    found = averages.summary(rows)
+    assert len(found) == 1
+    return found["mean"].iloc[0]
+
+
+def test_every_metric_has_a_row_within_its_bounds(cells):
+    given = {"celltype_key": "cell_type", "radius": 40, "reference_key": "X_random"}
+    table = evaluate(cells, metrics=QUICK, **given)
+    assert list(table.columns) == list(SCHEMA)
     assert table["metric"].drop_duplicates().tolist() == QUICK
-    assert (table["status"] == "computed").all()
+    assert (table["status"] == "scored").all()
     assert (table["reason"] == "").all()
+    assert set(table["contender"]) == {"X_hvg_pca", *CONTROLS}
+    assert set(table["scope"]) == {"cohort", "sample"}
     for row in table.itertuples():
-        spec = sk.metrics.spec(row.metric)
-        assert row.direction == {True: "higher", False: "lower", None: "none"}[spec.higher_is_better]
-        for bound, stated in zip((row.low, row.high), spec.bounds, strict=True):
-            assert np.isnan(bound) if stated is None else bound == stated
-        assert not row.value < row.low
-        assert not row.value > row.high
-        if spec.chance is not None:
-            assert row.chance == spec.chance
+        low, high = sk.metrics.spec(row.metric).bounds
+        assert low is None or row.value >= low
+        assert high is None or row.value <= high
 
 
 def test_values_are_those_of_the_metrics(cells):
-    table = sk.tl.evaluate_embedding(
-        cells,
-        "X_hvg_pca",
-        metrics=QUICK,
-        celltype_key="cell_type",
-        radius=40,
-        reference_rep="X_random",
-        copy=True,
-        **KEYS,
-    )
+    given = {"celltype_key": "cell_type", "radius": 40, "reference_key": "X_random"}
+    table = evaluate(cells, metrics=QUICK, **given)
     X = cells.obsm["X_hvg_pca"].astype(float)
     xy, niche, patient, sample = (
         cells.obsm["spatial"],
@@ -109,13 +100,15 @@ def test_values_are_those_of_the_metrics(cells):
 
 def test_scores_by_sample_and_their_mean_over_patients(cells):
     cells.obs["patient"] = cells.obs["patient"].astype(str).replace({"P03": "P02"})  # two samples of one patient
-    table = sk.tl.evaluate_embedding(cells, "X_hvg_pca", metrics=["pas", "coordinate_r2"], copy=True, **KEYS)
+    tables = sk.tl.evaluate_embedding(cells, "X_hvg_pca", metrics=["pas", "coordinate_r2"], copy=True, **KEYS)
+    summary = tables["summary"].set_index(["metric", "contender"])
     for name in ("pas", "coordinate_r2"):
-        rows = table[(table["metric"] == name) & (table["embedding"] == "X_hvg_pca")]
-        by = rows[rows["sample"] != ""].set_index("sample")["value"]
+        by = tables["scores"].query("metric == @name and contender == 'X_hvg_pca'").set_index("sample")["value"]
         assert by.index.tolist() == ["P01_S1", "P02_S1", "P03_S1"]
-        assert value(table, name) == pytest.approx((by["P01_S1"] + (by["P02_S1"] + by["P03_S1"]) / 2) / 2)
-    coherent = table[(table["metric"] == "pas") & (table["sample"] == "")].set_index("embedding")["value"]
+        expected = (by["P01_S1"] + (by["P02_S1"] + by["P03_S1"]) / 2) / 2
+        assert summary.loc[(name, "X_hvg_pca"), "mean"] == pytest.approx(expected)
+        assert summary.loc[(name, "X_hvg_pca"), "n_patients"] == 2
+    coherent = summary.loc["pas", "mean"]
     assert coherent["control:coordinates"] < 0.2 < coherent["X_hvg_pca"]
 
 
@@ -123,8 +116,8 @@ def test_expression_is_better_at_labels_and_noise_at_leaks(cells):
     names = ["ari", "neighborhood_purity", "few_shot_f1", "coordinate_r2", "group_probe_accuracy", "library_size_r2"]
     for key in ("X_hvg_pca", "X_random"):
         sk.tl.evaluate_embedding(cells, key, metrics=names, **KEYS)
-    table = cells.uns["embedding_scores"].query("sample == ''")
-    wide = table.pivot_table(index=["metric", "setting"], columns="embedding", values="value")
+    table = cells.uns["embedding_scores"]["summary"]
+    wide = table.pivot_table(index=["metric", "setting"], columns="contender", values="mean")
     for name in ("ari", "neighborhood_purity"):
         assert (wide.loc[name]["X_hvg_pca"] > wide.loc[name]["X_random"]).all()
     curve = wide.loc["few_shot_f1"]
@@ -132,50 +125,49 @@ def test_expression_is_better_at_labels_and_noise_at_leaks(cells):
     for name in ("group_probe_accuracy", "coordinate_r2"):
         assert (wide.loc[name]["X_random"] < wide.loc[name]["X_hvg_pca"]).all()
     assert wide.loc["group_probe_accuracy"]["X_random"].iloc[0] == pytest.approx(1 / 3, abs=0.08)
+    assert wide.loc["group_probe_accuracy"]["control:chance"].iloc[0] == pytest.approx(1 / 3)
 
 
 def test_neighbours_in_other_samples_have_a_row_where_a_level_holds_several(cells):
     cells.obs["platform"] = np.where(cells.obs["sample"] == "P03_S1", "xenium", "visium")
-    table = sk.tl.evaluate_embedding(
-        cells, "X_hvg_pca", metrics=["robustness_index"], confounder_keys=["platform"], copy=True, **KEYS
-    ).set_index(["variable", "setting"])
-    assert table.index.tolist() == [("patient", "k=50"), ("platform", "k=50"), ("platform", "k=50, other samples")]
-    row = table.loc[("platform", "k=50, other samples")]
+    table = evaluate(cells, metrics=["robustness_index"], confounder_keys=["platform"])
+    found = table.set_index(["setting", "contender"])["value"]
+    elsewhere = "confounder=platform, n_neighbors=50, other samples"
+    assert table["setting"].drop_duplicates().tolist() == [
+        "confounder=patient, n_neighbors=50",
+        "confounder=platform, n_neighbors=50",
+        elsewhere,
+    ]
     given = [np.asarray(cells.obs[key]) for key in ("niche", "platform")]
     sample = np.asarray(cells.obs["sample"])
-    assert row["value"] == sk.metrics.robustness_index(cells.obsm["X_hvg_pca"], *given, exclude=sample)
-    assert row["chance"] == sk.metrics.robustness_index_chance(*given, exclude=sample)
+    expected = sk.metrics.robustness_index(cells.obsm["X_hvg_pca"], *given, exclude=sample)
+    assert found[elsewhere, "X_hvg_pca"] == expected
+    assert found[elsewhere, "control:chance"] == sk.metrics.robustness_index_chance(*given, exclude=sample)
 
 
 def test_approximate_silhouettes_are_sampled_and_say_so(cells, monkeypatch):
-    from stfmkit.tl import _embedding_study
-
-    monkeypatch.setattr(_embedding_study, "_SILHOUETTES", 200)
-    given = {"metrics": ["spatial_asw"], "copy": True, **KEYS}
-    few, again = (sk.tl.evaluate_embedding(cells, "X_hvg_pca", neighbors="approximate", **given) for _ in range(2))
+    monkeypatch.setattr(embedding_study, "_SILHOUETTES", 200)
+    given = {"metrics": ["spatial_asw"]}
+    few, again = (evaluate(cells, neighbor_search="approximate", **given) for _ in range(2))
     pd.testing.assert_frame_equal(few, again, check_exact=True)
-    one = few["sample"] != ""
-    assert few["setting"][one].str.endswith("n_sampled=200").all()
-    every = sk.tl.evaluate_embedding(cells, "X_hvg_pca", **given)
+    assert few["setting"].str.endswith("n_sampled=200").all()
+    every = evaluate(cells, **given)
     assert not every["setting"].str.contains("n_sampled").any()
     assert 0 < np.abs(few["value"] - every["value"]).max() < 2 / np.sqrt(200)
 
 
 @pytest.mark.slow
 def test_approximate_search_serves_every_score_with_neighbours(cells, monkeypatch):
-    from stfmkit.tl import _embedding_study
-
-    monkeypatch.setattr(_embedding_study, "_SILHOUETTES", 300)
+    monkeypatch.setattr(embedding_study, "_SILHOUETTES", 300)
     names = ["group_probe_accuracy", "knn_overlap", "robustness_index", "neighborhood_purity", "scib_silhouette_label"]
     cells.obs["all"] = np.where(cells.obs["sample"] == "P03_S1", "one", "two")
-    given = {"metrics": names, "reference_rep": "X_random", "confounder_keys": ["all"], "copy": True, **KEYS}
-    exact = sk.tl.evaluate_embedding(cells, "X_hvg_pca", **given).set_index(["metric", "variable", "setting"])
-    found = sk.tl.evaluate_embedding(cells, "X_hvg_pca", neighbors="approximate", **given)
-    found = found.set_index(["metric", "variable", "setting"])
-    elsewhere = ("robustness_index", "all", "k=50, other samples")
-    assert exact.loc[elsewhere, "status"] == "computed"
+    given = {"metrics": names, "reference_key": "X_random", "confounder_keys": ["all"]}
+    exact = own(evaluate(cells, **given)).set_index(["metric", "setting"])
+    found = own(evaluate(cells, neighbor_search="approximate", **given)).set_index(["metric", "setting"])
+    elsewhere = ("robustness_index", "confounder=all, n_neighbors=50, other samples")
+    assert exact.loc[elsewhere, "status"] == "scored"
     assert "method='approximate' with exclude" in found.loc[elsewhere, "reason"]
-    assert ("scib_silhouette_label", "", "n_sampled=300") in found.index
+    assert ("scib_silhouette_label", "n_sampled=300") in found.index
     both = found.index.intersection(exact.index).drop(elsewhere)
     assert len(both) == 6
     np.testing.assert_allclose(found.loc[both, "value"], exact.loc[both, "value"], atol=0.02)
@@ -183,10 +175,8 @@ def test_approximate_search_serves_every_score_with_neighbours(cells, monkeypatc
 
 @pytest.mark.slow
 def test_scib_is_part_of_it(cells):
-    table = sk.tl.evaluate_embedding(
-        cells, "X_hvg_pca", metrics=sorted(SCIB), reference_rep="X_random", copy=True, **KEYS
-    ).set_index("metric")
-    assert (table["status"] == "computed").all()
+    table = evaluate(cells, metrics=sorted(SCIB), reference_key="X_random").set_index("metric")
+    assert (table["status"] == "scored").all()
     assert table.loc["scib_total", "value"] == pytest.approx(sk.metrics.scib_total(table["value"]))
     wanted = sk.metrics.scib_clisi(cells.obsm["X_hvg_pca"], np.asarray(cells.obs["niche"]))
     assert table.loc["scib_clisi", "value"] == pytest.approx(wanted)
@@ -195,9 +185,9 @@ def test_scib_is_part_of_it(cells):
 def test_what_lacks_its_input_is_listed_with_the_reason(cells):
     del cells.obsm["spatial"]
     cells.X = cells.X.astype(float) * 0.5
-    table = sk.tl.evaluate_embedding(cells, "X_random", patient_key="patient", sample_key="sample", copy=True)
+    table = own(evaluate(cells, "X_random", label_key=None))
     assert set(table["metric"]) == set(PLAN)
-    done = table[table["status"] == "computed"]["metric"]
+    done = table[table["status"] == "scored"]["metric"]
     assert done.tolist() == ["group_probe_accuracy", "scib_ilisi"]
     reasons = table.set_index("metric")["reason"]
     for name, words in {
@@ -206,38 +196,38 @@ def test_what_lacks_its_input_is_listed_with_the_reason(cells):
         "coordinate_r2": "no coordinates in obsm['spatial']",
         "composition_r2": "no cell types: pass celltype_key=",
         "density_r2": "no radius: pass radius= in µm",
-        "cka": "pass reference_rep=",
-        "scib_pcr": "pass reference_rep=",
+        "cka": "pass reference_key=",
+        "scib_pcr": "pass reference_key=",
         "scib_total": "no labels",
     }.items():
         assert words in reasons[name]
-    assert table[table["status"] != "computed"]["value"].isna().all()
+    assert table[table["status"] != "scored"]["value"].isna().all()
 
 
 def test_without_scib_the_rest_is_there(cells, monkeypatch):
     from stfmkit.tl import _evaluate_embedding as module
 
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    table = sk.tl.evaluate_embedding(cells, "X_random", metrics=["scib_ilisi", "nmi"], copy=True, **KEYS)
-    assert table["status"].tolist() == ["not computed", "computed"]
+    table = evaluate(cells, "X_random", metrics=["scib_ilisi", "nmi"])
+    assert table["status"].tolist() == ["undefined", "scored"]
     assert "pip install 'stfmkit[scib]'" in table["reason"].iloc[0]
 
 
 def test_one_patient_and_few_observations_are_reasons_too(cells):
     one = cells[cells.obs["sample"] == "P01_S1"][:60].copy()
-    table = sk.tl.evaluate_embedding(one, "X_random", copy=True, **KEYS).groupby("metric").first()
+    table = own(evaluate(one, "X_random")).groupby("metric").first()
     assert "one patient" in table.loc["library_size_r2", "reason"]
     assert "1 groups" in table.loc["group_probe_accuracy", "reason"]
-    assert "60 observations and k=89" in table.loc["scib_clisi", "reason"]
+    assert "60 observations and" in table.loc["scib_clisi", "reason"]
     assert "one value in confounder" in table.loc["robustness_index", "reason"]
-    assert table.loc["neighborhood_purity", "status"] == "computed"
+    assert table.loc["neighborhood_purity", "status"] == "scored"
 
 
 def test_observations_without_a_label_are_left_out(cells):
     cells.obs["niche"] = cells.obs["niche"].astype(object)
     cells.obs.iloc[::3, cells.obs.columns.get_loc("niche")] = None
     rest = cells[~cells.obs["niche"].isna()].copy()
-    tables = [sk.tl.evaluate_embedding(a, "X_hvg_pca", metrics=QUICK, copy=True, **KEYS) for a in (cells, rest)]
+    tables = [evaluate(a, metrics=QUICK) for a in (cells, rest)]
     pd.testing.assert_frame_equal(*tables)
     sk.tl.evaluate_embedding(cells, "X_hvg_pca", metrics=["ari"], **KEYS)
     facts = cells.uns["stfmkit"]["evaluate_embedding"]["results"]["embedding_scores"]["X_hvg_pca"]
@@ -247,24 +237,25 @@ def test_observations_without_a_label_are_left_out(cells):
 def test_more_confounders_have_rows_of_their_own(cells):
     cells.obs["half"] = np.where(np.arange(cells.n_obs) % 2, "odd", "even")
     names = ["robustness_index", "group_probe_accuracy"]
-    table = sk.tl.evaluate_embedding(
-        cells, "X_hvg_pca", metrics=names, confounder_keys=["half", "panel"], copy=True, **KEYS
-    )
-    table = table[~table["setting"].str.contains("other samples")].set_index(["metric", "variable"])
-    assert table.loc[("group_probe_accuracy", "half"), "value"] == pytest.approx(0.5, abs=0.1)
-    assert table.loc[("group_probe_accuracy", "half"), "chance"] == 0.5
-    assert table.loc[("group_probe_accuracy", "patient"), "chance"] == pytest.approx(1 / 3)
-    assert "one value" in table.loc[("robustness_index", "panel"), "reason"]
+    table = evaluate(cells, metrics=names, confounder_keys=["half", "panel"])
+    found = table.set_index(["metric", "setting", "contender"])
+    half = ("group_probe_accuracy", "confounder=half, n_neighbors=10")
+    assert found.loc[(*half, "X_hvg_pca"), "value"] == pytest.approx(0.5, abs=0.1)
+    assert found.loc[(*half, "control:chance"), "value"] == 0.5
+    patient = ("group_probe_accuracy", "confounder=patient, n_neighbors=10", "control:chance")
+    assert found.loc[patient, "value"] == pytest.approx(1 / 3)
+    panel = ("robustness_index", "confounder=panel, n_neighbors=50", "X_hvg_pca")
+    assert "one value" in found.loc[panel, "reason"]
 
 
 def test_a_subset_of_metrics_gives_the_same_bits(cells):
-    whole = sk.tl.evaluate_embedding(cells, "X_hvg_pca", metrics=QUICK, copy=True, rng=4, **KEYS)
+    whole = evaluate(cells, metrics=QUICK, rng=4)
     names = ["coordinate_r2", "fide", "ari"]
-    part = sk.tl.evaluate_embedding(cells, "X_hvg_pca", metrics=names, copy=True, rng=4, **KEYS)
+    part = evaluate(cells, metrics=names, rng=4)
     for name in names:
         left, right = (t[t["metric"] == name].reset_index(drop=True) for t in (whole, part))
         pd.testing.assert_frame_equal(left, right, check_exact=True)
-    other = sk.tl.evaluate_embedding(cells, "X_hvg_pca", metrics=["coordinate_r2"], copy=True, rng=5, **KEYS)
+    other = evaluate(cells, metrics=["coordinate_r2"], rng=5)
     assert value(other, "coordinate_r2") != value(part, "coordinate_r2")
 
 
@@ -276,14 +267,13 @@ def test_the_table_survives_a_file_and_grows_after_it(cells, tmp_path, kind):
     path = tmp_path / f"cells.{kind}"
     (cells.write_h5ad if kind == "h5ad" else cells.write_zarr)(path)
     back = (ad.read_h5ad if kind == "h5ad" else ad.read_zarr)(path)
-    pd.testing.assert_frame_equal(
-        back.uns["embedding_scores"], cells.uns["embedding_scores"], check_dtype=False, check_index_type=False
-    )
+    for name, table in cells.uns["embedding_scores"].items():
+        pd.testing.assert_frame_equal(back.uns["embedding_scores"][name], table, check_index_type=False)
     sk.tl.evaluate_embedding(back, "X_random", metrics=names, confounder_keys=["panel"], **KEYS)
-    found = back.uns["embedding_scores"]["embedding"]
+    found = back.uns["embedding_scores"]["scores"]["contender"]
     assert set(found) == {"X_hvg_pca", "X_random", "control:coordinates"}
-    assert (found == "control:coordinates").sum() == 4
-    assert back.uns["embedding_scores"].index.is_unique
+    assert (found == "control:coordinates").sum() == 3  # samples
+    assert back.uns["embedding_scores"]["scores"].index.is_unique
 
 
 def test_scores_of_an_embedding_are_replaced_and_others_kept(cells, content):
@@ -292,7 +282,7 @@ def test_scores_of_an_embedding_are_replaced_and_others_kept(cells, content):
     assert content(cells) == before
     for key in ("X_hvg_pca", "X_random", "X_hvg_pca"):
         assert sk.tl.evaluate_embedding(cells, key, metrics=["ari"], **KEYS) is None
-    assert cells.uns["embedding_scores"]["embedding"].tolist() == ["X_random", "X_hvg_pca"]
+    assert cells.uns["embedding_scores"]["scores"]["contender"].tolist() == ["X_random", "X_hvg_pca"]
     facts = cells.uns["stfmkit"]["evaluate_embedding"]["results"]["embedding_scores"]
     assert set(facts) == {"X_hvg_pca", "X_random"}
     assert facts["X_random"]["versions"]["scib-metrics"]
@@ -305,14 +295,14 @@ def test_scores_of_other_settings_are_not_mixed(cells):
     with pytest.raises(InputError, match="'X_hvg_pca' with another 'n_clusters'"):
         sk.tl.evaluate_embedding(cells, "X_random", metrics=["ari"], n_clusters=7, **KEYS)
     sk.tl.evaluate_embedding(cells, "X_random", metrics=["ari"], n_clusters=7, key_added="seven", **KEYS)
-    assert len(cells.uns["embedding_scores"]) == len(cells.uns["seven"]) == 1
+    assert len(cells.uns["embedding_scores"]["scores"]) == len(cells.uns["seven"]["scores"]) == 1
 
 
 @pytest.mark.parametrize(
     ("arguments", "kind", "words"),
     [
-        ({"use_rep": "X_pca"}, MissingKeyError, "Did you mean 'X_hvg_pca'"),
-        ({"reference_rep": "X_pca"}, MissingKeyError, "reference_rep='X_pca'"),
+        ({"embedding_key": "X_pca"}, MissingKeyError, "Did you mean 'X_hvg_pca'"),
+        ({"reference_key": "X_pca"}, MissingKeyError, "reference_key='X_pca'"),
         ({"patient_key": "donor"}, MissingKeyError, "patient_key='donor'"),
         ({"sample_key": "slide"}, MissingKeyError, "sample_key='slide'"),
         ({"label_key": "region"}, MissingKeyError, "label_key='region'"),
@@ -320,22 +310,23 @@ def test_scores_of_other_settings_are_not_mixed(cells):
         ({"confounder_keys": ["platform"]}, MissingKeyError, "confounder_keys='platform'"),
         ({"metrics": ["arri"]}, MissingKeyError, "Did you mean 'ari'"),
         ({"metrics": ["pearson"]}, MissingKeyError, "no metric of an embedding named 'pearson'"),
-        ({"neighbors": "annoy"}, InputError, "neighbors='annoy'"),
+        ({"neighbor_search": "annoy"}, InputError, "neighbor_search='annoy'"),
         ({"n_clusters": 1}, InputError, "n_clusters=1"),
         ({"n_neighbors": 0}, InputError, "n_neighbors=0"),
         ({"radius": -1.0}, InputError, "radius=-1"),
+        ({"rng": 0.5}, InputTypeError, "rng=0.5"),
         ({"key_added": "a/b"}, InputError, "key_added='a/b'"),
-        ({"key_added": "stfmkit"}, InputError, "key_added='stfmkit'"),
+        ({"key_added": "stfmkit"}, InputError, "the key 'stfmkit' in uns"),
         ({"key_added": "synthetic_cohort"}, InputError, "not written by evaluate_embedding"),
         ({"table_key": "cells"}, InputError, "table_key"),
-        ({"patient_key": "niche"}, InputError, "more than one patient"),
+        ({"patient_key": "niche"}, InputError, "several values of obs"),
     ],
 )
 def test_wrong_arguments_leave_the_table_alone(cells, content, arguments, kind, words):
     before = content(cells)
-    given = {"use_rep": "X_hvg_pca", **KEYS, **arguments}
+    given = {"embedding_key": "X_hvg_pca", **KEYS, **arguments}
     with pytest.raises(kind, match=words):
-        sk.tl.evaluate_embedding(cells, given.pop("use_rep"), **given)
+        sk.tl.evaluate_embedding(cells, given.pop("embedding_key"), **given)
     assert content(cells) == before
 
 
@@ -362,9 +353,7 @@ def test_a_radius_needs_a_unit(cells):
     halves.obsm["spatial"] = halves.obsm["spatial"] / 2
     names = ["density_r2", "composition_r2"]
     tables = [
-        sk.tl.evaluate_embedding(
-            a, "X_random", radius=30, microns_per_unit=mpu, celltype_key="cell_type", metrics=names, copy=True, **KEYS
-        )["value"]
+        evaluate(a, "X_random", radius=30, microns_per_unit=mpu, celltype_key="cell_type", metrics=names)["value"]
         for a, mpu in ((cells, 1.0), (halves, 2.0))
     ]
     np.testing.assert_allclose(*tables)

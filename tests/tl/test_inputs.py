@@ -15,7 +15,7 @@ KEYS = {"patient_key": "patient", "sample_key": "sample"}
 FORMS = ["csr", "csc", "dense", "dask dense", "dask csr", "backed csr", "backed csc", "backed dense"]
 VERBS = {
     "gene_sparsity": lambda a: sk.pp.gene_sparsity(a, copy=True, **KEYS),
-    "select_genes": lambda a: sk.pp.select_genes(a, flavor="svg", n_genes=7, copy=True, **KEYS),
+    "select_genes": lambda a: sk.pp.select_genes(a, selector="svg", n_genes=7, copy=True, **KEYS),
     "niche_signatures": lambda a: sk.tl.niche_signatures(
         a, "niche", patient_key="patient", pred_layer="guess", n=5, copy=True
     ),

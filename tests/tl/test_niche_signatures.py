@@ -19,12 +19,32 @@ UP = {"tumour": {f"G{g}" for g in range(10)}, "stroma": {f"G{g}" for g in range(
 
 
 def run(adata, niche="niche", **options):
-    return sk.tl.niche_signatures(adata, niche, copy=True, **(KEYS | {"n": 10} | options))
+    return sk.tl.niche_signatures(adata, niche, copy=True, **(KEYS | {"sizes": 10} | options))
 
 
-def values(result, metric):
-    rows = result["scores"].query("metric == @metric")
-    return rows.set_index(["niche", "n"])["value"]
+def values(result, metric, *, status="scored", of="n=", contender=""):
+    """Return one metric by niche and size, 0 where it reads all genes; `of` is the end of the setting."""
+    rows = result["scores"].query("metric == @metric and contender.str.startswith(@contender)")
+    rows = rows[rows["status"].isin([status, "undefined"] if status == "scored" else [status])]
+    if status == "scored" and not contender:
+        rows = rows[~rows["contender"].str.startswith("control:")]
+    size = rows["setting"].replace("", "n=0").str.extract(r"^n=(?P<n>\d+)(?P<rest>.*)$").astype({"n": int})
+    rows = rows.assign(n=size["n"])[size["rest"] == of.removeprefix("n=")]
+    return rows.set_index(["niche", "n"])["value"].sort_index()
+
+
+def chance(result):
+    return values(result, "jaccard", contender="control:chance")
+
+
+def ceiling(result, *, patients=False):
+    of = ", halves of patients" if patients else "n="
+    return values(result, "adjusted_jaccard", status="ceiling", of=of)
+
+
+def share(result, *, patients=False):
+    of = ", halves of patients" if patients else "n="
+    return values(result, "adjusted_jaccard", status="of ceiling", of=of)
 
 
 def log1p(adata):
@@ -102,7 +122,7 @@ def test_tests_within_patients_are_those_of_scipy(toy):
 
 
 def test_scores_follow_their_definitions(predicted):
-    result = run(predicted, pred_layer="thinned", n=(3, 8))
+    result = run(predicted, prediction="thinned", sizes=(3, 8))
     genes, names = result["genes"], predicted.var_names
     for niche, n in itertools.product(UP, (3, 8)):
         rows = genes.query("niche == @niche")
@@ -111,13 +131,13 @@ def test_scores_follow_their_definitions(predicted):
         top = guess[: len(up)]
         shared = len(set(up) & set(top))
         j = shared / (len(up) + len(top) - shared)
-        chance = sk.metrics.expected_jaccard(n, n, n_genes=40)
+        by_chance = sk.metrics.expected_jaccard(n, n, n_genes=40)
+        assert values(result, "signature_size")[niche, n] == n
+        assert values(result, "signature_size", of=", down")[niche, n] == n
+        assert chance(result)[niche, n] == pytest.approx(by_chance)
         expected = {
-            "n_true": n,
-            "n_true_down": n,
-            "chance_jaccard": chance,
             "jaccard": j,
-            "adjusted_jaccard": (j - chance) / (1 - chance),
+            "adjusted_jaccard": (j - by_chance) / (1 - by_chance),
             "dice": 2 * shared / (2 * n),
             "overlap_coefficient": shared / n,
             "rank_biased_overlap": sk.metrics.rank_biased_overlap(
@@ -129,16 +149,21 @@ def test_scores_follow_their_definitions(predicted):
         u = stats.mannwhitneyu(
             rows.loc[rows["gene"].isin(up), "predicted_auroc"], rows.loc[~rows["gene"].isin(up), "predicted_auroc"]
         ).statistic
-        assert values(result, "ranking_auroc")[niche, n] == pytest.approx(u / (n * (40 - n)))
+        assert values(result, "signature_ranking_auroc")[niche, n] == pytest.approx(u / (n * (40 - n)))
         rho = stats.spearmanr(rows["log2fc"], rows["predicted_log2fc"]).statistic
-        assert values(result, "fold_change_correlation")[niche, 0] == pytest.approx(rho)
+        assert values(result, "signature_fold_change_correlation")[niche, 0] == pytest.approx(rho)
 
 
 def test_a_perfect_prediction_has_every_score_at_its_best(predicted):
-    result = run(predicted, pred_layer="truth")
+    result = run(predicted, prediction="truth")
     for metric in ("jaccard", "adjusted_jaccard", "dice", "overlap_coefficient", "rank_biased_overlap"):
         np.testing.assert_allclose(values(result, metric), 1)
-    for metric in ("signed_jaccard", "ranking_auroc", "fold_change_correlation", "specificity"):
+    for metric in (
+        "signed_jaccard",
+        "signature_ranking_auroc",
+        "signature_fold_change_correlation",
+        "signature_specificity",
+    ):
         np.testing.assert_allclose(values(result, metric), 1)
     genes = result["genes"]
     np.testing.assert_allclose(genes["predicted_auroc"], genes["auroc"])
@@ -146,14 +171,14 @@ def test_a_perfect_prediction_has_every_score_at_its_best(predicted):
 
 
 def test_controls_are_ordered(predicted):
-    results = {name: run(predicted, pred_layer=name, n=5) for name in ("truth", "thinned", "shuffled")}
-    for metric in ("jaccard", "adjusted_jaccard", "rank_biased_overlap", "signed_jaccard", "ranking_auroc"):
+    results = {name: run(predicted, prediction=name, sizes=5) for name in ("truth", "thinned", "shuffled")}
+    for metric in ("jaccard", "adjusted_jaccard", "rank_biased_overlap", "signed_jaccard", "signature_ranking_auroc"):
         best, good, bad = (values(result, metric).mean() for result in results.values())
         assert best >= good > bad, metric
-    assert values(results["shuffled"], "fold_change_correlation").abs().max() < 0.6
-    for name in ("thinned", "patients"):
-        normalized = [values(result, f"normalized_jaccard_{name}").mean() for result in results.values()]
-        assert normalized[0] >= normalized[1] > normalized[2]
+    assert values(results["shuffled"], "signature_fold_change_correlation").abs().max() < 0.6
+    for patients in (False, True):
+        shares = [share(result, patients=patients).mean() for result in results.values()]
+        assert shares[0] >= shares[1] > shares[2]
 
 
 def test_ceilings_lie_between_chance_and_one_and_rise_with_depth(toy):
@@ -163,29 +188,29 @@ def test_ceilings_lie_between_chance_and_one_and_rise_with_depth(toy):
     )
     keep = np.asarray(thin_data.X.sum(axis=1)).ravel() > 0
     thin_data = thin_data[keep].copy()
-    deep, shallow = (run(d, n=10, alpha=1.0) for d in (toy, thin_data))
+    deep, shallow = (run(d, sizes=10, alpha=1.0) for d in (toy, thin_data))
     for result in (deep, shallow):
-        for name in ("thinned", "patients"):
-            limit = values(result, f"ceiling_{name}")
-            assert (limit > values(result, "chance_jaccard")).all()
+        for patients in (False, True):
+            limit = ceiling(result, patients=patients)
+            assert (limit > 0).all()  # which is chance
             assert (limit <= 1).all()
-    assert values(deep, "ceiling_thinned").mean() > values(shallow, "ceiling_thinned").mean()
-    assert "normalized_jaccard_thinned" not in set(deep["scores"]["metric"])  # nothing was predicted
+    assert ceiling(deep).mean() > ceiling(shallow).mean()
+    assert "of ceiling" not in set(deep["scores"]["status"])  # nothing was predicted
 
 
 def test_without_ceiling_there_is_none(predicted):
-    metrics = set(run(predicted, pred_layer="truth", ceiling=False)["scores"]["metric"])
-    assert not any("ceiling" in m or "normalized" in m for m in metrics)
-    logged = set(run(predicted, layer="truth", scale="log1p")["scores"]["metric"])
-    assert "ceiling_patients" in logged
-    assert "ceiling_thinned" not in logged  # logarithms cannot be thinned
+    without = run(predicted, prediction="truth", ceiling=False)["scores"]
+    assert set(without["status"]) == {"scored"}
+    logged = run(predicted, layer="truth", scale="as_is")
+    assert len(ceiling(logged, patients=True)) == 2
+    assert len(ceiling(logged)) == 0  # logarithms cannot be thinned
 
 
 def test_normalised_layers_give_the_same_signatures(predicted):
-    counts, logged = run(predicted), run(predicted, layer="truth", scale="log1p")
+    counts, logged = run(predicted), run(predicted, layer="truth", scale="as_is")
     pd.testing.assert_frame_equal(counts["genes"], logged["genes"])
     predicted.layers["scanpy"] = sk.pp.normalize(predicted, copy=True)  # in whose rounding a few ties are lost
-    close = run(predicted, layer="scanpy", scale="log1p")["genes"]
+    close = run(predicted, layer="scanpy", scale="as_is")["genes"]
     np.testing.assert_allclose(close["auroc"], counts["genes"]["auroc"], atol=2e-3)
 
 
@@ -198,7 +223,7 @@ def test_equal_shares_of_the_library_are_ties(toy):
 
 def test_predicted_counts_are_normalised(toy):
     toy.layers["expected"] = toy.X * 0.5  # expected counts need not be integers
-    genes = run(toy, pred_layer="expected", pred_scale="counts")["genes"]
+    genes = run(toy, prediction="expected", scale="counts")["genes"]
     np.testing.assert_allclose(genes["predicted_auroc"], genes["auroc"])
 
 
@@ -206,25 +231,26 @@ def test_predicted_counts_are_normalised(toy):
 def test_signatures_are_written_and_survive_files(predicted, tmp_path, content):
     predicted.uns["theirs"] = {"a": 1}
     before = content(predicted)
-    result = run(predicted, pred_layer="thinned", sample_key="sample", null="torus", n_null=3)
+    result = run(predicted, prediction="thinned", sample_key="sample", null_model="torus", n_permutations=3)
     assert content(predicted) == before  # copy=True writes nothing
-    options = {"pred_layer": "thinned", "sample_key": "sample", "null": "torus", "n_null": 3, "n": 10}
+    options = {"prediction": "thinned", "sample_key": "sample", "null_model": "torus", "n_permutations": 3, "sizes": 10}
     assert sk.tl.niche_signatures(predicted, "niche", **KEYS, **options) is None
     slot = predicted.uns["niche_signatures"]
-    assert list(slot) == ["genes", "scores", "niches", "null"]
+    assert list(slot) == ["genes", "scores", "by_patient", "summary", "niches", "null"]
     params = predicted.uns["stfmkit"]["niche_signatures"]["results"]["niche_signatures"]
-    assert (params["niche_key"], params["scale"], params["prediction"], params["n"]) == (
+    assert (params["label_key"], params["scale"], params["prediction"], params["sizes"], params["rng"]) == (
         "niche",
-        "counts",
+        "size_factor_log1p",
         "thinned",
         [10],
+        0,
     )
     predicted.write_h5ad(tmp_path / "a.h5ad")
     predicted.write_zarr(tmp_path / "a.zarr")
     for read in (ad.read_h5ad(tmp_path / "a.h5ad"), ad.read_zarr(tmp_path / "a.zarr")):
         for name, table in result.items():
-            pd.testing.assert_frame_equal(read.uns["niche_signatures"][name], table)
-    sk.tl.niche_signatures(predicted, "niche", **KEYS, n=10)  # the same step may write again
+            pd.testing.assert_frame_equal(read.uns["niche_signatures"][name], table, check_index_type=False)
+    sk.tl.niche_signatures(predicted, "niche", **KEYS, sizes=10)  # the same step may write again
     del predicted.uns["niche_signatures"], predicted.uns["stfmkit"]["niche_signatures"]
     assert content(predicted) == before
 
@@ -238,21 +264,21 @@ def test_a_slot_of_others_is_kept(toy):
 
 
 def test_same_seed_same_bits_and_rows_may_come_in_any_order(predicted, rng):
-    first = run(predicted, pred_layer="thinned", rng=5)
-    again = run(predicted, pred_layer="thinned", rng=5)
+    first = run(predicted, prediction="thinned", rng=5)
+    again = run(predicted, prediction="thinned", rng=5)
     for name in first:
         pd.testing.assert_frame_equal(first[name], again[name])
     order = rng.permutation(predicted.n_obs)
-    other = run(predicted[order].copy(), pred_layer="thinned", rng=5)
+    other = run(predicted[order].copy(), prediction="thinned", rng=5)
     pd.testing.assert_frame_equal(first["genes"], other["genes"])
 
 
 @pytest.mark.parametrize("as_", ["dense", "csr", "csc"])
 def test_any_storage_gives_the_same(predicted, as_):
-    expected = run(predicted, pred_layer="thinned", sample_key="sample", null="torus", n_null=2)
+    expected = run(predicted, prediction="thinned", sample_key="sample", null_model="torus", n_permutations=2)
     form = {"dense": lambda m: m.toarray(), "csr": sparse.csr_matrix, "csc": sparse.csc_matrix}[as_]
     predicted.X, predicted.layers["thinned"] = form(predicted.X), form(predicted.layers["thinned"])
-    found = run(predicted, pred_layer="thinned", sample_key="sample", null="torus", n_null=2)
+    found = run(predicted, prediction="thinned", sample_key="sample", null_model="torus", n_permutations=2)
     for name in expected:
         pd.testing.assert_frame_equal(found[name], expected[name])
 
@@ -269,7 +295,7 @@ def test_a_table_of_spatialdata(toy):
     import spatialdata
 
     data = spatialdata.SpatialData(tables={"cells": toy})
-    found = sk.tl.niche_signatures(data, "niche", **KEYS, n=10, table_key="cells", copy=True)
+    found = sk.tl.niche_signatures(data, "niche", **KEYS, sizes=10, table_key="cells", copy=True)
     pd.testing.assert_frame_equal(found["genes"], run(toy)["genes"])
 
 
@@ -277,9 +303,9 @@ def test_a_table_of_spatialdata(toy):
     "pick", [lambda a: a.to_df("truth"), lambda a: pd.DataFrame(a.layers["truth"].toarray(), a.obs_names, a.var_names)]
 )
 def test_a_prediction_may_be_a_table(predicted, pick):
-    pd.testing.assert_frame_equal(
-        run(predicted, pred_layer=pick(predicted))["scores"], run(predicted, pred_layer="truth")["scores"]
-    )
+    table, layer = (run(predicted, prediction=given)["scores"] for given in (pick(predicted), "truth"))
+    assert {"prediction"} == set(table["contender"]) - set(layer["contender"])
+    pd.testing.assert_frame_equal(table.drop(columns="contender"), layer.drop(columns="contender"))
 
 
 @given(slope=st.floats(0.1, 3), bend=st.floats(0, 2), swap=st.booleans())
@@ -287,26 +313,26 @@ def test_a_prediction_may_be_a_table(predicted, pick):
 def test_any_rising_scale_of_the_prediction_gives_the_same_sets(predicted, slope, bend, swap):
     """A predicted signature is a matter of ranks, and names of niches are only names."""
     niche = "niche"
-    expected = run(predicted, pred_layer="thinned", n=5, ceiling=False)["scores"].set_index(["niche", "metric"])[
-        "value"
-    ]
+    keys = ["niche", "metric", "setting"]
+    expected = run(predicted, prediction="thinned", sizes=5, ceiling=False)["scores"].query("contender == 'thinned'")
     thinned = predicted.layers["thinned"].toarray()
     predicted.layers["bent"] = slope * thinned + bend * thinned**2 / (1 + thinned.max())
     names = {"tumour": "a", "stroma": "b"} if swap else {"tumour": "tumour", "stroma": "stroma"}
     predicted.obs["named"] = predicted.obs[niche].astype(str).map(names)
-    found = run(predicted, "named", pred_layer="bent", n=5, ceiling=False)["scores"].set_index(["niche", "metric"])
-    for (name, metric), value in expected.items():
-        if metric != "fold_change_correlation":  # which reads sizes
-            assert found.loc[(names[name], metric), "value"] == pytest.approx(value, nan_ok=True), metric
+    found = run(predicted, "named", prediction="bent", sizes=5, ceiling=False)["scores"].query("contender == 'bent'")
+    bent = found.set_index(keys)["value"].to_dict()
+    for (name, metric, setting), value in expected.set_index(keys)["value"].items():
+        if metric != "signature_fold_change_correlation":  # which reads sizes
+            assert bent[names[name], metric, setting] == pytest.approx(value, nan_ok=True), metric
 
 
 def test_a_constant_prediction_ranks_nothing(predicted):
     """Means of equal values differ in the last digits, which are no fold changes."""
     predicted.layers["flat"] = np.tile(np.random.default_rng(0).uniform(0.1, 3, 40), (240, 1))
-    result = run(predicted, pred_layer="flat")
-    assert values(result, "fold_change_correlation").isna().all()
-    assert (values(result, "ranking_auroc") == 0.5).all()
-    assert (values(result, "specificity") <= 0).all()
+    result = run(predicted, prediction="flat")
+    assert values(result, "signature_fold_change_correlation").isna().all()
+    assert (values(result, "signature_ranking_auroc") == 0.5).all()
+    assert (values(result, "signature_specificity") <= 0).all()
 
 
 # labels of the prediction
@@ -315,12 +341,12 @@ def test_a_constant_prediction_ranks_nothing(predicted):
 def test_predicted_labels_are_used_for_the_prediction_only(predicted):
     swap = {"tumour": "stroma", "stroma": "tumour"}
     predicted.obs["guess"] = predicted.obs["niche"].map(swap)
-    own = run(predicted, pred_layer="truth")
-    swapped = run(predicted, pred_layer="truth", pred_niche_key="guess")
+    own = run(predicted, prediction="truth")
+    swapped = run(predicted, prediction="truth", predicted_label_key="guess")
     np.testing.assert_allclose(swapped["genes"]["auroc"], own["genes"]["auroc"])
     np.testing.assert_allclose(swapped["genes"]["predicted_auroc"], 1 - own["genes"]["auroc"])
     assert (values(swapped, "jaccard") == 0).all()
-    assert (values(swapped, "specificity") == -1).all()
+    assert (values(swapped, "signature_specificity") == -1).all()
 
 
 @pytest.mark.filterwarnings("ignore:.*not tested:stfmkit.errors.StfmkitWarning")
@@ -329,20 +355,20 @@ def test_a_niche_that_is_never_predicted_scores_nothing(predicted):
     niche[::7] = "rim"
     predicted.obs["three"] = niche
     predicted.obs["guess"] = predicted.obs["niche"].astype(str)
-    result = run(predicted, "three", pred_layer="truth", pred_niche_key="guess", alpha=1.0, min_log2fc=0.0)
-    assert values(result, "n_true")["rim", 10] > 0
+    result = run(predicted, "three", prediction="truth", predicted_label_key="guess", alpha=1.0, min_log2fc=0.0)
+    assert values(result, "signature_size")["rim", 10] > 0
     assert values(result, "jaccard")["rim", 10] == 0
-    assert np.isnan(values(result, "ranking_auroc")["rim", 10])
-    assert np.isnan(values(result, "fold_change_correlation")["rim", 0])
+    assert np.isnan(values(result, "signature_ranking_auroc")["rim", 10])
+    assert np.isnan(values(result, "signature_fold_change_correlation")["rim", 0])
     assert values(result, "jaccard")["tumour", 10] > 0.5
 
 
 def test_predicted_labels_need_a_prediction_and_common_names(predicted):
     predicted.obs["cluster"] = np.where(predicted.obs["niche"] == "tumour", "0", "1")
-    with pytest.raises(InputError, match="without pred_layer"):
-        run(predicted, pred_niche_key="cluster")
+    with pytest.raises(InputError, match="without prediction"):
+        run(predicted, predicted_label_key="cluster")
     with pytest.raises(InputError, match=r"no name in common(?s:.)*match the names first"):
-        run(predicted, pred_layer="truth", pred_niche_key="cluster")
+        run(predicted, prediction="truth", predicted_label_key="cluster")
 
 
 # niches that cannot be scored
@@ -371,7 +397,7 @@ def test_patients_without_a_niche_are_excluded_and_counted(toy):
     rim = result["genes"].query("niche == 'rim'")
     assert rim["p_adj"].isna().all()
     assert len(UP["tumour"] & set(rim.loc[rim["selected"], "gene"])) >= 8  # chosen without a test
-    assert np.isnan(values(result, "ceiling_patients")["rim", 10])
+    assert np.isnan(ceiling(result, patients=True)["rim", 10])
     one = run(toy[toy.obs["patient"] != "P1"].copy())["genes"].query("niche == 'tumour'")
     np.testing.assert_allclose(result["genes"].query("niche == 'tumour'")["auroc"], one["auroc"])
 
@@ -383,11 +409,12 @@ def test_one_niche_has_nothing_to_be_compared_with(toy):
 
 
 def test_a_niche_without_markers_has_no_scores(predicted):
-    result = run(predicted, pred_layer="truth", min_log2fc=9.0)
-    assert (values(result, "n_true") == 0).all()
-    for metric in ("jaccard", "adjusted_jaccard", "specificity", "ranking_auroc", "normalized_jaccard_thinned"):
+    result = run(predicted, prediction="truth", min_log2fc=9.0)
+    assert (values(result, "signature_size") == 0).all()
+    for metric in ("jaccard", "adjusted_jaccard", "signature_specificity", "signature_ranking_auroc"):
         assert values(result, metric).isna().all()
-    assert values(result, "fold_change_correlation").notna().all()
+    assert share(result).isna().all()
+    assert values(result, "signature_fold_change_correlation").notna().all()
 
 
 # bad input
@@ -402,48 +429,62 @@ def plant(toy, value):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_predictions_that_are_not_finite_are_refused(predicted, value):
-    with pytest.raises(InputError, match=r"1 NaN or infinite values in layers\['bad'\]"):
-        run(plant(predicted, value), pred_layer="bad")
+    with pytest.raises(InputError, match=r"1 (NaN or )?infinite .*values in layers\['bad'\]"):
+        run(plant(predicted, value), prediction="bad")
 
 
 def test_values_off_the_declared_scale_are_refused(predicted):
     plant(predicted, 80.0)
-    with pytest.raises(InputError, match=r"values up to 80(?s:.)*pred_scale='counts'"):
-        run(predicted, pred_layer="bad")
-    with pytest.raises(InputError, match=r"1 negative values(?s:.)*pred_scale='log1p'"):
-        run(plant(predicted, -1.0), pred_layer="bad", pred_scale="counts")
+    with pytest.raises(InputError, match=r"predictions as high as 80(?s:.)*scale='counts'"):
+        run(predicted, prediction="bad")
+    with pytest.raises(InputError, match=r"1 negative values"):
+        run(plant(predicted, -1.0), prediction="bad", scale="counts")
     with pytest.raises(InputError, match="not integers"):
         run(predicted, layer="truth")
-    with pytest.raises(InputError, match=r"scale='log1p'(?s:.)*scale='counts'"):
-        run(predicted, scale="log1p")
+    with pytest.raises(InputError, match=r"scale='as_is'(?s:.)*scale='size_factor_log1p'"):
+        run(predicted, scale="as_is")
     with pytest.raises(InputError, match="from -1"):
-        run(plant(predicted, -1.0), layer="bad", scale="log1p")
+        run(plant(predicted, -1.0), layer="bad", scale="as_is")
 
 
-def test_a_prediction_of_other_genes_or_in_another_order_is_refused(predicted):
+def test_a_prediction_of_other_observations_or_genes_is_refused(predicted):
     frame = predicted.to_df("truth")
-    with pytest.raises(InputError, match="40 columns are not those of the table, but the same in another order"):
-        run(predicted, pred_layer=frame[frame.columns[::-1]])
-    with pytest.raises(InputError, match=r"39 columns are not those of the table\.\n"):
-        run(predicted, pred_layer=frame.iloc[:, 1:])
-    with pytest.raises(InputError, match="240 rows are not those of the table, but the same in another order"):
-        run(predicted, pred_layer=frame.iloc[::-1])
-    with pytest.raises(InputError, match="dtype object"):
-        run(predicted, pred_layer=frame.astype(object))
+    with pytest.raises(InputError, match=r"240 rows are not the observations .* but the same in another order"):
+        run(predicted, prediction=frame.iloc[::-1])
+    with pytest.raises(MissingKeyError, match="1 predicted genes that the table does not measure: 'mouse'"):
+        run(predicted, prediction=frame.rename(columns={"G3": "mouse"}))
+    with pytest.raises(InputTypeError, match="not numbers"):
+        run(predicted, prediction=frame.astype(object))
+    with pytest.raises(InputError, match=r"39 of 40 genes(?s:.)*scale='counts'"):
+        run(predicted, prediction=frame.iloc[:, 1:], scale="counts")
+
+
+def test_genes_that_are_not_predicted_are_not_compared(predicted, rng):
+    """A panel in any order: signatures are those of its genes, normalised by the whole library."""
+    frame = predicted.to_df("thinned")[list(rng.permutation(predicted.var_names)[:26])]
+    predicted.obsm["panel"] = frame
+    result = run(predicted, prediction="panel", sizes=5)
+    names = [g for g in predicted.var_names if g in frame.columns]
+    assert result["genes"]["gene"].tolist() == names * 2
+    part = predicted[:, names].copy()
+    expected = run(part, layer="truth", scale="as_is", prediction="thinned", sizes=5)
+    pd.testing.assert_frame_equal(result["genes"], expected["genes"])
+    for metric in ("jaccard", "signature_ranking_auroc"):
+        pd.testing.assert_series_equal(values(result, metric), values(expected, metric))
 
 
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
         ({"patient_key": "patients"}, MissingKeyError, r"patient_key='patients'(?s:.)*Did you mean 'patient'"),
-        ({"niche": "nich"}, MissingKeyError, r"niche_key='nich'(?s:.)*Did you mean 'niche'"),
+        ({"niche": "nich"}, MissingKeyError, r"label_key='nich'(?s:.)*Did you mean 'niche'"),
         ({"layer": "counts"}, MissingKeyError, "no layer named 'counts'"),
-        ({"pred_layer": "model"}, MissingKeyError, "no layer named 'model'"),
+        ({"prediction": "model"}, MissingKeyError, "no layer and no obsm entry named 'model'"),
         ({"scale": "raw"}, InputError, "scale='raw'"),
-        ({"pred_scale": "raw"}, InputError, "pred_scale='raw'"),
-        ({"n": ()}, InputError, r"n=\(\)"),
-        ({"n": (10, 10)}, InputError, "each once"),
-        ({"n": (0, 10)}, InputError, "n=0"),
+        ({"key_added": "a/b"}, InputError, "key_added='a/b'"),
+        ({"sizes": ()}, InputError, r"sizes=\(\)"),
+        ({"sizes": (10, 10)}, InputError, "each once"),
+        ({"sizes": (0, 10)}, InputError, "sizes=0"),
         ({"min_obs": 0}, InputError, "min_obs=0"),
         ({"min_pct": 10}, InputError, "min_pct=10"),
         ({"alpha": "5 %"}, InputTypeError, "alpha='5 %'"),
@@ -474,9 +515,9 @@ def test_missing_patients_and_empty_observations_are_refused(toy):
 def test_layers_of_the_prefrontal_cortex_have_their_markers(real_data):
     """Known markers lead, one mouse names those of the other, and no region of the same shape does as well."""
     data = ad.read_h5ad(real_data / "starmap_mpfc_BZ5_BZ9.h5ad")
-    keys = {"patient_key": "mouse", "n": 10, "copy": True}
+    keys = {"patient_key": "mouse", "sizes": 10, "copy": True, "null_model": "torus", "n_permutations": 19}
     with pytest.warns(StfmkitWarning, match="4 niches are in fewer than 3 patients"):
-        result = sk.tl.niche_signatures(data, "domain", sample_key="section", null="torus", n_null=19, **keys)
+        result = sk.tl.niche_signatures(data, "domain", sample_key="section", **keys)
     genes = result["genes"][result["genes"]["selected"]].groupby("niche", observed=True)["gene"].apply(set)
     known = {
         "L1": {"Bgn", "Aqp4"},
@@ -489,6 +530,5 @@ def test_layers_of_the_prefrontal_cortex_have_their_markers(real_data):
     null = result["null"].set_index("niche")
     assert (null["observed"] > null["null_mean"]).all()
     assert (null.loc[["L2/3", "L6"], "p_value"] == 1 / 20).all()
-    limits = result["scores"].set_index(["metric", "niche"])["value"]
-    assert (limits["ceiling_thinned"] > limits["chance_jaccard"] + 0.2).all()
-    assert (limits["ceiling_patients"] > limits["chance_jaccard"] + 0.1).all()
+    assert (ceiling(result) > 0.2).all()
+    assert (ceiling(result, patients=True) > 0.1).all()

@@ -12,7 +12,8 @@ from sklearn.metrics import adjusted_rand_score
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, MissingKeyError, StfmkitWarning, UnitsError
-from stfmkit.tl._niche_clusters import choose_number, clusters
+from stfmkit.evaluation.clusters import cluster
+from stfmkit.evaluation.stability import choose_number
 
 CELLS = {"sample_key": "sample", "celltype_key": "cell_type"}
 
@@ -277,7 +278,7 @@ def test_frames_and_names_change_nothing(stripes, angle, scale, shift, order, k)
 @pytest.mark.parametrize("method", ["kmeans", "gmm"])
 def test_clusters_are_numbered_from_the_largest(rng, method):
     centres = np.repeat([[0.0, 0], [9, 0], [0, 9]], [10, 40, 25], axis=0)
-    found = clusters(centres + rng.normal(0, 0.5, centres.shape), 3, method=method, rng=np.random.default_rng(0))
+    found = cluster(centres + rng.normal(0, 0.5, centres.shape), 3, method=method, rng=np.random.default_rng(0))
     assert found.tolist() == [2] * 10 + [0] * 40 + [1] * 25
 
 

@@ -154,7 +154,7 @@ def test_genes_are_chosen_in_every_fold(table):
         rows = (table.obs["patient"] == patient).to_numpy()
         train = next(sorted(p) for p in patients.values() if patient not in p)
         chosen = sk.pp.select_genes(
-            table, flavor="svg", n_genes=6, train=table.obs["patient"].isin(train).to_numpy(), copy=True, **KEYS
+            table, selector="svg", n_genes=6, train=table.obs["patient"].isin(train).to_numpy(), copy=True, **KEYS
         )
         found = with_coords.columns[with_coords[rows].notna().all()]
         assert set(found) == set(table.var_names[chosen["selected"]])

@@ -6,14 +6,16 @@ import pytest
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, MissingKeyError
-from stfmkit._core.random import as_generator, int_seed, stream
+from stfmkit._core.random import stream
 from stfmkit._kernels._torus import LabelMover
 
-KEYS = {"patient_key": "patient", "sample_key": "sample", "n": (5, 10), "ceiling": False}
+KEYS = {"patient_key": "patient", "sample_key": "sample", "sizes": (5, 10), "ceiling": False}
 
 
 def null(adata, niche="niche", **options):
-    return sk.tl.niche_signatures(adata, niche, copy=True, **(KEYS | {"null": "torus", "n_null": 9} | options))["null"]
+    return sk.tl.niche_signatures(
+        adata, niche, copy=True, **(KEYS | {"null_model": "torus", "n_permutations": 9} | options)
+    )["null"]
 
 
 def exact_log1p(adata):
@@ -26,16 +28,15 @@ def exact_log1p(adata):
 def test_equals_the_slow_loop(toy, kind):
     toy.layers["model"] = exact_log1p(toy) + np.random.default_rng(0).normal(0, 0.3, toy.shape)
     result = sk.tl.niche_signatures(
-        toy, "niche", copy=True, pred_layer="model", null=kind, n_null=5, rng=3, min_obs=2, **KEYS
+        toy, "niche", copy=True, prediction="model", null_model=kind, n_permutations=5, rng=3, min_obs=2, **KEYS
     )
     truth, niche, patient = exact_log1p(toy), toy.obs["niche"].astype(str).to_numpy(), toy.obs["patient"].astype(str)
-    seed = int_seed(as_generator(3))
     mover = LabelMover(toy.obsm["spatial"], toy.obs["sample"].cat.codes.to_numpy(), kind=kind)
     sources = [np.arange(toy.n_obs)]
-    sources += [mover.draw(stream(seed, "niche_signatures", "null", i)) for i in range(5)]
+    sources += [mover.draw(stream(3, "niche_signatures", "null", i)) for i in range(5)]
     for k, name in enumerate(["stroma", "tumour"]):
         genes = result["genes"][result["genes"]["niche"] == name]
-        for n in KEYS["n"]:
+        for n in KEYS["sizes"]:
             own = np.flatnonzero(genes["rank"].between(1, n))
             best, overlap = [], []
             for source in sources:
@@ -49,11 +50,11 @@ def test_equals_the_slow_loop(toy, kind):
                 assert row["null_mean"] == pytest.approx(np.mean(draws[1:]))
                 assert row["null_sd"] == pytest.approx(np.std(draws[1:], ddof=1), abs=1e-12)
                 assert row["p_value"] == pytest.approx((1 + sum(d >= draws[0] - 1e-12 for d in draws[1:])) / 6)
-                assert row["n_null"] == 5
+                assert row["n_permutations"] == 5
 
 
 def test_real_niches_differ_from_moved_ones(toy):
-    table = null(toy, n_null=39)
+    table = null(toy, n_permutations=39)
     assert (table["p_value"] == 1 / 40).all()
     assert (table["observed"] > table["null_mean"] + 3 * table["null_sd"]).all()
 
@@ -65,7 +66,7 @@ def test_empty_niches_of_the_same_shape_do_not(kind):
     for seed in range(12):
         rng = np.random.default_rng(seed)
         cells = _smooth_tissue(rng)
-        p_values.append(null(cells, null=kind, n_null=19, n=3, rng=seed)["p_value"].iloc[0])
+        p_values.append(null(cells, null_model=kind, n_permutations=19, sizes=3, rng=seed)["p_value"].iloc[0])
     assert np.mean(p_values) > 0.25
     assert (np.array(p_values) <= 0.05).sum() <= 3
 
@@ -95,16 +96,16 @@ def test_moves_that_lose_a_niche_are_counted(toy):
         corner = rows[np.argsort(toy.obsm["spatial"][rows].sum(axis=1))[:3]]
         niche[corner] = "corner"
     toy.obs["three"] = niche
-    table = null(toy, "three", null="rotation", n_null=30, min_obs=3)
-    lost = table.query("niche == 'corner'")["n_null"]
+    table = null(toy, "three", null_model="rotation", n_permutations=30, min_obs=3)
+    lost = table.query("niche == 'corner'")["n_permutations"]
     assert (lost < 30).all()
     assert (lost > 0).all()
-    assert (table.query("niche != 'corner'")["n_null"] == 30).all()
+    assert (table.query("niche != 'corner'")["n_permutations"] == 30).all()
 
 
 def test_a_niche_that_is_always_lost_has_no_p_value(toy):
     """The rest of this niche is one observation more than it may be, and no move keeps that."""
-    table = null(toy, n_null=1, min_obs=3)
+    table = null(toy, n_permutations=1, min_obs=3)
     assert table["p_value"].isin([0.5, 1.0]).all()
     assert table["null_sd"].isna().all()  # one draw has no spread
 
@@ -112,15 +113,15 @@ def test_a_niche_that_is_always_lost_has_no_p_value(toy):
 def test_same_seed_same_bits_and_more_draws_hold_the_fewer(toy):
     pd.testing.assert_frame_equal(null(toy, rng=1), null(toy, rng=1))
     assert not null(toy, rng=1).equals(null(toy, rng=2))
-    few, many = null(toy, n_null=3), null(toy, n_null=12)
+    few, many = null(toy, n_permutations=3), null(toy, n_permutations=12)
     assert (many["p_value"] * 13 - 1 >= few["p_value"] * 4 - 1 - 1e-9).all()
 
 
 def test_what_a_null_needs(toy):
-    with pytest.raises(InputError, match=r"null='shuffle'(?s:.)*'torus', 'rotation'"):
-        null(toy, null="shuffle")
-    with pytest.raises(InputError, match="n_null=0"):
-        null(toy, n_null=0)
+    with pytest.raises(InputError, match=r"null_model='shuffle'(?s:.)*'torus', 'rotation'"):
+        null(toy, null_model="shuffle")
+    with pytest.raises(InputError, match="n_permutations=0"):
+        null(toy, n_permutations=0)
     with pytest.raises(InputError, match="4 patients, and no sample_key"):
         null(toy, sample_key=None)
     with pytest.raises(MissingKeyError, match="sample_key='slide'"):

@@ -100,7 +100,7 @@ class Lattice:
         u, v = offsets[:, 0], offsets[:, 1]
         return np.column_stack([cos * u - sin * v, sin * u + cos * v])
 
-    def reach(self, box: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
+    def index_range(self, box: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
         """Return (first row, first column, rows, columns) that hold every position of (x0, y0, x1, y1)."""
         corners = np.array([[box[i], box[j]] for i in (0, 2) for j in (1, 3)])
         u, v = self.local(corners[:, 0], corners[:, 1])

@@ -76,12 +76,12 @@ class Grouping:
     ----------
     rows
         Gives the new rows of old ones (k,).
-    seams
+    cuts
         Old rows, ascending, where groups may be cut: those before a seam stay before it.
     """
 
     rows: Callable[[np.ndarray], np.ndarray]
-    seams: np.ndarray
+    cuts: np.ndarray
 
 
 def run_of_keys(keys: np.ndarray, n_columns: int) -> Run:
@@ -170,7 +170,7 @@ def _blocks(runs: Sequence[Run], grouping: Grouping | None) -> Iterator[list[Run
     n_blocks = total // _BLOCK + 1
     cuts = np.unique(sample[np.arange(1, n_blocks) * len(sample) // n_blocks])
     if grouping is not None:
-        cuts = np.unique(grouping.seams[np.searchsorted(grouping.seams, cuts, side="right") - 1])
+        cuts = np.unique(grouping.cuts[np.searchsorted(grouping.cuts, cuts, side="right") - 1])
     places = [np.concatenate([[0], np.searchsorted(run.rows, cuts), [len(run.rows)]]) for run in runs]
     for b in range(len(cuts) + 1):
         part = [run.between(at[b], at[b + 1]) for run, at in zip(runs, places, strict=True) if at[b + 1] > at[b]]

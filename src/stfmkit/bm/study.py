@@ -14,12 +14,13 @@ from stfmkit._core.errors import InputError
 from stfmkit._core.random import stream
 from stfmkit._data.columns import read_groups, read_labels
 from stfmkit._data.coordinates import check_positions, read_coords
+from stfmkit._data.identity import check_nested
 from stfmkit._data.matrices import check_no_empty, read_counts
 from stfmkit._data.names import check_names
 from stfmkit._data.view import View
 from stfmkit._kernels._normalize import totals
 from stfmkit.bm._protocol import Protocol
-from stfmkit.pp._split import check_nested, split_rows
+from stfmkit.pp._split import split_rows
 from stfmkit.splits.folds import Fold
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def load_study(data: "Container", protocol: Protocol, *, table_key: str | None =
     check_names(adata)
     patients = read_groups(adata, protocol.patient_key, role="patient_key")
     samples = read_groups(adata, protocol.sample_key, role="sample_key")
-    check_nested(patients, samples, patient_key=protocol.patient_key, sample_key=protocol.sample_key)
+    check_nested(samples, patients, sample_key=protocol.sample_key, group_key=protocol.patient_key)
     labels = None if protocol.label_key is None else read_labels(adata, protocol.label_key)
     coords = read_coords(adata, spatial_key=protocol.spatial_key)
     check_positions(coords, np.asarray(samples.codes), adata.obs_names, sample_key=protocol.sample_key)

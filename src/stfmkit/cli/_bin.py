@@ -1,5 +1,6 @@
 """``stfmkit bin``: molecules or cells to spots."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -150,7 +151,7 @@ def bin_(
     options = {key: value for key, value in locals().items() if key not in {"data", "out"} and value is not None}
     with plain_failures():
         options = _parsed(options)
-        files = _files(out, options)
+        files = _files(out, options.pop("resolutions", []), options)
         for file in files:
             check_new_file(file, suffix=".h5ad" if key_added is None else ".zarr")
         from stfmkit import io, pp
@@ -160,20 +161,21 @@ def bin_(
         say(f"Binning {data} …")
         molecules: Any = data if data.suffix == ".parquet" else io.read(data)
         before = _elements(molecules) if key_added is not None else []
-        spots = pp.bin(molecules, **options)
+        verb = pp.bin_hest if options.pop("hest_compat", False) else pp.bin
+        spots = verb(molecules, **options)
         if key_added is not None:
             added = [name for name in _elements(molecules) if name not in before]
             write_with(out, molecules.subset(added).write)
             say(f"Wrote {out}: {', '.join(added)}")
             return
-        tables = list(spots.values()) if isinstance(spots, dict) else [spots]
+        tables = spots if isinstance(spots, list) else [spots]
         write_all({file: table.write_h5ad for file, table in zip(files, tables, strict=True)})
         for file, table in zip(files, tables, strict=True):
             say(f"Wrote {file}: {table.n_obs} spots, {table.n_vars} genes")
 
 
 def _parsed(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options as `stfmkit.pp.bin` takes them."""
+    """Return the options as `stfmkit.pp.bin` takes them, with the pitches of several grids beside."""
     if "carry" in options:
         options["carry"] = tuple(_parts(options["carry"]))
     if "resolutions" in options:
@@ -183,6 +185,44 @@ def _parsed(options: dict[str, Any]) -> dict[str, Any]:
     if "mask" in options:
         check_choice(options["mask"], ("computed", "none"), name="mask")
         options["mask"] = None if options["mask"] == "none" else options["mask"]
+    roles = [role for role in ("x", "y", "gene", "qv", "cell") if f"{role}_key" in options]
+    columns = {role: options.pop(f"{role}_key") for role in roles}
+    if columns:
+        options["columns"] = columns
+    return _with_grid(options)
+
+
+def _with_grid(options: dict[str, Any]) -> dict[str, Any]:
+    """Replace the options that describe the grid, or the grids, by it."""
+    from stfmkit import pp
+
+    shape, pitch, diameter = (options.pop(name, None) for name in ("shape", "pitch", "spot_diameter"))
+    place = {name: options.pop(name) for name in ("origin", "angle") if name in options}
+    pitches = options.get("resolutions", [])
+    check_choice(shape, ("hex", "hex_gapless", "square"), name="shape")
+    if (pitch is None) == (not pitches):
+        raise InputError(
+            f"pitch={pitch!r} and resolutions={pitches!r}.",
+            allowed="one of them",
+            remedy="pass --pitch for one table, or --resolutions for a table of each pitch.",
+        )
+    if (shape == "hex") != (diameter is not None):
+        raise InputError(
+            f"shape={shape!r} and spot_diameter={diameter!r}.",
+            allowed="a spot_diameter with shape hex, and with no other",
+            remedy="pass --spot-diameter 55 for Visium, or --shape hex_gapless without it.",
+        )
+    if options.get("hest_compat"):
+        if shape != "square" or pitch != 100 or place:
+            raise InputError(
+                f"hest_compat with shape={shape!r}, pitch={pitch!r} and {place}.",
+                allowed="shape square and pitch 100, without origin and angle",
+                remedy="pass these, or leave --hest-compat out.",
+            )
+        return options
+    make = pp.SquareGrid if shape == "square" else partial(pp.HexGrid, diameter=diameter)
+    grids = [make(step, **place) for step in pitches or [pitch]]
+    options["grid"] = grids if pitches else grids[0]
     return options
 
 
@@ -199,11 +239,11 @@ def _number(text: str, name: str) -> float:
         ) from error
 
 
-def _files(out: Path, options: dict[str, Any]) -> list[Path]:
+def _files(out: Path, pitches: list[float], options: dict[str, Any]) -> list[Path]:
     """Return the file of every table: with several resolutions, one whose name ends in the pitch."""
-    if "resolutions" not in options or "key_added" in options:
+    if not pitches or "key_added" in options:
         return [out]
-    return [out.with_name(f"{out.stem}_{pitch:g}um{out.suffix}") for pitch in options["resolutions"]]
+    return [out.with_name(f"{out.stem}_{pitch:g}um{out.suffix}") for pitch in pitches]
 
 
 def _elements(data: Any) -> list[str]:

@@ -4,19 +4,28 @@ Every step weighs its parts alike, whatever their size, so that a patient with m
 observations, counts no more than another. Rows without a value are left out of every mean.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
+
+from stfmkit._core.errors import MissingKeyError
+from stfmkit.metrics._catalogue import spec
 
 CONTENDER = ["task", "metric", "setting", "scope", "status", "contender"]
 """Columns that name what is averaged."""
 
-_MEDIANS = frozenset({"r2", "nrmse", "q2", "deviance_explained", "variance_ratio", "moran_ratio"})
-"""Metrics without a bound: a few genes would decide their mean, so that genes are summarised by the median."""
 
+def aggregation(metric: str, scope: str) -> str:
+    """Return how the genes, niches or classes of one sample become one value: "mean" or "median", as the metric says.
 
-def over_genes(metric: str) -> str:
-    """Return how the genes of a sample are summarised for a metric: "mean" or "median"."""
-    return "median" if metric in _MEDIANS else "mean"
+    What is no metric of `sk.metrics` is averaged.
+    """
+    try:
+        about = spec(metric)
+    except MissingKeyError:
+        return "mean"
+    return about.over_genes if scope == "gene" else about.over
 
 
 def per_sample(scores: pd.DataFrame) -> pd.DataFrame:
@@ -36,11 +45,9 @@ def per_sample(scores: pd.DataFrame) -> pd.DataFrame:
     """
     rows = _as_scored(scores)
     keys = [*CONTENDER, "patient", "sample"]
-    median = (rows["scope"] == "gene") & (rows["metric"].map(over_genes) == "median")
     parts = []
-    for how, part in (("mean", rows[~median]), ("median", rows[median])):
-        if len(part):
-            parts.append(part.groupby([*keys, "fold"], sort=True, observed=True)["value"].agg(how))
+    for how, part in _by_aggregation(rows):
+        parts.append(part.groupby([*keys, "fold"], sort=True, observed=True)["value"].agg(how))
     if not parts:
         return pd.DataFrame({**dict.fromkeys(keys, pd.Series(dtype=str)), "value": pd.Series(dtype=np.float64)})
     return pd.concat(parts).groupby(keys, sort=True, observed=True).mean().reset_index()
@@ -65,6 +72,15 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
     groups = patients.assign(counted=counted.astype(np.int64)).groupby(CONTENDER, sort=True, observed=True)
     table = groups["value"].agg(mean="mean", sd="std", min="min", max="max")
     return table.assign(n_patients=groups["counted"].sum()).reset_index()
+
+
+def _by_aggregation(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the rows of the metrics whose parts are summarised alike, with how."""
+    kinds = rows[["metric", "scope"]].drop_duplicates()
+    kinds = kinds.assign(how=[aggregation(*kind) for kind in kinds.itertuples(index=False)])
+    named = rows.merge(kinds, on=["metric", "scope"], how="left")
+    for how, part in named.groupby("how", sort=True):
+        yield str(how), part
 
 
 def _as_scored(scores: pd.DataFrame) -> pd.DataFrame:

@@ -40,8 +40,31 @@ def kmeans(values: np.ndarray, n_clusters: int, *, seed: int, n_starts: int = N_
         return np.asarray(model.fit_predict(values.astype(np.float64)), dtype=np.int64)
 
 
-def tied_mixture(values: np.ndarray, n_clusters: int, *, seed: int, n_starts: int) -> np.ndarray:
-    """Return the component of every row (n_obs,) in a mixture of Gaussians that share one covariance matrix."""
+def cluster(
+    values: np.ndarray, n_clusters: int, *, method: str, rng: np.random.Generator, few_starts: bool = False
+) -> np.ndarray:
+    """Return the cluster of every row (n_obs,), numbered from the largest; clusters of one size by their first row.
+
+    Parameters
+    ----------
+    values
+        Features (n_obs, d).
+    method
+        "kmeans", or "gmm" for Gaussians that share one covariance matrix.
+    rng
+        Draws the starts.
+    few_starts
+        Fewer starts, for clusters that are compared with many others.
+    """
+    seed = int_seed(rng)
+    if method == "kmeans":
+        found = kmeans(values, n_clusters, seed=seed, n_starts=3 if few_starts else N_STARTS)
+    else:
+        found = _tied_mixture(values, n_clusters, seed=seed, n_starts=1 if few_starts else 3)
+    return _by_size(found, n_clusters)
+
+
+def _tied_mixture(values: np.ndarray, n_clusters: int, *, seed: int, n_starts: int) -> np.ndarray:
     ridge = _RIDGE * max(float(values.var(axis=0).mean()), 1e-12)
     mixture = GaussianMixture(
         n_clusters, covariance_type="tied", n_init=n_starts, reg_covar=ridge, max_iter=500, random_state=seed
@@ -49,8 +72,7 @@ def tied_mixture(values: np.ndarray, n_clusters: int, *, seed: int, n_starts: in
     return np.asarray(mixture.fit_predict(values), dtype=np.int64)
 
 
-def by_size(clusters: np.ndarray, n_clusters: int) -> np.ndarray:
-    """Return clusters numbered anew, the largest first; clusters of one size by their first row."""
+def _by_size(clusters: np.ndarray, n_clusters: int) -> np.ndarray:
     size = np.bincount(clusters, minlength=n_clusters)
     first = np.array([np.argmax(clusters == j) if size[j] else len(clusters) for j in range(n_clusters)])
     place = np.empty(n_clusters, dtype=np.int64)

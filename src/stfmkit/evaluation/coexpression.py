@@ -130,7 +130,7 @@ def coexpression_ceilings(
 
 def as_ceilings(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the scores of one half of the molecules against the other as ceilings, for the metrics that have one."""
-    of_ceiling = scores["metric"].isin(CEILED) & ~scores["setting"].str.contains("method=|sd over")
+    of_ceiling = scores["metric"].isin(CEILED) & ~scores["setting"].str.contains("method=")
     rows = scores[of_ceiling]
     return rows.assign(status="ceiling")
 
@@ -192,7 +192,7 @@ def _scores(
     return {
         ("ssim_ordered", window): metrics.ssim_ordered(a, b, order=np.arange(len(a)), window=sizes.window),
         ("ssim_permuted", window): permuted.mean,
-        ("ssim_permuted", f"{window}, sd over orders"): permuted.sd,
+        ("ssim_permuted_sd", window): permuted.sd,
         ("ssim_global", ""): metrics.ssim_global(a, b),
         ("offdiagonal_correlation", ""): mantel.r,
         ("offdiagonal_correlation", "method=spearman"): metrics.offdiagonal_correlation(a, b, method="spearman"),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from stfmkit import metrics
 from stfmkit._core.random import stream
-from stfmkit._kernels._ranked import Ranked
+from stfmkit._kernels._ranks import Ranked
 from stfmkit._kernels._torus import LabelMover
 from stfmkit.evaluation.signature_tables import Matrix, SignatureInput
 from stfmkit.evaluation.signatures import Signatures, top

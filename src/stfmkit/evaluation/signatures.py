@@ -135,12 +135,13 @@ def score_agreement(found: Signatures, sizes: Sequence[int], **where: Any) -> pd
 
 
 def score_sizes(found: Signatures, sizes: Sequence[int], **where: Any) -> pd.DataFrame:
-    """Return how many genes the true signature of every niche and size holds: ``n_true``, and ``n_true_down``."""
+    """Return ``signature_size`` of every niche and size: genes with more ("n=10") and with less ("n=10, down")."""
+    one: dict[str, Any] = {"metric": "signature_size", **where}
     return to_table(
-        Score(metric=name, value=float(len(chosen[niche][:n])), setting=f"n={n}", niche=niche, **where)
+        Score(value=float(len(chosen[niche][:n])), setting=f"n={n}{side}", niche=niche, **one)
         for niche in found.niches
         for n in sizes
-        for name, chosen in (("n_true", found.up), ("n_true_down", found.down))
+        for side, chosen in (("", found.up), (", down", found.down))
     )
 
 

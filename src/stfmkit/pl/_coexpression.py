@@ -7,21 +7,29 @@ from anndata import AnnData
 
 from stfmkit._core.arguments import check_choice, check_integer, listed
 from stfmkit._core.errors import InputError, MissingKeyError
+from stfmkit._data.view import resolve_table
+from stfmkit.pl._finish import check_save, finish, new_axes
 from stfmkit.pl._style import PALE, plain, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from stfmkit._data.view import Container
+    from stfmkit.pl._finish import Save
+
 _SHOWN = ("ssim_ordered", "offdiagonal_correlation")
 
 
 def coexpression(
-    adata: AnnData,
+    data: "Container",
     *,
     key: str = "coexpression",
-    show: str | None = None,
+    which: str | None = None,
     max_labels: int = 40,
+    table_key: str | None = None,
     ax: "Axes | None" = None,
+    show: bool = False,
+    save: "Save" = None,
 ) -> "Axes":
     """Plot the correlations that :func:`stfmkit.tl.coexpression` stored, with the genes in the stored order.
 
@@ -30,16 +38,22 @@ def coexpression(
 
     Parameters
     ----------
-    adata
-        Table with the results.
+    data
+        AnnData or SpatialData with the result.
     key
-        Name of the slots, the ``key_added`` of the run.
-    show
-        "both", "truth" or "predicted"; "both" where there is a prediction, else "truth", where it is left out.
+        Key of the result: the ``key_added`` of the verb that wrote it.
+    which
+        Matrix to show: "both", "truth" or "predicted"; None for "both" where there is a prediction, else "truth".
     max_labels
-        Genes are named where there are no more than this.
+        Largest number of genes that are named.
+    table_key
+        Table of a SpatialData.
     ax
-        Axes to draw on; a new figure by default.
+        Axes to draw on, None for a new figure.
+    show
+        Show the figure.
+    save
+        Path of an image file to write, None for none; the ending names the format.
 
     Returns
     -------
@@ -62,23 +76,23 @@ def coexpression(
     ['1', '0']
     """
     check_integer(max_labels, name="max_labels", least=0)
+    check_save(save)
+    adata = resolve_table(data, table_key=table_key)
     has_prediction = f"{key}_predicted" in adata.varp
-    if show is None:
-        show = "both" if has_prediction else "truth"
-    check_choice(show, ("both", "truth", "predicted"), name="show")
+    if which is None:
+        which = "both" if has_prediction else "truth"
+    check_choice(which, ("both", "truth", "predicted"), name="which")
     order = _order(adata, key)
-    picture = _matrix(adata, key, order) if show != "predicted" else _matrix(adata, f"{key}_predicted", order)
-    if show == "both":
+    picture = _matrix(adata, key, order) if which != "predicted" else _matrix(adata, f"{key}_predicted", order)
+    if which == "both":
         below = np.tril_indices(len(order), -1)
         picture[below] = _matrix(adata, f"{key}_predicted", order)[below]
     np.fill_diagonal(picture, np.nan)
     with style():
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots(figsize=(5.6, 4.8), layout="constrained")
+        ax = new_axes(ax, width=5.6, height=4.8)
         _draw(ax, picture, adata.var_names[order].tolist(), max_labels=max_labels)
-        ax.set_title(_title(adata, key, show), loc="left")
+        ax.set_title(_title(adata, key, which), loc="left")
+        finish(ax.figure, show=show, save=save)
     return ax
 
 
@@ -105,7 +119,7 @@ def _matrix(adata: AnnData, slot: str, order: np.ndarray) -> np.ndarray:
         raise MissingKeyError(
             f"no varp[{slot!r}].",
             allowed=f"one of {listed(adata.varp)}",
-            remedy="run sk.tl.coexpression with prediction=, or pass show='truth'.",
+            remedy="run sk.tl.coexpression with prediction=, or pass which='truth'.",
         )
     return np.asarray(adata.varp[slot], dtype=np.float64)[np.ix_(order, order)]
 
@@ -122,13 +136,13 @@ def _draw(ax: "Axes", picture: np.ndarray, names: list[str], *, max_labels: int)
     bar.set_label("correlation")
 
 
-def _title(adata: AnnData, key: str, show: str) -> str:
+def _title(adata: AnnData, key: str, which: str) -> str:
     titles = {"both": "truth above, prediction below the diagonal", "truth": "truth", "predicted": "prediction"}
     scores = adata.uns[key].get("scores")
-    if scores is None or show == "truth":
-        return titles[show]
+    if scores is None or which == "truth":
+        return titles[which]
     of_prediction = ~scores["contender"].astype(str).str.startswith("control:") & (scores["status"] == "scored")
     shown = scores[of_prediction & ~scores["setting"].astype(str).str.contains("method=")]
     rows = shown.drop_duplicates("metric").set_index("metric")["value"]
     found = [f"{name.replace('_', ' ')} {rows[name]:.2f}" for name in _SHOWN if name in rows.index]
-    return titles[show] + ("\n" + ", ".join(found) if found else "")
+    return titles[which] + ("\n" + ", ".join(found) if found else "")

@@ -4,14 +4,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
 from stfmkit._core.arguments import check_integer, listed, nearest
 from stfmkit._core.errors import MissingKeyError
+from stfmkit._data.view import resolve_table
+from stfmkit.pl._finish import check_save, finish, new_axes
 from stfmkit.pl._style import GREY, INK, MARKERS, PALETTE, plain, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from stfmkit._data.view import Container
+    from stfmkit.pl._finish import Save
 
 _FLAGS = ("too_sparse", "too_flat", "depth_driven")
 _TITLES = {
@@ -30,26 +34,35 @@ _TITLES = {
 
 
 def gene_sparsity(
-    adata: AnnData,
+    data: "Container",
     *,
     x: str = "detect_frac",
     y: str = "morans_i",
-    label: int = 10,
+    n_labels: int = 10,
+    table_key: str | None = None,
     ax: "Axes | None" = None,
+    show: bool = False,
+    save: "Save" = None,
 ) -> "Axes":
     """Plot one point per gene from the statistics of :func:`stfmkit.pp.gene_sparsity`, flags in colour.
 
     Parameters
     ----------
-    adata
-        Table with the statistics in ``var``; the flags ``too_sparse``, ``too_flat`` and ``depth_driven`` are shown
-        where they are there.
+    data
+        AnnData or SpatialData with the statistics in ``var``; the flags ``too_sparse``, ``too_flat`` and
+        ``depth_driven`` are shown if they are there.
     x, y
         Columns of ``var``.
-    label
+    n_labels
         Number of genes with the highest `y` that are named on the plot.
+    table_key
+        Table of a SpatialData.
     ax
-        Axes to draw on; a new figure by default.
+        Axes to draw on, None for a new figure.
+    show
+        Show the figure.
+    save
+        Path of an image file to write, None for none; the ending names the format.
 
     Returns
     -------
@@ -65,11 +78,13 @@ def gene_sparsity(
     >>> import numpy as np, pandas as pd
     >>> from anndata import AnnData
     >>> var = pd.DataFrame({"detect_frac": [0.9, 0.2], "morans_i": [0.4, 0.1]}, index=["A", "B"])
-    >>> ax = gene_sparsity(AnnData(np.ones((3, 2)), var=var), label=1)
+    >>> ax = gene_sparsity(AnnData(np.ones((3, 2)), var=var), n_labels=1)
     >>> [text.get_text() for text in ax.texts]
     ['A']
     """
-    check_integer(label, name="label", least=0)
+    check_integer(n_labels, name="n_labels", least=0)
+    check_save(save)
+    adata = resolve_table(data, table_key=table_key)
     for key in (x, y):
         if key not in adata.var.columns:
             raise MissingKeyError(
@@ -79,13 +94,10 @@ def gene_sparsity(
             )
     frame = adata.var[[x, y]].astype(float)
     with style():
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots(figsize=(5.5, 4), layout="constrained")
+        ax = new_axes(ax, width=5.5, height=4)
         _draw_flags(ax, adata.var, frame.to_numpy())
         middle = frame.iloc[:, 0].agg(["min", "max"]).mean()
-        for gene, (a, b) in frame.dropna().nlargest(label, y).iterrows():
+        for gene, (a, b) in frame.dropna().nlargest(n_labels, y).iterrows():
             right = a > middle  # names point inwards, away from the legend
             ax.annotate(
                 plain(gene),
@@ -99,6 +111,7 @@ def gene_sparsity(
         ax.set_xlabel(_TITLES.get(x, plain(x)))
         ax.set_ylabel(_TITLES.get(y, plain(y)))
         ax.set_title(f"{adata.n_vars:,} genes", loc="left")
+        finish(ax.figure, show=show, save=save)
     return ax
 
 

@@ -9,51 +9,65 @@ from anndata import AnnData
 
 from stfmkit._core.arguments import check_choice, check_integer, check_known, listed, nearest
 from stfmkit._core.errors import InputError, MissingKeyError
+from stfmkit._data.view import resolve_table
+from stfmkit.pl._finish import check_save, finish, new_axes
 from stfmkit.pl._style import GREY, INK, MARKERS, PALETTE, plain, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from stfmkit._data.view import Container
+    from stfmkit.pl._finish import Save
+
 _KINDS = ("genes", "scores")
-_LIMITS = (("chance_jaccard", "chance", "v"), ("ceiling_thinned", "ceiling, half of the counts", "^"))
+_LIMITS = {"chance": "v", "ceiling, half of the counts": "^"}
 _TITLES = {
     "jaccard": "Jaccard index",
     "adjusted_jaccard": "Jaccard index, chance-adjusted",
     "rank_biased_overlap": "rank-biased overlap",
-    "ranking_auroc": "AUROC of the predicted ranking for the true signature",
+    "signature_ranking_auroc": "AUROC of the predicted ranking for the true signature",
 }
 
 
 def niche_signatures(
-    adata: AnnData,
+    data: "Container",
     *,
+    key: str = "niche_signatures",
     kind: str = "genes",
-    n: int = 5,
+    n_genes: int = 5,
     niches: Sequence[str] | None = None,
     metric: str = "jaccard",
-    key: str = "niche_signatures",
+    table_key: str | None = None,
     ax: "Axes | None" = None,
+    show: bool = False,
+    save: "Save" = None,
 ) -> "Axes":
     """Plot the result of :func:`stfmkit.tl.niche_signatures`.
 
     Parameters
     ----------
-    adata
-        Table with the result in ``uns``.
-    kind
-        "genes": the best `n` genes of every signature against all niches; colour is the AUROC, area the share of
-        observations with the gene. "scores": one metric of the prediction by niche and size, with chance and ceiling
-        where the metric is the Jaccard index.
-    n
-        Genes per niche for "genes".
-    niches
-        Niches to show, in this order; all where it is left out.
-    metric
-        Metric for "scores".
+    data
+        AnnData or SpatialData with the result.
     key
-        Key in ``uns``.
+        Key of the result: the ``key_added`` of the verb that wrote it.
+    kind
+        "genes": the best `n_genes` genes of every signature against all niches; colour is the AUROC, area the share of
+        observations with the gene. "scores": one metric of the prediction by niche and size, with chance for the
+        Jaccard index, and the ceiling for the chance-adjusted one.
+    n_genes
+        Number of genes of a niche; read for "genes".
+    niches
+        Niches to show, in this order; None for all.
+    metric
+        Metric to show; read for "scores".
+    table_key
+        Table of a SpatialData.
     ax
-        Axes to draw on; a new figure by default.
+        Axes to draw on, None for a new figure.
+    show
+        Show the figure.
+    save
+        Path of an image file to write, None for none; the ending names the format.
 
     Returns
     -------
@@ -78,7 +92,9 @@ def niche_signatures(
     ['A']
     """
     check_choice(kind, _KINDS, name="kind")
-    check_integer(n, name="n", least=1)
+    check_integer(n_genes, name="n_genes", least=1)
+    check_save(save)
+    adata = resolve_table(data, table_key=table_key)
     table = _read(adata, key, kind)
     known = list(dict.fromkeys(table["niche"].astype(str)))
     shown = known if niches is None else list(niches)
@@ -88,9 +104,9 @@ def niche_signatures(
         raise InputError("no niche.", allowed="at least one", remedy="leave niches out.")
     table = table.assign(niche=table["niche"].astype(str))
     with style():
-        if kind == "genes":
-            return _draw_genes(table, shown, n, ax)
-        return _draw_scores(table, shown, metric, ax)
+        ax = _draw_genes(table, shown, n_genes, ax) if kind == "genes" else _draw_scores(table, shown, metric, ax)
+        finish(ax.figure, show=show, save=save)
+    return ax
 
 
 def _read(adata: AnnData, key: str, part: str) -> pd.DataFrame:
@@ -111,17 +127,8 @@ def _read(adata: AnnData, key: str, part: str) -> pd.DataFrame:
     return table
 
 
-def _axes(ax: "Axes | None", width: float, height: float) -> "Axes":
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    _, new = plt.subplots(figsize=(width, height), layout="constrained")
-    return new
-
-
-def _draw_genes(table: pd.DataFrame, niches: list[str], n: int, ax: "Axes | None") -> "Axes":
-    best = table.loc[table["rank"].between(1, n)].sort_values("rank", kind="stable")
+def _draw_genes(table: pd.DataFrame, niches: list[str], n_genes: int, ax: "Axes | None") -> "Axes":
+    best = table.loc[table["rank"].between(1, n_genes)].sort_values("rank", kind="stable")
     genes = list(dict.fromkeys(g for name in niches for g in best.loc[best["niche"] == name, "gene"].astype(str)))
     if not genes:
         raise InputError(
@@ -129,7 +136,7 @@ def _draw_genes(table: pd.DataFrame, niches: list[str], n: int, ax: "Axes | None
             allowed="a niche with a signature",
             remedy="show other niches, or run sk.tl.niche_signatures with wider thresholds.",
         )
-    ax = _axes(ax, 1.8 + 0.24 * len(genes), 1.7 + 0.3 * len(niches))
+    ax = new_axes(ax, width=1.8 + 0.24 * len(genes), height=1.7 + 0.3 * len(niches))
     cells = table.assign(gene=table["gene"].astype(str))
     cells = cells.loc[cells["gene"].isin(genes) & cells["niche"].isin(niches)]
     x = pd.Index(genes).get_indexer(cells["gene"])
@@ -159,28 +166,32 @@ def _draw_genes(table: pd.DataFrame, niches: list[str], n: int, ax: "Axes | None
 
 
 def _draw_scores(table: pd.DataFrame, niches: list[str], metric: str, ax: "Axes | None") -> "Axes":
-    names = list(dict.fromkeys(table["metric"].astype(str)))
-    check_known(metric, names, what="metric", remedy="run sk.tl.niche_signatures with pred_layer= for agreement.")
-    ax = _axes(ax, 2.2 + 0.6 * len(niches), 3.4)
-    values = {(str(m), int(n), k): v for m, n, k, v in table[["metric", "n", "niche", "value"]].to_numpy()}
-    sizes = sorted({n for name, n, _ in values if name == metric})
+    scored = table[table["status"].isin(["scored", "undefined"])]
+    of_prediction = scored[~scored["contender"].astype(str).str.startswith("control:") & (scored["contender"] != "")]
+    names = list(dict.fromkeys(of_prediction["metric"].astype(str)))
+    check_known(metric, names, what="metric", remedy="run sk.tl.niche_signatures with prediction= for agreement.")
+    ax = new_axes(ax, width=2.2 + 0.6 * len(niches), height=3.4)
+    values = _by_size(of_prediction[of_prediction["metric"] == metric])
+    limits = _limits(table, metric)
+    sizes = list(dict.fromkeys(setting for setting, _ in values))
     step = 0.7 / max(len(sizes), 1)
-    for i, n in enumerate(sizes):
+    for i, size in enumerate(sizes):
         x = np.arange(len(niches)) + (i - (len(sizes) - 1) / 2) * step
         colour = PALETTE[i % len(PALETTE)]
-        label = f"{n} genes" if n else "all genes"
+        label = f"{size.removeprefix('n=')} genes" if size else "all genes"
         ax.scatter(
             x,
-            [values.get((metric, n, k), np.nan) for k in niches],
+            [values.get((size, k), np.nan) for k in niches],
             s=34,
             c=colour,
             marker=MARKERS[i % len(MARKERS)],
             label=label,
             zorder=3,
         )
-        for name, text, shape in _LIMITS if metric == "jaccard" else ():
-            limit = [values.get((name, n, k), np.nan) for k in niches]
+        for text, of_text in limits.items():
+            limit = [of_text.get((size, k), np.nan) for k in niches]
             if not np.isnan(limit).all():
+                shape = _LIMITS[text]
                 ax.scatter(x, limit, s=18, marker=shape, facecolors="none", edgecolors=GREY, label=None if i else text)
     ax.set_xticks(range(len(niches)), [plain(name) for name in niches], rotation=45, ha="right")
     ax.set_xlim(-0.6, len(niches) - 0.4)
@@ -188,3 +199,17 @@ def _draw_scores(table: pd.DataFrame, niches: list[str], metric: str, ax: "Axes 
     ax.axhline(0, color=GREY, linewidth=0.5)
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
     return ax
+
+
+def _by_size(rows: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """Return values by setting and niche."""
+    columns = rows[["setting", "niche", "value"]].astype({"setting": str, "niche": str})
+    return {(size, niche): value for size, niche, value in columns.itertuples(index=False)}
+
+
+def _limits(table: pd.DataFrame, metric: str) -> dict[str, dict[tuple[str, str], float]]:
+    """Return what chance scores, and the ceiling, where the table has them for this metric."""
+    own = table[table["metric"] == metric]
+    chance = own[own["contender"] == "control:chance"]
+    ceiling = own[(own["status"] == "ceiling") & ~own["setting"].astype(str).str.contains("patients")]
+    return dict(zip(_LIMITS, (_by_size(chance), _by_size(ceiling)), strict=True))

@@ -12,14 +12,19 @@ from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._data.columns import read_groups
 from stfmkit._data.coordinates import read_coords
 from stfmkit._data.matrices import read_matrix
+from stfmkit._data.view import resolve_table
+from stfmkit.pl._finish import check_save, finish, new_axes
 from stfmkit.pl._style import GREY, colours, plain, point_size, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from stfmkit._data.view import Container
+    from stfmkit.pl._finish import Save
+
 
 def spatial_bins(
-    adata: AnnData,
+    data: "Container",
     *,
     color: str = "total_counts",
     layer: str | None = None,
@@ -27,7 +32,10 @@ def spatial_bins(
     sample: str | None = None,
     spatial_key: str = slots.SPATIAL,
     cmap: str = "viridis",
+    table_key: str | None = None,
     ax: "Axes | None" = None,
+    show: bool = False,
+    save: "Save" = None,
 ) -> "Axes":
     """Draw the bins of one sample, coloured by a column of ``obs`` or by a gene.
 
@@ -35,23 +43,29 @@ def spatial_bins(
 
     Parameters
     ----------
-    adata
-        Table with coordinates in ``obsm[spatial_key]`` and, from :func:`stfmkit.pp.bin`, the geometry in
-        ``uns["stfmkit"]["bin"]``.
+    data
+        AnnData or SpatialData with coordinates in ``obsm[spatial_key]`` and, from :func:`stfmkit.pp.bin`, the
+        geometry in ``uns["stfmkit"]["bin"]``.
     color
         Column of ``obs``, or gene name; numbers give a colour bar, everything else a legend.
     layer
-        Layer to read the gene from; ``X`` by default.
+        Layer with the values of a gene, None for ``X``.
     sample_key
-        Column of ``obs`` that tells the samples apart.
+        Column of ``obs`` with the sample (section, slide).
     sample
-        The sample to draw; needed where `sample_key` has several.
+        The sample to draw; needed if `sample_key` has several.
     spatial_key
         Key of the coordinates in ``obsm``.
     cmap
         Colour map of numbers.
+    table_key
+        Table of a SpatialData.
     ax
-        Axes to draw on; a new figure by default.
+        Axes to draw on, None for a new figure.
+    show
+        Show the figure.
+    save
+        Path of an image file to write, None for none; the ending names the format.
 
     Returns
     -------
@@ -74,15 +88,14 @@ def spatial_bins(
     >>> ax.get_title(loc="left")
     'total_counts'
     """
+    check_save(save)
+    adata = resolve_table(data, table_key=table_key)
     values = _colour(adata, color, layer)
     coords = read_coords(adata, spatial_key=spatial_key)
     rows = _rows(adata, sample_key, sample)
     values, coords = values[rows], coords[rows]
     with style():
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots(figsize=(5.5, 4.6), layout="constrained")
+        ax = new_axes(ax, width=5.5, height=4.6)
         marks = _marks(ax, coords, dict(adata.uns.get(slots.ROOT, {}).get("bin", {})))
         _paint(ax, marks, values, cmap)
         ax.set_aspect("equal")
@@ -93,6 +106,7 @@ def spatial_bins(
         unit = "µm" if known is not None and float(known) == 1.0 else "coordinate units"
         ax.set(xlabel=f"x ({unit})", ylabel=f"y ({unit})")
         ax.set_title(plain(color) if sample is None else f"{plain(color)} · {plain(sample)}", loc="left")
+        finish(ax.figure, show=show, save=save)
     return ax
 
 
@@ -154,7 +168,7 @@ def _marks(ax: "Axes", coords: np.ndarray, shape: dict[str, Any]) -> Any:
     """Add one mark per observation: its true outline where the geometry is known, a point otherwise."""
     from matplotlib.collections import EllipseCollection, PolyCollection
 
-    pitch, diameter = shape.get("pitch"), shape.get("spot_diameter")
+    pitch, diameter = shape.get("pitch"), shape.get("diameter")
     kind = str(shape.get("shape", ""))
     flat: dict[str, Any] = {"linewidths": 0, "rasterized": True}
     if kind == "hex" and diameter is not None:

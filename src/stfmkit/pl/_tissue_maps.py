@@ -8,24 +8,29 @@ import pandas as pd
 
 from stfmkit._core.arguments import check_known, check_positive, listed
 from stfmkit._core.errors import InputError
+from stfmkit.pl._finish import check_save, finish
 from stfmkit.pl._style import CONTROL, INK, RIGHT, WRONG, colours, plain, point_size, style
 from stfmkit.pl._tables import require_columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
+
+    from stfmkit.pl._finish import Save
 
 _COLUMNS = ("task", "contender", "patient", "sample", "x", "y", "truth", "predicted", "score")
 
 
 def tissue_maps(
-    observations: Any,
+    results: Any,
     *,
     task: str | None = None,
     contenders: Sequence[str] | None = None,
     samples: Sequence[str] | None = None,
-    panel: float = 1.7,
-    figure: "Figure | None" = None,
+    panel_size: float = 1.7,
+    ax: "Axes | None" = None,
+    show: bool = False,
+    save: "Save" = None,
 ) -> np.ndarray:
     """Draw, for every sample (column) and contender (row), where the contender is right and wrong.
 
@@ -34,23 +39,28 @@ def tissue_maps(
 
     Parameters
     ----------
-    observations
-        ``Results.observations``, or the Results: columns task, contender, patient, sample, x, y, truth,
+    results
+        :class:`stfmkit.bm.Results`, or its ``observations``: columns task, contender, patient, sample, x, y, truth,
         predicted, score.
     task
-        Task to show; needed where there are several.
+        Task to show; needed if there are several.
     contenders
         Contenders to show, in this order; by default all but the controls.
     samples
         Samples to show, in this order; by default all.
-    panel
+    panel_size
         Side of one map in inches.
-    figure
-        Figure to draw into, resized to fit; a new one by default.
+    ax
+        Axes to draw on, None for a new figure. The maps take its place; a figure that holds nothing else is resized
+        to fit.
+    show
+        Show the figure.
+    save
+        Path of an image file to write, None for none; the ending names the format.
 
     Returns
     -------
-    Axes of shape (n_rows, n_samples); y points down, as in images.
+    Array of Axes (n_rows, n_samples); y points down, as in images.
 
     Raises
     ------
@@ -70,22 +80,45 @@ def tissue_maps(
     >>> axes.shape, axes[1, 0].get_title()
     ((2, 1), '75 % right')
     """
-    frame = require_columns(getattr(observations, "observations", observations), _COLUMNS, what="observations")
-    check_positive(panel, name="panel")
+    frame = require_columns(getattr(results, "observations", results), _COLUMNS, what="observations")
+    check_positive(panel_size, name="panel_size")
+    check_save(save)
     plan = _select(frame, task, contenders, samples)
     labelled = bool((plan.frame["truth"].astype(str) != "").any())
     n_rows = len(plan.contenders) + labelled
     with style():
-        if figure is None:
-            import matplotlib.pyplot as plt
-
-            figure = plt.figure(layout="constrained")
-        figure.set_size_inches(panel * len(plan.samples) + 1.3, (panel + 0.22) * n_rows + 0.7)
-        axes = figure.subplots(n_rows, len(plan.samples), squeeze=False)
+        width, height = panel_size * len(plan.samples) + 1.3, (panel_size + 0.22) * n_rows + 0.7
+        figure = _figure_for(ax, width=width, height=height)
+        axes: np.ndarray = figure.subplots(n_rows, len(plan.samples), squeeze=False)
         draw = _label_rows if labelled else _score_rows
-        draw(figure, axes, plan, panel)
+        draw(figure, axes, plan, panel_size)
         _name_panels(axes, plan, [*(["truth"] if labelled else []), *plan.contenders])
+        finish(figure, show=show, save=save)
     return axes
+
+
+def _figure_for(ax: "Axes | None", *, width: float, height: float) -> "Figure | SubFigure":
+    """Return a figure of this size in inches, or what takes the place of the axes of the caller."""
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        return plt.figure(figsize=(width, height), layout="constrained")
+    from matplotlib.figure import Figure
+
+    figure = ax.figure
+    if figure.axes == [ax] and isinstance(figure, Figure):
+        ax.remove()
+        figure.set_size_inches(width, height)
+        return figure
+    place = ax.get_subplotspec()
+    if place is None:
+        raise InputError(
+            "ax= that is not one of the subplots of its figure.",
+            allowed="axes made by plt.subplots or figure.subplots, or the only axes of a figure",
+            remedy="make the axes with plt.subplots, or leave ax out.",
+        )
+    ax.remove()
+    return figure.add_subfigure(place)
 
 
 class _Plan(NamedTuple):
@@ -132,7 +165,7 @@ def _scatter(ax: "Axes", spots: pd.DataFrame, panel: float, **paint: Any) -> Any
     return drawn
 
 
-def _label_rows(figure: "Figure", axes: np.ndarray, plan: _Plan, panel: float) -> None:
+def _label_rows(figure: "Figure | SubFigure", axes: np.ndarray, plan: _Plan, panel: float) -> None:
     from matplotlib.lines import Line2D
 
     frame, contenders, samples = plan
@@ -155,7 +188,7 @@ def _label_rows(figure: "Figure", axes: np.ndarray, plan: _Plan, panel: float) -
     figure.legend(handles, names, loc="outside lower center", ncols=columns, handletextpad=0.1, fontsize=8)
 
 
-def _score_rows(figure: "Figure", axes: np.ndarray, plan: _Plan, panel: float) -> None:
+def _score_rows(figure: "Figure | SubFigure", axes: np.ndarray, plan: _Plan, panel: float) -> None:
     frame, contenders, samples = plan
     scores = frame["score"].to_numpy(dtype=float)
     scores = scores[np.isfinite(scores)]

@@ -48,8 +48,9 @@ def align_panels(
         "intersection": genes that all panels measure, in the order of the first. "union": genes that any panel
         measures, in order of appearance. Or a list of gene names, kept in its order.
     panel_key
-        Column of ``obs`` with the panel, for one table. Which genes a panel measures is read from the boolean columns
-        ``in_panel_<panel>`` of ``var``; without them, a gene counts as measured where the panel has a count of it.
+        Column of ``obs`` with the gene panel, for one table. Which genes a panel measures is read from the boolean
+        columns ``in_panel_<panel>`` of ``var``; without them, a gene counts as measured where the panel has a count
+        of it.
     table_key
         Table of a SpatialData.
 

@@ -1,24 +1,22 @@
-"""Molecules or cells to spots on a lattice."""
+"""Molecules or cells to spots of a grid."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from anndata import AnnData
 
 from stfmkit._core import slots
 from stfmkit._core.errors import InputError
 from stfmkit._data.view import is_spatialdata, resolve_table
-from stfmkit.pp._binning._bin_cells import bin_table
-from stfmkit.pp._binning._bin_molecules import bin_sources
-from stfmkit.pp._binning._columns import MoleculeKeys
-from stfmkit.pp._binning._elements import check_target, write_elements
-from stfmkit.pp._binning._molecules import open_molecules
-from stfmkit.pp._binning._result import to_anndata
-from stfmkit.pp._binning._settings import BinSettings, make_ladder
-from stfmkit.pp._binning._source import open_sources
+from stfmkit.pp._binning.cells import bin_table
+from stfmkit.pp._binning.columns import as_keys
+from stfmkit.pp._binning.count import bin_sources
+from stfmkit.pp._binning.output import check_target, to_anndata, write_elements
+from stfmkit.pp._binning.plan import BinSettings
+from stfmkit.pp._binning.sources import open_molecules, open_sources
+from stfmkit.pp._grids import Grid, as_grids
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     import dask.dataframe as dd
@@ -27,21 +25,36 @@ if TYPE_CHECKING:
     import shapely
     from spatialdata import SpatialData
 
-    from stfmkit.pp._binning._source import Source
+    from stfmkit.pp._binning.sources import Source
+
+
+class BinOptions(TypedDict, total=False):
+    """The keyword arguments of `bin`, for functions that pass them on."""
+
+    columns: Mapping[str, str] | None
+    sample_key: str | None
+    points_key: str | Sequence[str] | None
+    table_key: str | None
+    coordinate_system: str | None
+    spatial_key: str
+    layer: str | None
+    microns_per_unit: float | None
+    min_qv: float | None
+    drop_controls: bool
+    control_key: str | None
+    mask: "shapely.Polygon | shapely.MultiPolygon | Mapping[str, Any] | Literal['computed'] | None"
+    min_inside: float
+    carry: str | Sequence[str]
+    chunk_size: int
+    key_added: str | None
+    show_progress: bool
 
 
 def bin(  # noqa: A001  the name that users know
     data: "SpatialData | AnnData | pd.DataFrame | pa.Table | dd.DataFrame | Path | str",
+    grid: Grid | Sequence[Grid],
     *,
-    shape: Literal["hex", "hex_gapless", "square"],
-    pitch: float | None = None,
-    resolutions: Sequence[float] = (),
-    spot_diameter: float | None = None,
-    x_key: str | None = None,
-    y_key: str | None = None,
-    gene_key: str | None = None,
-    qv_key: str | None = None,
-    cell_key: str | None = None,
+    columns: Mapping[str, str] | None = None,
     sample_key: str | None = None,
     points_key: str | Sequence[str] | None = None,
     table_key: str | None = None,
@@ -52,22 +65,18 @@ def bin(  # noqa: A001  the name that users know
     min_qv: float | None = 20,
     drop_controls: bool = True,
     control_key: str | None = None,
-    origin: tuple[float, float] | Literal["bbox", "centroid"] = "bbox",
-    angle: float = 0.0,
-    like: AnnData | None = None,
     mask: "shapely.Polygon | shapely.MultiPolygon | Mapping[str, Any] | Literal['computed'] | None" = "computed",
     min_inside: float = 0.5,
-    carry: Sequence[str] = (),
-    hest_compat: bool = False,
+    carry: str | Sequence[str] = (),
     chunk_size: int = 1 << 20,
     key_added: str | None = None,
     show_progress: bool = True,
 ) -> Any:
-    r"""Count molecules in the spots of a lattice.
+    r"""Count molecules in the spots of a grid.
 
     Positions belong to the nearest centre; on a border, to the cell with the larger row, then the larger column
-    (cells are half-open). Circles hold molecules up to and with the distance ``spot_diameter / 2``. Every molecule
-    is counted once or accounted for, and partial spots are flagged or dropped, never rescaled.
+    (cells are half-open). Circles hold molecules up to and with the distance ``diameter / 2``. Every molecule is
+    counted once or accounted for, and partial spots are flagged or dropped, never rescaled.
 
     Parameters
     ----------
@@ -78,97 +87,78 @@ def bin(  # noqa: A001  the name that users know
         Molecules are read `chunk_size` at a time with several threads, and are never all in memory; once where the
         footers of parquet files state their box, and else twice. Dask collections are read on the cluster of the
         active `distributed` client, if there is one. The result is the same, bit by bit.
-    shape
-        "hex": circles of `spot_diameter` on a hexagonal lattice, as Visium's; "hex_gapless": hexagons that fill the
-        plane, on the same lattice; "square": squares of side `pitch`.
-    pitch
-        Distance of neighbouring centres in µm.
-    resolutions
-        Several pitches instead of one, counted in one pass over the molecules; for "square" and "hex_gapless". Their
-        lattices share `origin` and `angle`, so squares of 8 µm nest in those of 16 µm.
-    spot_diameter
-        Diameter of the circles in µm; with "hex" only, and needed there.
-    x_key, y_key, gene_key, qv_key, cell_key
-        Columns of the molecules. Left out, the names of Xenium (``x_location``, ``y_location``, ``feature_name``,
-        ``qv``, ``cell_id``), CosMx (``x_global_px``, ``y_global_px``, ``target``, ``cell_ID`` with ``fov``), MERSCOPE
-        (``global_x``, ``global_y``, ``gene``, ``cell_id``) and plain ``x``, ``y``, ``gene``, ``qv``, ``cell_id`` are
-        recognised. Cells named "UNASSIGNED", "-1", "" (in ``cell_ID`` also 0) or null are no cells.
+    grid
+        `HexGrid` (circles as Visium's, or hexagons), `SquareGrid`, or `SpotGrid` (circles at the spots of another
+        table). Several grids in a list are counted in one pass over the molecules.
+    columns
+        Names of the columns of molecules, such as ``{"x": "x_um", "y": "y_um", "gene": "target"}``; keys are "x",
+        "y", "gene", "qv" and "cell". Left out, the names of Xenium (``x_location``, ``y_location``,
+        ``feature_name``, ``qv``, ``cell_id``), CosMx (``x_global_px``, ``y_global_px``, ``target``, ``cell_ID`` with
+        ``fov``), MERSCOPE (``global_x``, ``global_y``, ``gene``, ``cell_id``) and plain ``x``, ``y``, ``gene``,
+        ``qv``, ``cell_id`` are recognised. Cells named "UNASSIGNED", "-1", "" (in ``cell_ID`` also 0) or null are no
+        cells.
     sample_key
-        Column that tells samples apart; each gets its own lattice. With several points elements and no such column,
-        the names of the elements are the samples, in a column of this name.
+        Column with the sample (section, slide); each sample gets its own grid. With several points elements and no
+        such column, the names of the elements are the samples, in a column of this name.
     points_key
         Points element or elements of a SpatialData; may be left out if one holds molecules, or with `sample_key`.
     table_key
-        Table of cells of a SpatialData, binned instead of its points.
+        Table of a SpatialData; its cells are binned instead of its points.
     coordinate_system
         Coordinate system of a SpatialData to which points are transformed first; may be left out where a points
         element has only one.
     spatial_key
-        Coordinates of cells, and of `like`, in ``obsm``.
+        Key of the coordinates in ``obsm``; read for cells only.
     layer
-        Layer with the raw counts of cells; ``X`` by default.
+        Layer with raw counts, None for ``X``; read for cells only.
     microns_per_unit
-        Length of one unit of the positions in µm. Needed, unless the columns are in µm by definition (Xenium's
+        Length of one coordinate unit in µm. Needed, unless the columns are in µm by definition (Xenium's
         ``x_location``, MERSCOPE's ``global_x``) or the data declare it: an AnnData in
         ``uns["stfmkit"]["microns_per_unit"]``; a SpatialData for its coordinate systems in
         ``attrs["stfmkit"]["microns_per_unit"]``, or, for points that are not transformed, in all its tables.
     min_qv
-        Molecules of lower quality are left out; ``None`` takes all. Without a column of qualities all are taken, and
-        ``uns["stfmkit"]["bin"]["qv"]`` says "absent".
+        Leave out molecules of lower quality; None takes all. Without a column of qualities all are taken, and
+        ``uns["stfmkit"]["bin"]["qv"]`` is None.
     drop_controls
         Leave control probes and codewords out of ``X``; they are counted in ``obs["n_control"]``.
     control_key
-        Column (of ``var`` for cells) that is true for controls. Left out, Xenium's ``codeword_category`` or
+        Column (of ``var`` for cells) that is true for control features. Left out, Xenium's ``codeword_category`` or
         ``is_gene`` is used if there is one, and else the exact names of the platforms' controls.
-    origin
-        Position in µm of the centre of the spot (0, 0), or of its lower corner for squares. "bbox": the least x and
-        y of all molecules of the sample, whatever their quality; "centroid": their mean.
-    angle
-        Degrees by which the lattice is turned around `origin`, from the x axis towards the y axis.
-    like
-        Put circles of `spot_diameter` at the places of the spots of this table instead of on a lattice. Its unit is
-        the one stored in it, else `microns_per_unit`. Names and ``array_row``, ``array_col`` are taken over.
     mask
         Where the tissue is. "computed": the union of discs of radius 50 µm around the molecules, shrunk by 50 µm,
         without pieces below 8660 µm², on a raster of 5 µm. A shapely polygon in µm, or a mapping from samples to
-        masks. ``None``: everything is tissue.
+        masks. None: everything is tissue.
     min_inside
-        Spots with a smaller share of their area in the mask are dropped.
+        Drop spots with a smaller share of their area in the mask.
     carry
         Columns of labels to carry over by majority; the first in alphabetical order wins a tie, and molecules
         without a label (null, "" or "UNASSIGNED") do not vote.
-    hest_compat
-        Bin as HEST does for Xenium: squares of 100 µm from the corner of the bounding box, all qualities (so a gene
-        may be noise), controls as genes, no mask (slivers at the edge count as whole spots), spots with at least one
-        count; a square is 4.2 times the area of a Visium spot. `min_qv`, `drop_controls`, `mask` and `min_inside`
-        are overruled. Not taken over are the wrap of a molecule on the far edge into the next row of squares, where
-        the extent is a multiple of 100 µm, and the overflow of counts above 65535.
     chunk_size
         Number of molecules that a thread reads at a time; the result does not depend on it.
     key_added
         With the points of a SpatialData: add the spots to it as shapes `key_added` (with `sample_key`, one element
         ``f"{key_added}_{sample}"`` for each sample) and the table ``f"{key_added}_table"`` that describes them. They
-        lie in all coordinate systems of the points. With `resolutions`, the names begin with
+        lie in all coordinate systems of the points. With several grids, the names begin with
         ``f"{key_added}_{pitch:g}um"``. Existing elements are never overwritten, and after a failure or an interrupt
         none is left behind. What is on disk is not changed: see ``sdata.write_element``.
     show_progress
-        Show a bar when it takes longer than two seconds.
+        Show a progress bar where the work takes longer than two seconds.
 
     Returns
     -------
-    A new table of the spots with at least one count, by sample, row and column; with `resolutions`, a dictionary of
-    tables by pitch; with `key_added`, ``None``.
+    A new table of the spots with at least one count, by sample, row and column; with several grids, a list of tables
+    in their order; with `key_added`, None.
 
     ``X``
         CSR int32 counts (n_spots, n_genes); genes are all names seen, sorted.
     ``obs["array_row"]``, ``obs["array_col"]``
-        Non-negative; in hexagonal lattices row + column is even, so that squidpy's grid neighbours work.
+        Non-negative; in hexagonal grids row + column is even, so that squidpy's grid neighbours work.
     ``obs["total_counts"]``, ``obs["n_genes"]``
         Counts, and genes with a count.
     ``obs["n_control"]``, ``obs["control_rate"]``
         Controls in the spot, and their share of its molecules.
     ``obs["frac_inside"]``, ``obs["border"]``
-        Share of the area in the mask; whether a neighbour in the lattice (6, or 4 of squares) is missing.
+        Share of the area in the mask; whether a neighbour in the grid (6, or 4 of squares) is missing.
     ``obs["n_cells"]``, ``obs["frac_unassigned"]``
         Where cells are known: those whose centroid (the mean position of their counted molecules) lies in the spot,
         and the share of molecules without a cell.
@@ -192,72 +182,62 @@ def bin(  # noqa: A001  the name that users know
         Positions, names or qualities are missing; samples overlap without `sample_key`; a file cannot be read;
         arguments do not fit together; or no spot is left.
     InputTypeError
-        `data` holds neither molecules nor cells.
+        `data` holds neither molecules nor cells, or `grid` is no grid.
 
     Notes
     -----
-    The geometry is that of 10x Visium: spots of 55 µm, 100 µm apart, rows 100 · √3/2 µm apart. Circles hold
-    π · 27.5² / 8660 = 27.4 % of the tissue.
+    The geometry of Visium is ``HexGrid(pitch=100, diameter=55)``: spots of 55 µm, 100 µm apart, rows 100 · √3/2 µm
+    apart. Circles hold π · 27.5² / 8660 = 27.4 % of the tissue.
 
     Examples
     --------
     >>> import numpy as np, pandas as pd
+    >>> import stfmkit as sk
     >>> rng = np.random.default_rng(0)
     >>> molecules = pd.DataFrame(rng.uniform(0, 500, size=(5000, 2)), columns=["x", "y"])
     >>> molecules["gene"] = rng.choice(["ACTB", "NANOG", "BLANK_0001"], size=5000)
-    >>> spots = bin(molecules, shape="square", pitch=100, microns_per_unit=1.0)
+    >>> spots = sk.pp.bin(molecules, sk.pp.SquareGrid(100), microns_per_unit=1.0)
     >>> spots.shape
     (25, 2)
     >>> {k: v for k, v in spots.uns["stfmkit"]["bin"]["molecules"].items() if v}
     {'read': 5000, 'control': 1656, 'kept': 3344}
-    >>> ladder = bin(molecules, shape="square", resolutions=[50, 100], microns_per_unit=1.0)
-    >>> {pitch: table.n_obs for pitch, table in ladder.items()}
-    {50: 100, 100: 25}
+    >>> fine, coarse = sk.pp.bin(molecules, [sk.pp.SquareGrid(50), sk.pp.SquareGrid(100)], microns_per_unit=1.0)
+    >>> fine.n_obs, coarse.n_obs
+    (100, 25)
     """
+    grids = as_grids(grid)
     settings = BinSettings(
-        shape=shape,
-        pitch=100.0 if pitch is None else pitch,
-        spot_diameter=spot_diameter,
-        origin=origin,
-        angle=angle,
-        like=like,
-        mask=mask,
-        min_inside=min_inside,
-        min_qv=min_qv,
-        drop_controls=drop_controls,
-        carry=_as_tuple(carry),
         sample_key=sample_key,
         spatial_key=spatial_key,
         microns_per_unit=microns_per_unit,
-        hest_compat=hest_compat,
+        min_qv=min_qv,
+        drop_controls=drop_controls,
+        mask=mask,
+        min_inside=min_inside,
+        carry=(carry,) if isinstance(carry, str) else tuple(carry),
         chunk_size=chunk_size,
         show_progress=show_progress,
     )
-    ladder = make_ladder(settings, pitch, resolutions)
-    keys = MoleculeKeys(x_key, y_key, gene_key, qv_key, cell_key, sample_key, control_key, ladder[0].carry)
     cells = isinstance(data, AnnData) or (is_spatialdata(data) and table_key is not None)
     if key_added is not None:
-        check_target(data, key_added, ladder, cells=cells)
+        check_target(data, key_added, settings, grids, cells=cells)
     sources: list[Source] = []
     if cells:
-        _refuse(data, "cells", x_key=x_key, y_key=y_key, gene_key=gene_key, qv_key=qv_key, cell_key=cell_key)
-        _refuse(data, "cells", points_key=points_key, coordinate_system=coordinate_system)
+        _refuse(data, "cells", columns=columns, points_key=points_key, coordinate_system=coordinate_system)
         table = resolve_table(data, table_key=table_key)
-        binned = [bin_table(table, step, layer=layer, control_key=control_key) for step in ladder]
+        binned = [bin_table(table, settings, item, layer=layer, control_key=control_key) for item in grids]
     else:
         _refuse(data, "molecules", table_key=table_key, layer=layer)
+        keys = as_keys(columns, sample_key=sample_key, control_key=control_key, carry=settings.carry)
         tables = open_molecules(data, points_key=points_key, coordinate_system=coordinate_system, sample_key=sample_key)
-        sources = open_sources(tables, keys, ladder[0])
-        binned = bin_sources(sources, ladder)
-    results = [to_anndata(counts, step) for counts, step in zip(binned, ladder, strict=True)]
+        sources = open_sources(tables, keys, with_qv=min_qv is not None, microns_per_unit=microns_per_unit)
+        binned = bin_sources(sources, settings, grids)
+    results = [to_anndata(counts, settings, item) for counts, item in zip(binned, grids, strict=True)]
     if key_added is not None:
-        write_elements(data, key_added, list(zip(ladder, results, strict=True)), sources)
+        pairs = list(zip(grids, results, strict=True))
+        write_elements(data, key_added, pairs, settings=settings, sources=sources)
         return None
-    return dict(zip(resolutions, results, strict=True)) if len(resolutions) else results[0]
-
-
-def _as_tuple(carry: Sequence[str]) -> tuple[str, ...]:
-    return (carry,) if isinstance(carry, str) else tuple(carry)
+    return results[0] if grids == (grid,) else results
 
 
 def _refuse(data: object, what: str, **options: object) -> None:

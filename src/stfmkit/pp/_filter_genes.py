@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from stfmkit._core.arguments import check_choice, check_fraction, listed
+from stfmkit._core.arguments import check_choice, check_fraction, check_key, listed
 from stfmkit._core.errors import MissingKeyError
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, write_result
-from stfmkit.pp._gene_sparsity import FLAGS
+from stfmkit._data.write import check_free, write_record
+from stfmkit.pp._gene_limits import FLAGS
 from stfmkit.pp._select_genes import control_genes
 
 if TYPE_CHECKING:
@@ -49,12 +49,12 @@ def filter_genes(
     max_slide_r2
         Largest share of variance between samples; a gene whose share is not defined passes.
     control_key
-        Boolean column of ``var`` with control features; ``is_control`` is used where it is there. Features whose
-        names are those of Xenium controls are excluded too.
+        Column of ``var`` that is true for control features; ``is_control`` is used where it is there. Features whose
+        names are those of control features are excluded too.
     key_added
         Column of ``var`` that is written.
     copy
-        Return the mask and write nothing.
+        Return the result and write nothing.
 
     Returns
     -------
@@ -81,6 +81,7 @@ def filter_genes(
     [True, True, False]
     """
     adata = resolve_table(data, table_key=table_key)
+    check_key(key_added)
     for flag in flags:
         check_choice(flag, FLAGS, name="flags")
     check_fraction(min_reliability, name="min_reliability")
@@ -109,5 +110,5 @@ def filter_genes(
         "max_slide_r2": float(max_slide_r2),
         "n_passing": int(mask.sum()),
     }
-    write_result(adata, STEP, key_added, params, wrote=[key_added])
+    write_record(adata, STEP, key_added, params, wrote={"var": [key_added]})
     return None

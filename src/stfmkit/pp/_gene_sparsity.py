@@ -9,29 +9,28 @@ from anndata import AnnData
 from scipy.stats import false_discovery_control
 
 from stfmkit._core import slots
-from stfmkit._core.arguments import check_fraction, check_integer, check_positive
-from stfmkit._core.random import RNGLike, as_generator
+from stfmkit._core.arguments import check_integer
+from stfmkit._core.random import RNGLike, as_seed
+from stfmkit._data.training import Train, training_rows
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, package_versions, write_params
+from stfmkit._data.write import check_free, package_versions, write_record
 from stfmkit._kernels._combine_p import over_patients_log_p
 from stfmkit._kernels._gene_stats import (
     MORAN_P,
     STATISTICS,
-    Thresholds,
-    flags,
     group_r2,
     statistics_by_sample,
     summarize,
 )
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
-from stfmkit.pp._training import Rows, read_training, resolve_rows, seed_note
+from stfmkit.pp._gene_limits import FLAGS, GeneLimits, check_limits, flags
+from stfmkit.pp._training import read_training
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
     from stfmkit.pp._selectors import Training
 
 STEP = "gene_sparsity"
-FLAGS = ("too_sparse", "too_flat", "depth_driven")
 COLUMNS = (*STATISTICS, "slide_r2", *FLAGS)
 """Columns of ``var`` that are written."""
 P_COLUMNS = (MORAN_P, f"{MORAN_P}_adjusted")
@@ -46,15 +45,10 @@ def gene_sparsity(
     layer: str | None = None,
     spatial_key: str = slots.SPATIAL,
     table_key: str | None = None,
-    graph: str | None = None,
-    rows: Rows = None,
+    graph_key: str | None = None,
+    train: Train = None,
     panel_key: str | None = None,
-    min_detect_frac: float = 0.05,
-    min_n_eff: float = 0.02,
-    flat_detect_frac: float = 0.98,
-    flat_moran: float = 0.05,
-    flat_fano: float = 1.1,
-    max_depth_r2: float = 0.5,
+    limits: GeneLimits | None = None,
     n_permutations: int | None = None,
     rng: RNGLike = 0,
     copy: bool = False,
@@ -100,37 +94,39 @@ def gene_sparsity(
 
     In a sample where a map is constant, Moran's I, join counts and reliability are NaN, and count as 0 over patients.
 
-    Flags: ``too_sparse`` (detect_frac < 0.05 or n_eff < 0.02), ``too_flat`` (detect_frac > 0.98, and morans_i < 0.05
-    or fano ≤ 1.1) and ``depth_driven`` (depth_r2 > 0.5).
+    With the default limits, the flags are ``too_sparse`` (detect_frac < 0.05 or n_eff < 0.02), ``too_flat``
+    (detect_frac > 0.98, and morans_i < 0.05 or fano ≤ 1.1) and ``depth_driven`` (depth_r2 > 0.5).
 
     Parameters
     ----------
     data
         AnnData or SpatialData with raw counts (n_obs, n_genes).
     patient_key, sample_key
-        Columns of ``obs``; each sample has its own coordinate frame and belongs to one patient.
+        Columns of ``obs`` with the patient and the sample (section, slide); a sample belongs to one patient.
     layer
-        Layer with raw counts; ``X`` where it is left out.
+        Layer with raw counts, None for ``X``.
     spatial_key
-        Key of the coordinates (n_obs, 2) in ``obsm``, in any unit.
+        Key of the coordinates in ``obsm``; (n_obs, 2), in any unit.
     table_key
         Table of a SpatialData.
-    graph
-        Key in ``obsp`` of spatial weights; the six nearest neighbours in the sample where it is left out.
-    rows
-        Training observations: a boolean column of ``obs``, a mask (n_obs,) or a fold; all where it is left out.
+    graph_key
+        Key in ``obsp`` of spatial weights, None for the six nearest neighbours in the sample.
+    train
+        Training observations: a boolean column of ``obs``, a boolean mask (n_obs,), a fold, or None for all.
         Statistics that choose genes for a benchmark must not see test patients.
     panel_key
-        Column of ``obs`` with the panel; where ``var`` has ``in_panel_<name>``, samples that do not measure a gene
+        Column of ``obs`` with the gene panel; where ``var`` has ``in_panel_<name>``, samples that do not measure a gene
         are left out of its statistics.
-    min_detect_frac, min_n_eff, flat_detect_frac, flat_moran, flat_fano, max_depth_r2
-        Limits of the flags.
+    limits
+        Limits of the flags, None for the defaults of `GeneLimits`.
     n_permutations
-        Random orders of every sample for the p-value of Moran's I, the same for all genes; none where it is left out.
+        Number of random orders of every sample for the p-value of Moran's I, the same for all genes; None for no
+        p-values.
     rng
-        Seed of the thinning and of the random orders.
+        Integer, generator, or None for a new seed; the integer that reproduces the result is recorded. Read by
+        the thinning and the random orders.
     copy
-        Return the statistics and write nothing.
+        Return the result and write nothing.
 
     Returns
     -------
@@ -138,7 +134,7 @@ def gene_sparsity(
 
     - ``var``: one column for each statistic and flag above,
     - ``uns["gene_sparsity"]``: the long table, one row per sample and gene,
-    - ``uns["stfmkit"]["gene_sparsity"]``: parameters.
+    - ``uns["stfmkit"]["gene_sparsity"]["results"]["gene_sparsity"]``: parameters.
 
     Raises
     ------
@@ -168,38 +164,29 @@ def gene_sparsity(
     True
     """
     adata = resolve_table(data, table_key=table_key)
-    for name in ("min_detect_frac", "min_n_eff", "flat_detect_frac", "max_depth_r2"):
-        check_fraction(locals()[name], name=name)
-    check_positive(flat_fano, name="flat_fano")
-    limits = Thresholds(
-        min_detect_frac=min_detect_frac,
-        min_n_eff=min_n_eff,
-        flat_detect_frac=flat_detect_frac,
-        flat_moran=flat_moran,
-        flat_fano=flat_fano,
-        max_depth_r2=max_depth_r2,
-    )
+    limits = check_limits(limits)
+    seed = as_seed(rng)
     if n_permutations is not None:
         check_integer(n_permutations, name="n_permutations", least=1)
     if not copy:
         check_free(adata, "var", COLUMNS if n_permutations is None else (*COLUMNS, *P_COLUMNS), step=STEP)
         check_free(adata, "uns", [STEP], step=STEP)
-    used = resolve_rows(adata, rows, role="rows")
+    rows = training_rows(adata, train)
     training, samples, patients = read_training(
         adata,
         patient_key=patient_key,
         sample_key=sample_key,
-        rows=used,
+        rows=rows,
         layer=layer,
         spatial_key=spatial_key,
-        graph=graph,
+        graph_key=graph_key,
         panel_key=panel_key,
     )
     found = statistics_by_sample(
         training.counts,
         samples=training.samples,
         graph=training.graph,
-        rng=as_generator(rng),
+        rng=np.random.default_rng(seed),
         measured=training.measured,
         n_permutations=n_permutations,
     )
@@ -211,25 +198,25 @@ def gene_sparsity(
         adata.var[name] = table[name].to_numpy()
     adata.uns[STEP] = _long_table(found, training, samples, patients, genes=adata.var_names)
     params = {
-        "wrote": [*table.columns, STEP],
         "patient_key": patient_key,
         "sample_key": sample_key,
-        "layer": layer or "X",
-        "graph": graph or "6 nearest neighbours",
-        "n_permutations": 0 if n_permutations is None else int(n_permutations),
-        "rng": seed_note(rng),
-        "n_obs": len(used),
+        "layer": layer,
+        "spatial_key": spatial_key,
+        "graph_key": graph_key,
+        "n_permutations": None if n_permutations is None else int(n_permutations),
+        "rng": seed,
+        "n_obs": len(rows),
         "patients": sorted(map(str, patients.unique())),
         "limits": asdict(limits),
         "versions": package_versions("numpy", "scipy"),
     }
-    write_params(adata, STEP, params)
+    write_record(adata, STEP, STEP, params, wrote={"var": table.columns, "uns": [STEP]})
     return None
 
 
 def _drop_old_p(adata: AnnData) -> None:
     """Remove the p-values of an earlier run, which would stand beside statistics that they do not belong to."""
-    ours = adata.uns.get(slots.ROOT, {}).get(STEP, {}).get("wrote", [])
+    ours = adata.uns.get(slots.ROOT, {}).get(STEP, {}).get(slots.WROTE, {}).get("var", [])
     for name in P_COLUMNS:
         if name in adata.var.columns and name in ours:
             del adata.var[name]
@@ -238,7 +225,7 @@ def _drop_old_p(adata: AnnData) -> None:
 def _summary(
     found: dict[str, np.ndarray],
     training: "Training",
-    limits: Thresholds,
+    limits: GeneLimits,
     *,
     index: pd.Index,
     n_permutations: int | None,

@@ -1,55 +1,62 @@
-"""Size-factor log1p in a layer."""
+"""Normalised expression in a layer."""
 
 from typing import TYPE_CHECKING
 
 from scipy import sparse
 
-from stfmkit._core.arguments import check_positive
+from stfmkit._core.arguments import check_choice, check_key, check_positive
+from stfmkit._core.errors import InputError
 from stfmkit._data.matrices import check_no_empty, read_counts
 from stfmkit._data.names import check_names
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, write_result
+from stfmkit._data.write import check_free, write_record
+from stfmkit._kernels._gene_stats import log1p
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
 
 STEP = "normalize"
+SCALES = ("size_factor_log1p", "log1p")
 
 
 def normalize(
     data: "Container",
     *,
     layer: str | None = None,
-    target: float | None = None,
+    scale: str = "size_factor_log1p",
+    target_sum: float | None = None,
     table_key: str | None = None,
-    key_added: str = "log1p_size_factor",
+    key_added: str | None = None,
     copy: bool = False,
 ) -> sparse.csr_matrix | None:
-    """Write ``log1p(counts / library size * target)`` into a layer; ``X`` stays as it is.
+    """Write normalised expression into a layer; ``X`` stays as it is.
 
-    Equal to :func:`scanpy.pp.normalize_total` followed by :func:`scanpy.pp.log1p`.
+    The scale "size_factor_log1p" is ``log1p(counts / library size * target_sum)``, equal to
+    :func:`scanpy.pp.normalize_total` followed by :func:`scanpy.pp.log1p`.
 
     Parameters
     ----------
     data
         AnnData or SpatialData with raw counts (n_obs, n_genes).
     layer
-        Layer with raw counts; ``X`` where it is left out.
-    target
-        Library size that all observations are scaled to; the median of these data where it is left out. Pass the
-        recorded target of the training data to treat test data the same.
+        Layer with raw counts, None for ``X``.
+    scale
+        Scale of the expression: "size_factor_log1p", or "log1p" of the raw counts.
+    target_sum
+        Library size that all observations are scaled to, None for the median of these data. Pass the recorded one of
+        the training data to treat test data the same. With "size_factor_log1p" only.
     table_key
         Table of a SpatialData.
     key_added
-        Layer that is written.
+        Layer that is written; by default the name of the scale.
     copy
-        Return the matrix and write nothing.
+        Return the result and write nothing.
 
     Returns
     -------
     With ``copy=True``, the matrix (n_obs, n_genes), float64. Otherwise None, and writes
-    ``layers["log1p_size_factor"]`` and the target in ``uns["stfmkit"]["normalize"]["results"][key_added]``.
+    ``layers["size_factor_log1p"]`` and the target in ``uns["stfmkit"]["normalize"]["results"]["size_factor_log1p"]``.
 
     Raises
     ------
@@ -62,24 +69,36 @@ def normalize(
     >>> import stfmkit as sk
     >>> train = ad.AnnData(np.array([[1.0, 3.0], [4.0, 4.0]], dtype="float32"))
     >>> sk.pp.normalize(train)
-    >>> train.uns["stfmkit"]["normalize"]["results"]["log1p_size_factor"]["target"]
+    >>> train.uns["stfmkit"]["normalize"]["results"]["size_factor_log1p"]["target_sum"]
     6.0
-    >>> np.expm1(train.layers["log1p_size_factor"].toarray()).sum(axis=1).round(6).tolist()
+    >>> np.expm1(train.layers["size_factor_log1p"].toarray()).sum(axis=1).round(6).tolist()
     [6.0, 6.0]
     """
     adata = resolve_table(data, table_key=table_key)
-    if target is not None:
-        check_positive(target, name="target")
+    check_choice(scale, SCALES, name="scale")
+    if target_sum is not None:
+        check_positive(target_sum, name="target_sum")
+        if scale == "log1p":
+            raise InputError(
+                f"target_sum={target_sum:g} with scale='log1p'.",
+                allowed="target_sum with scale='size_factor_log1p'",
+                remedy="leave target_sum out.",
+            )
+    key = scale if key_added is None else check_key(key_added)
     if not copy:
-        check_free(adata, "layers", [key_added], step=STEP)
+        check_free(adata, "layers", [key], step=STEP)
     check_names(adata)
     counts = read_counts(adata, layer)
     check_no_empty(counts, adata.obs_names)
-    depth = totals(counts)
-    goal = median_total(depth) if target is None else float(target)
-    values = sparse.csr_matrix(size_factor_log1p(counts, depth=depth, target=goal))
+    goal = None
+    if scale == "log1p":
+        values = sparse.csr_matrix(log1p(counts))
+    else:
+        depth = totals(counts)
+        goal = median_total(depth) if target_sum is None else float(target_sum)
+        values = sparse.csr_matrix(size_factor_log1p(counts, depth=depth, target=goal))
     if copy:
         return values
-    adata.layers[key_added] = values
-    write_result(adata, STEP, key_added, {"target": goal, "layer": layer or "X"}, wrote=[key_added])
+    adata.layers[key] = values
+    write_record(adata, STEP, key, {"scale": scale, "target_sum": goal, "layer": layer}, wrote={"layers": [key]})
     return None

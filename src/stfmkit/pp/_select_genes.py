@@ -10,16 +10,17 @@ import pandas as pd
 from anndata import AnnData
 
 from stfmkit._core import slots
-from stfmkit._core.arguments import check_choice, check_fraction, check_integer, listed
+from stfmkit._core.arguments import check_choice, check_fraction, check_integer, check_key, listed
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
-from stfmkit._core.random import RNGLike
+from stfmkit._core.random import RNGLike, as_seed
 from stfmkit._data.columns import read_groups
+from stfmkit._data.training import Train, training_rows
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, package_versions, write_result
-from stfmkit._kernels._gene_stats import Thresholds
+from stfmkit._data.write import check_free, package_versions, write_record
 from stfmkit.pp._controls import control_names
-from stfmkit.pp._selectors import FLAVORS, NON_SPATIAL, Options, rank_genes
-from stfmkit.pp._training import Rows, check_no_test_patients, read_training, resolve_rows, seed_note
+from stfmkit.pp._gene_limits import GeneLimits, check_limits
+from stfmkit.pp._selectors import NON_SPATIAL, SELECTORS, Options, rank_genes
+from stfmkit.pp._training import check_no_test_patients, read_training
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
@@ -31,20 +32,20 @@ _IS_CONTROL = "is_control"
 def select_genes(
     data: "Container",
     *,
-    flavor: str,
     n_genes: int,
+    selector: str = "reliable_svg",
     patient_key: str,
     sample_key: str,
-    train: Rows = None,
-    test_ids: Collection[object] | None = None,
+    train: Train = None,
+    test_patients: Collection[object] | None = None,
     layer: str | None = None,
     spatial_key: str = slots.SPATIAL,
     table_key: str | None = None,
-    graph: str | None = None,
+    graph_key: str | None = None,
     panel_key: str | None = None,
     min_panel_share: float = 1.0,
     min_reliability: float = 0.3,
-    limits: Thresholds | None = None,
+    limits: GeneLimits | None = None,
     control_key: str | None = None,
     rng: RNGLike = 0,
     key_added: str = "selected",
@@ -53,7 +54,7 @@ def select_genes(
     """Select genes, fitted on training observations only.
 
     ``"hvg"``
-        Batch-aware highly variable genes: normalised dispersion (Satija et al. 2015, scanpy's flavor "seurat") of
+        Batch-aware highly variable genes: normalised dispersion (Satija et al. 2015, scanpy's "seurat") of
         size-factor log1p within each sample, as ranks; mean rank over the samples of a patient, median over patients.
         With one sample it is the ranking of scanpy.
     ``"hest"``
@@ -81,42 +82,42 @@ def select_genes(
     ----------
     data
         AnnData or SpatialData with raw counts (n_obs, n_genes).
-    flavor
-        One of the names above.
     n_genes
         Number of genes; fewer are selected, with a warning, where fewer qualify.
+    selector
+        How genes are chosen, one of the names above.
     patient_key, sample_key
-        Columns of ``obs``; a sample belongs to one patient.
+        Columns of ``obs`` with the patient and the sample (section, slide); a sample belongs to one patient.
     train
-        Training observations: a boolean column of ``obs``, a mask (n_obs,) or a fold of a splitter; all where it is
-        left out.
-    test_ids
+        Training observations: a boolean column of ``obs``, a boolean mask (n_obs,), a fold, or None for all.
+    test_patients
         Patients that are held out; one of them among the training observations is an error.
     layer
-        Layer with raw counts; ``X`` where it is left out.
+        Layer with raw counts, None for ``X``.
     spatial_key
-        Key of the coordinates (n_obs, 2) in ``obsm``, in any unit.
+        Key of the coordinates in ``obsm``; (n_obs, 2), in any unit.
     table_key
         Table of a SpatialData.
-    graph
-        Key in ``obsp`` of spatial weights; the six nearest neighbours in the sample where it is left out.
+    graph_key
+        Key in ``obsp`` of spatial weights, None for the six nearest neighbours in the sample.
     panel_key
-        Column of ``obs`` with the panel. The ``var`` columns ``in_panel_<name>`` (see
+        Column of ``obs`` with the gene panel. The ``var`` columns ``in_panel_<name>`` (see
         :func:`stfmkit.pp.align_panels`) say which genes it measures; without them, those with a training count.
     min_panel_share
         Least share of panels (``panel_safe``).
     min_reliability
         Least split-half reliability (``reliable_svg``).
     limits
-        Limits of the flags (``reliable_svg``); the defaults of :func:`stfmkit.pp.gene_sparsity` where left out.
+        Limits of the flags, None for the defaults of `GeneLimits`; read by ``reliable_svg``.
     control_key
-        Boolean column of ``var`` with control features; ``is_control`` is used where it is there.
+        Column of ``var`` that is true for control features; ``is_control`` is used where it is there.
     rng
-        Seed of the thinning (``reliable_svg``).
+        Integer, generator, or None for a new seed; the integer that reproduces the result is recorded. Read by
+        the thinning of ``reliable_svg``.
     key_added
-        Column of ``var``; the rank has the suffix ``_rank``.
+        Column of ``var`` that is written; the rank has the suffix ``_rank``.
     copy
-        Return the two columns and write nothing.
+        Return the result and write nothing.
 
     Returns
     -------
@@ -140,40 +141,39 @@ def select_genes(
     >>> obs = pd.DataFrame({"who": "P1", "section": "S1"}, index=[f"spot{i}" for i in range(100)])
     >>> adata = ad.AnnData(counts.astype("float32"), obs=obs)
     >>> adata.obsm["spatial"] = np.column_stack([x.ravel(), y.ravel()])
-    >>> sk.pp.select_genes(adata, flavor="svg", n_genes=1, patient_key="who", sample_key="section")
+    >>> sk.pp.select_genes(adata, n_genes=1, selector="svg", patient_key="who", sample_key="section")
     >>> adata.var_names[adata.var["selected"]].tolist()
     ['1']
     """
     adata = resolve_table(data, table_key=table_key)
-    limits = Thresholds() if limits is None else limits
-    options = Options(limits=limits, min_reliability=min_reliability, min_panel_share=min_panel_share)
-    _check_arguments(flavor, n_genes, panel_key, options)
-    _check_no_graph(flavor, graph)
-    spatial = flavor not in NON_SPATIAL
-    columns = [key_added, f"{key_added}_rank"]
+    seed = as_seed(rng)
+    options = Options(limits=check_limits(limits), min_reliability=min_reliability, min_panel_share=min_panel_share)
+    _check_arguments(selector, n_genes, options, panel_key=panel_key, graph_key=graph_key)
+    spatial = selector not in NON_SPATIAL
+    columns = [check_key(key_added), f"{key_added}_rank"]
     if not copy:
         check_free(adata, "var", columns, step=STEP)
-    rows = resolve_rows(adata, train, role="train")
+    rows = training_rows(adata, train)
     ids = read_groups(adata, patient_key, role="patient_key")
-    check_no_test_patients(ids[rows].unique().astype(str).tolist(), test_ids)
+    check_no_test_patients(ids[rows].unique().astype(str).tolist(), test_patients)
+    keys = {"patient_key": patient_key, "sample_key": sample_key}
     training, _, patients = read_training(
         adata,
-        patient_key=patient_key,
-        sample_key=sample_key,
+        **keys,
         rows=rows,
         layer=layer,
         spatial_key=spatial_key if spatial else None,
-        graph=graph if spatial else None,
+        graph_key=graph_key if spatial else None,
         panel_key=panel_key,
     )
     chosen = rank_genes(
-        flavor,
+        selector,
         counts=training.counts,
         coords=training.coords,
         samples=training.samples,
         patients=training.patients,
         n_genes=n_genes,
-        rng=rng,
+        rng=seed,
         genes=training.genes,
         present=training.present,
         panels=training.panels,
@@ -181,26 +181,27 @@ def select_genes(
         exclude=control_genes(adata, control_key),
         options=options,
     )
-    _check_number(chosen, n_genes, flavor)
+    _check_number(chosen, n_genes, selector)
     table = _as_table(chosen, adata.var_names, columns)
     if copy:
         return table
     for column in columns:
         adata.var[column] = table[column].to_numpy()
     params = {
-        "flavor": flavor,
+        "selector": selector,
         "n_genes": int(n_genes),
         "n_selected": len(chosen),
-        "patient_key": patient_key,
-        "sample_key": sample_key,
-        "layer": layer or "X",
+        **keys,
+        "layer": layer,
+        "graph_key": graph_key,
+        "panel_key": panel_key,
         "n_obs": len(rows),
         "patients": sorted(map(str, patients.unique())),
         **asdict(options),
-        "rng": seed_note(rng),
+        "rng": seed,
         "versions": package_versions("numpy", "scipy", "pandas"),
     }
-    write_result(adata, STEP, key_added, params, wrote=columns)
+    write_record(adata, STEP, key_added, params, wrote={"var": columns})
     return None
 
 
@@ -234,38 +235,37 @@ def control_genes(adata: AnnData, control_key: str | None) -> np.ndarray:
     return named | column
 
 
-def _check_arguments(flavor: str, n_genes: int, panel_key: str | None, options: Options) -> None:
-    check_choice(flavor, FLAVORS, name="flavor")
+def _check_arguments(
+    selector: str, n_genes: int, options: Options, *, panel_key: str | None, graph_key: str | None
+) -> None:
+    check_choice(selector, SELECTORS, name="selector")
     check_integer(n_genes, name="n_genes", least=1)
     check_fraction(options.min_panel_share, name="min_panel_share")
     check_fraction(options.min_reliability, name="min_reliability")
-    if flavor == "panel_safe" and panel_key is None:
+    if selector == "panel_safe" and panel_key is None:
         raise InputError(
-            "flavor='panel_safe' without panel_key.",
+            "selector='panel_safe' without panel_key.",
             allowed="a column of obs with the panel of every observation",
             remedy="pass panel_key=...",
         )
-
-
-def _check_no_graph(flavor: str, graph: str | None) -> None:
-    if flavor == "sparkx" and graph is not None:
+    if selector == "sparkx" and graph_key is not None:
         raise InputError(
-            f"flavor='sparkx' with graph={graph!r}.",
+            f"selector='sparkx' with graph_key={graph_key!r}.",
             allowed="coordinates, as its kernels are functions of them",
-            remedy="leave graph out.",
+            remedy="leave graph_key out.",
         )
 
 
-def _check_number(chosen: np.ndarray, n_genes: int, flavor: str) -> None:
+def _check_number(chosen: np.ndarray, n_genes: int, selector: str) -> None:
     if len(chosen) == 0:
         raise InputError(
-            f"no gene qualifies for flavor={flavor!r}.",
+            f"no gene qualifies for selector={selector!r}.",
             allowed="at least one gene",
-            remedy="look at sk.pp.gene_sparsity(..., copy=True), and loosen the limits or take another flavor.",
+            remedy="look at sk.pp.gene_sparsity(..., copy=True), and loosen the limits or take another selector.",
         )
     if len(chosen) < n_genes:
         warnings.warn(
-            f"{len(chosen)} genes qualify for flavor={flavor!r}, {n_genes} were asked for.",
+            f"{len(chosen)} genes qualify for selector={selector!r}, {n_genes} were asked for.",
             StfmkitWarning,
             stacklevel=3,
         )

@@ -14,9 +14,6 @@ from stfmkit._kernels._autocorr import row_stochastic
 from stfmkit._kernels._combine_p import over_patients_log_p
 from stfmkit._kernels._dispersion import normalized_dispersion
 from stfmkit._kernels._gene_stats import (
-    FLAGGED_BY,
-    Thresholds,
-    flags,
     log1p,
     over_patients,
     statistics_by_sample,
@@ -26,6 +23,7 @@ from stfmkit._kernels._neighbors import knn_within, mean_operator
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
 from stfmkit._kernels._sparkx import sparkx_log_p
 from stfmkit.pp._controls import control_names
+from stfmkit.pp._gene_limits import FLAGGED_BY, GeneLimits, flags
 
 NEIGHBORS = 6
 """Neighbours of the graph that is built where none is given; the six of a Visium lattice."""
@@ -119,13 +117,13 @@ class Options:
         Least share of panels that measure a gene (``panel_safe``).
     """
 
-    limits: Thresholds = field(default_factory=Thresholds)
+    limits: GeneLimits = field(default_factory=GeneLimits)
     min_reliability: float = 0.3
     min_panel_share: float = 1.0
 
 
 def rank_genes(
-    flavor: str,
+    selector: str,
     *,
     counts: sparse.csr_array,
     samples: np.ndarray,
@@ -147,8 +145,8 @@ def rank_genes(
 
     Parameters
     ----------
-    flavor
-        A name in :data:`FLAVORS`.
+    selector
+        A name in :data:`SELECTORS`.
     counts
         Raw counts (n_obs, n_genes).
     samples, patients
@@ -156,7 +154,7 @@ def rank_genes(
     n_genes
         How many genes to return at most.
     coords
-        Coordinates (n_obs, 2); needed by the spatial flavors unless `graph` is given.
+        Coordinates (n_obs, 2); needed by the spatial selectors unless `graph` is given.
     rng
         Used by the thinning of ``reliable_svg`` alone.
     genes
@@ -170,7 +168,7 @@ def rank_genes(
     exclude
         Genes that must not be selected (n_genes,) of bool.
     options
-        Thresholds of the flavors.
+        Numbers that the selectors read.
 
     Examples
     --------
@@ -183,7 +181,7 @@ def rank_genes(
     >>> rank_genes("svg", counts=counts, coords=place, samples=one, patients=one, n_genes=1)
     array([1])
     """
-    check_choice(flavor, FLAVORS, name="flavor")
+    check_choice(selector, SELECTORS, name="selector")
     check_integer(n_genes, name="n_genes", least=1)
     counts = sparse.csr_array(counts)
     if not counts.has_canonical_format or (counts.data == 0).any():
@@ -200,7 +198,7 @@ def rank_genes(
         panels=panels,
         given_graph=graph,
     )
-    score = FLAVORS[flavor](training, n_genes, Options() if options is None else options, as_generator(rng))
+    score = SELECTORS[selector](training, n_genes, Options() if options is None else options, as_generator(rng))
     score = np.where(training.controls, -np.inf, score)
     if exclude is not None:
         score = np.where(exclude, -np.inf, score)
@@ -283,7 +281,7 @@ def _sparkx(training: Training, n_genes: int, options: Options, rng: np.random.G
     """Smallness of the p-value of SPARK-X, sample by sample; Cauchy rule over samples and then patients."""
     if training.coords is None:
         raise InputError(
-            "flavor='sparkx' without coordinates.",
+            "selector='sparkx' without coordinates.",
             allowed="coordinates, as its kernels are functions of them",
             remedy="pass coords= and leave graph= out.",
         )
@@ -297,7 +295,7 @@ def _sparkx(training: Training, n_genes: int, options: Options, rng: np.random.G
     return np.where(seen & ~np.isnan(score), score, -np.inf)
 
 
-FLAVORS = {
+SELECTORS = {
     "hvg": _hvg,
     "svg": _svg,
     "hest": _hest,
@@ -309,4 +307,4 @@ FLAVORS = {
 """Selectors by name."""
 
 NON_SPATIAL = frozenset({"hvg", "hest"})
-"""Flavors that need no coordinates."""
+"""Selectors that need no coordinates."""

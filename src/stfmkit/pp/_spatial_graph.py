@@ -9,13 +9,13 @@ from anndata import AnnData
 from scipy import sparse
 
 from stfmkit._core import slots
-from stfmkit._core.arguments import check_choice, check_integer, check_positive, listed
+from stfmkit._core.arguments import check_choice, check_integer, check_key, check_positive, listed
 from stfmkit._core.errors import InputError, StfmkitWarning
 from stfmkit._data.columns import read_groups
 from stfmkit._data.coordinates import check_one_frame, check_positions, read_coords, read_microns_per_unit
 from stfmkit._data.names import check_names
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, package_versions, write_result
+from stfmkit._data.write import check_free, package_versions, write_record
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
@@ -35,7 +35,7 @@ def spatial_graph(
     microns_per_unit: float | None = None,
     spatial_key: str = slots.SPATIAL,
     table_key: str | None = None,
-    key_added: str | None = None,
+    key_added: str = "spatial",
     copy: bool = False,
 ) -> tuple[sparse.csr_matrix, sparse.csr_matrix] | None:
     """Connect observations that are neighbours in space, never across samples.
@@ -47,28 +47,28 @@ def spatial_graph(
     data
         AnnData or SpatialData with coordinates (n_obs, 2) in ``obsm``.
     sample_key
-        Column of ``obs`` with the sample. None says that all observations are one sample on one frame; what looks
-        like several samples that overlap is refused.
+        Column of ``obs`` with the sample (section, slide). None says that all observations are one sample in one
+        coordinate system; what looks like several samples that overlap is refused.
     kind
         "knn": the `n_neighbors` nearest; row i of the result holds the neighbours of i, so it need not be symmetric.
         "radius": all within `radius`. "delaunay": a triangulation, without edges longer than `radius` where it is
         given. "grid": the `n_neighbors` of a lattice (6 for Visium, 4 for squares), without the farther ones that
         observations at a border would get.
     n_neighbors
-        For "knn" and "grid".
+        Number of neighbours, for "knn" and "grid".
     radius
         In µm, for "radius" and "delaunay"; the unit of the coordinates must be known.
     microns_per_unit
-        Length of one coordinate unit in µm; ``uns["stfmkit"]["microns_per_unit"]`` where it is left out. Only read
-        where `radius` is given.
+        Length of one coordinate unit in µm, None for ``uns["stfmkit"]["microns_per_unit"]``; read where `radius` is
+        given only.
     spatial_key
         Key of the coordinates in ``obsm``.
     table_key
         Table of a SpatialData.
     key_added
-        Prefix of the ``obsp`` keys; "spatial" where it is left out.
+        Prefix of the ``obsp`` keys that are written.
     copy
-        Return the two matrices and write nothing.
+        Return the result and write nothing.
 
     Returns
     -------
@@ -104,9 +104,10 @@ def spatial_graph(
     adata = resolve_table(data, table_key=table_key)
     check_choice(kind, KINDS, name="kind")
     check_integer(n_neighbors, name="n_neighbors", least=1)
-    keys = slots.spatial_graph(key_added)
+    keys = slots.spatial_graph(check_key(key_added))
     if not copy:
         check_free(adata, "obsp", keys, step=STEP)
+        check_free(adata, "uns", [f"{key_added}_neighbors"], step=STEP)
     length = _radius_in_units(adata, kind, radius, microns_per_unit)
     check_names(adata)
     coords = read_coords(adata, spatial_key=spatial_key)
@@ -123,19 +124,18 @@ def spatial_graph(
     if copy:
         return near, far
     adata.obsp[keys[0]], adata.obsp[keys[1]] = near, far
-    params: dict[str, Any] = {"kind": kind, "sample_key": sample_key or "none", "spatial_key": spatial_key}
+    params: dict[str, Any] = {"kind": kind, "sample_key": sample_key, "spatial_key": spatial_key}
     if kind in {"knn", "grid"}:
         params["n_neighbors"] = int(n_neighbors)
     if length is not None and radius is not None:
         params |= {"radius_um": float(radius), "radius": length}
-    name = key_added or "spatial"
-    adata.uns[f"{name}_neighbors"] = {
+    adata.uns[f"{key_added}_neighbors"] = {
         "connectivities_key": keys[0],
         "distances_key": keys[1],
         "params": {"n_neighbors": int(n_neighbors), "coord_type": "grid" if kind == "grid" else "generic"},
     }
     params["versions"] = package_versions("squidpy")
-    write_result(adata, STEP, name, params, wrote=keys)
+    write_record(adata, STEP, key_added, params, wrote={"obsp": keys, "uns": [f"{key_added}_neighbors"]})
     return None
 
 

@@ -3,21 +3,24 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from anndata import AnnData
 
 from stfmkit._core import slots
-from stfmkit._core.errors import InputError
-from stfmkit._core.random import RNGLike, as_generator
+from stfmkit._core.arguments import check_key
+from stfmkit._core.random import RNGLike, as_seed
 from stfmkit._data.columns import read_groups
 from stfmkit._data.coordinates import read_coords, read_microns_per_unit
+from stfmkit._data.identity import read_patients_and_samples
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import write_params
-from stfmkit.splits.splitters import SplitRows, Splitter
+from stfmkit._data.write import check_free, write_record
+from stfmkit.splits.splitters import SplitRows, Splitter, check_splitter
 
 if TYPE_CHECKING:
+    from stfmkit._core.slots import Slot
     from stfmkit._data.view import Container
     from stfmkit.splits.folds import Fold
+
+STEP = "split"
 
 
 def split(
@@ -33,28 +36,30 @@ def split(
     rng: RNGLike = 0,
     copy: bool = False,
 ) -> "list[Fold] | None":
-    """Split observations into folds without tearing patients, slides or blocks apart.
+    """Split observations into folds that keep patients, slides or blocks whole.
 
     Parameters
     ----------
     data
         AnnData or SpatialData.
     splitter
-        `PatientKFold`, `SlideKFold`, `SpatialBlockKFold`, `LeavePanelOut`, or your own.
+        `PatientKFold`, `SlideKFold`, `SpatialBlockKFold`, `LeavePanelOut`, or your own: an object with ``holds_out``
+        ("patient", "slide", "block" or "observation"), ``needs_microns``, ``extra_key``, ``split`` and ``describe``.
     patient_key, sample_key
-        Columns of ``obs``; missing ids are refused.
+        Columns of ``obs`` with the patient and the sample (section, slide); a sample belongs to one patient.
     table_key
         Table of a SpatialData.
     spatial_key
-        Key of the coordinates in ``obsm``, read by splitters in µm only.
+        Key of the coordinates in ``obsm``; read by splitters in µm only.
     microns_per_unit
-        Length of one coordinate unit in µm, if ``uns["stfmkit"]`` does not say it.
+        Length of one coordinate unit in µm, None for ``uns["stfmkit"]["microns_per_unit"]``; read by splitters in µm
+        only.
     key_added
-        Column that is written.
+        Column of ``obs`` that is written.
     rng
-        Seed or generator of the dealing.
+        Integer, generator, or None for a new seed; the integer that reproduces the result is recorded.
     copy
-        Return the folds and write nothing.
+        Return the result and write nothing.
 
     Returns
     -------
@@ -64,11 +69,15 @@ def split(
         Number of the fold that tests the observation, int64.
     ``obsm[key_added + "_train"]``
         Whether the observation trains in each fold, bool (n_obs, n_folds); rows in a buffer train and test nowhere.
+    ``uns["stfmkit"]["split"]["results"][key_added]``
+        The splitter with its choices, what it holds out, keys and seed.
 
     Raises
     ------
     InputError
-        Ids are missing, or there are fewer groups than folds.
+        Ids are missing, a sample belongs to two patients, there are fewer groups than folds, or `key_added` is taken.
+    InputTypeError
+        The splitter lacks a part.
     UnitsError
         The splitter works in µm, and the unit is unknown.
 
@@ -81,6 +90,11 @@ def split(
     np.int64(1)
     """
     adata = resolve_table(data, table_key=table_key)
+    names: dict[Slot, list[str]] = {"obs": [check_key(key_added)], "obsm": [f"{key_added}_train"]}
+    if not copy:
+        for slot, keys in names.items():
+            check_free(adata, slot, keys, step=STEP)
+    seed = as_seed(rng)
     rows = split_rows(
         adata,
         splitter,
@@ -89,7 +103,7 @@ def split(
         spatial_key=spatial_key,
         microns_per_unit=microns_per_unit,
     )
-    folds = splitter.split(rows, rng=as_generator(rng))
+    folds = splitter.split(rows, rng=np.random.default_rng(seed))
     if copy:
         return folds
     number = np.full(adata.n_obs, -1, dtype=np.int64)
@@ -99,9 +113,15 @@ def split(
         trains[fold.train, fold.number] = True
     adata.obs[key_added] = number
     adata.obsm[f"{key_added}_train"] = trains
-    write_params(
-        adata, key_added, {"splitter": splitter.describe(), "patient_key": patient_key, "sample_key": sample_key}
-    )
+    record = {
+        "splitter": splitter.describe(),
+        "holds_out": splitter.holds_out,
+        "patient_key": patient_key,
+        "sample_key": sample_key,
+        "spatial_key": spatial_key if splitter.needs_microns else None,
+        "rng": seed,
+    }
+    write_record(adata, STEP, key_added, record, wrote=names)
     return None
 
 
@@ -114,10 +134,9 @@ def split_rows(
     spatial_key: str,
     microns_per_unit: float | None,
 ) -> SplitRows:
-    """Read what `splitter` needs, and refuse samples that belong to two patients."""
-    patients = read_groups(adata, patient_key, role="patient_key")
-    samples = read_groups(adata, sample_key, role="sample_key")
-    check_nested(patients, samples, patient_key=patient_key, sample_key=sample_key)
+    """Read what `splitter` needs, and refuse a splitter that lacks a part and samples that belong to two patients."""
+    check_splitter(splitter)
+    patients, samples = read_patients_and_samples(adata, patient_key=patient_key, sample_key=sample_key)
     coords = None
     if splitter.needs_microns:
         scale = read_microns_per_unit(adata, microns_per_unit)
@@ -132,15 +151,3 @@ def split_rows(
         coords=coords,
         extra=extra,
     )
-
-
-def check_nested(patients: pd.Categorical, samples: pd.Categorical, *, patient_key: str, sample_key: str) -> None:
-    """Refuse a sample with observations of two patients."""
-    pairs = pd.DataFrame({"patient": patients, "sample": samples}).drop_duplicates()
-    torn = pairs["sample"][pairs["sample"].duplicated()].unique().tolist()
-    if torn:
-        raise InputError(
-            f"samples of several patients: {torn[:5]}.",
-            allowed="one patient for one sample",
-            remedy=f"check obs[{sample_key!r}] and obs[{patient_key!r}]; sample ids may repeat between patients.",
-        )

@@ -6,12 +6,15 @@ from typing import ClassVar, Literal, Protocol, TypeAlias
 import numpy as np
 from scipy.spatial import cKDTree
 
-from stfmkit._core.arguments import check_integer, check_positive, listed
-from stfmkit._core.errors import InputError
+from stfmkit._core.arguments import check_choice, check_integer, check_positive, listed
+from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit.splits.folds import Fold, deal_groups
 
 HoldsOut: TypeAlias = Literal["patient", "slide", "block", "observation"]
 """The unit that is whole on one side of every split: what the scores speak of."""
+
+_UNITS: tuple[HoldsOut, ...] = ("patient", "slide", "block", "observation")
+_PARTS = ("holds_out", "needs_microns", "extra_key", "split", "describe")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,6 +58,27 @@ class Splitter(Protocol):
     def describe(self) -> dict[str, object]:
         """Return every choice, ready for JSON."""
         ...
+
+
+def check_splitter(splitter: object) -> None:
+    """Refuse a splitter that lacks a part, or that does not say what it holds out.
+
+    Raises
+    ------
+    InputTypeError
+        A part is missing; the error lists all that are.
+    InputError
+        ``holds_out`` is none of the four units.
+    """
+    missing = [part for part in _PARTS if not hasattr(splitter, part)]
+    if missing or isinstance(splitter, type):
+        raise InputTypeError(
+            f"a splitter {splitter!r} without {listed(missing)}." if missing else f"the class {splitter.__name__}.",  # type: ignore[attr-defined]
+            allowed=f"an object with {', '.join(_PARTS)}",
+            remedy="pass sk.pp.PatientKFold(5), or complete your own splitter; "
+            f"holds_out is the unit that is whole on one side of every split, one of {listed(_UNITS)}.",
+        )
+    check_choice(splitter.holds_out, _UNITS, name=f"{type(splitter).__name__}.holds_out")  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

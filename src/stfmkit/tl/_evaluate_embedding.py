@@ -9,44 +9,45 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from stfmkit import metrics
 from stfmkit._core import slots
-from stfmkit._core.arguments import check_choice, check_integer, check_known, check_positive, listed, nearest
-from stfmkit._core.errors import InputError, MissingKeyError
+from stfmkit._core.arguments import check_choice, check_integer, check_key, check_known, check_positive, listed
+from stfmkit._core.errors import InputError
 from stfmkit._core.progress import progress
-from stfmkit._core.random import RNGLike, as_generator, int_seed
+from stfmkit._core.random import RNGLike, as_seed
 from stfmkit._data.columns import read_groups, read_labels
 from stfmkit._data.coordinates import read_coords, read_microns_per_unit
+from stfmkit._data.embeddings import read_embedding
+from stfmkit._data.identity import read_patients_and_samples
 from stfmkit._data.matrices import read_totals
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, package_versions, write_result
-from stfmkit.metrics._arrays import table as check_table
+from stfmkit._data.write import check_free, package_versions, read_record, write_record
+from stfmkit.evaluation.embedding import CHANCE, CONTROL, PLAN, score_embedding
+from stfmkit.evaluation.embedding_study import EmbeddingStudy
+from stfmkit.evaluation.scores import concat_scores
+from stfmkit.evaluation.tables import score_tables
 from stfmkit.metrics._neighbors import METHODS
-from stfmkit.tl._embedding_scores import PLAN, Score, scores
-from stfmkit.tl._embedding_study import EmbeddingStudy, check_one_patient_each
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
 
-STEP = "evaluate_embedding"
-_DIRECTION = {True: "higher", False: "lower", None: "none"}
+VERB = "evaluate_embedding"
 
 
 def evaluate_embedding(
     data: "Container",
-    use_rep: str,
+    embedding_key: str,
     *,
     patient_key: str,
     sample_key: str,
     label_key: str | None = None,
     celltype_key: str | None = None,
     confounder_keys: Sequence[str] = (),
-    reference_rep: str | None = None,
+    reference_key: str | None = None,
     metrics: Sequence[str] | None = None,
     n_clusters: int | None = None,
     n_neighbors: int = 20,
     radius: float | None = None,
-    neighbors: str = "exact",
+    neighbor_search: str = "exact",
     layer: str | None = None,
     spatial_key: str = slots.SPATIAL,
     microns_per_unit: float | None = None,
@@ -55,7 +56,7 @@ def evaluate_embedding(
     rng: RNGLike = 0,
     copy: bool = False,
     show_progress: bool = True,
-) -> pd.DataFrame | None:
+) -> dict[str, pd.DataFrame] | None:
     """Score an embedding: labels, integration, leaks, coherence in space, niche tasks, and likeness to a reference.
 
     What lacks its input is listed with the reason, never left out. Nothing is fitted across patients that are held
@@ -65,7 +66,7 @@ def evaluate_embedding(
     ----------
     data
         AnnData, or SpatialData with a table.
-    use_rep
+    embedding_key
         Key of the embedding in ``obsm``, (n_obs, d).
     patient_key, sample_key
         Columns of ``obs`` with the patient, and with the sample; a sample is of one patient and has its own frame.
@@ -76,7 +77,7 @@ def evaluate_embedding(
     confounder_keys
         More columns of ``obs`` that an embedding should not tell, such as the panel or the platform. The patient is
         always one.
-    reference_rep
+    reference_key
         Key in ``obsm`` of another embedding, such as ``X_hvg_pca``: the one before integration for principal
         component regression, and the one that CKA and neighbour overlap compare with.
     metrics
@@ -87,7 +88,7 @@ def evaluate_embedding(
         Neighbourhood of the composition task where no `radius` is given.
     radius
         Neighbourhood in µm, for composition and density.
-    neighbors
+    neighbor_search
         "exact", or "approximate" for a million observations. They are found once, at the largest k. With
         "approximate", silhouettes, whose time grows with the square of the observations, are those of 10 000 drawn by
         `rng` where there are more: against all of their sample in space, against each other in the embedding. The
@@ -112,14 +113,16 @@ def evaluate_embedding(
 
     Returns
     -------
-    With ``copy=True`` a table with the columns embedding, metric, value, direction ("higher", "lower" is better, or
-    "none"), low, high (bounds, NaN where there is none), chance (NaN where unknown), variable (the confounder),
-    setting, sample and patient (empty for a score over all), status ("computed" or "not computed") and reason. A
-    score over samples is the mean over patients of the mean over their samples. Rows of "control:coordinates" show
-    what k-means of the coordinates scores: coherence in space without any biology. Otherwise None, and writes
+    With ``copy=True``, a dict of tables for this embedding. Otherwise None, and writes
 
-    - ``uns[key_added]``: the table.
-    - ``uns["stfmkit"]["evaluate_embedding"]["results"][key_added][use_rep]``: keys, settings, numbers of
+    - ``uns[key_added]["scores"]``: one row for every metric, setting and sample, with the columns of all scores of
+      stfmkit; the contender is the embedding, the scope is "sample", or "cohort" where all observations are scored
+      together; a metric without a value has the reason. ``control:coordinates`` is what k-means of the coordinates
+      scores: coherence in space without any biology. ``control:chance`` is what chance scores, where it depends on the
+      data. Bounds and directions are those of `sk.metrics.spec`.
+    - ``uns[key_added]["by_patient"]`` and ``["summary"]``: scores within samples averaged over the samples of a
+      patient, and over patients; a score of all observations is its own mean.
+    - ``uns["stfmkit"]["evaluate_embedding"]["results"][key_added][embedding_key]``: keys, settings, numbers of
       observations, seed, versions, seconds.
 
     Raises
@@ -139,15 +142,16 @@ def evaluate_embedding(
     >>> sk.tl.embed(cells, "hvg_pca", n_components=5)
     >>> keys = {"patient_key": "patient", "sample_key": "sample", "label_key": "niche"}
     >>> sk.tl.evaluate_embedding(cells, "X_hvg_pca", metrics=["ari", "density_r2"], **keys)
-    >>> cells.uns["embedding_scores"][["metric", "status", "reason"]].values.tolist()
-    [['ari', 'computed', ''], ['density_r2', 'not computed', 'no radius: pass radius= in µm']]
+    >>> cells.uns["embedding_scores"]["scores"][["metric", "status", "reason"]].values.tolist()
+    [['ari', 'scored', ''], ['density_r2', 'undefined', 'no radius: pass radius= in µm']]
     """
     started = time.perf_counter()
     adata = resolve_table(data, table_key=table_key)
     names = _names(metrics)
+    check_key(key_added)
     if not copy:
-        _check_key(adata, key_added)
-    check_choice(neighbors, METHODS, name="neighbors")
+        check_free(adata, "uns", [key_added], step=VERB)
+    check_choice(neighbor_search, METHODS, name="neighbor_search")
     check_integer(n_neighbors, name="n_neighbors", least=1)
     if n_clusters is not None:
         check_integer(n_clusters, name="n_clusters", least=2)
@@ -157,31 +161,26 @@ def evaluate_embedding(
         "label_key": label_key,
         "celltype_key": celltype_key,
         "confounder_keys": list(confounder_keys),
-        "reference_rep": reference_rep,
+        "reference_key": reference_key,
         "layer": layer,
         "spatial_key": spatial_key,
     }
-    seed = int(rng) if isinstance(rng, (int, np.integer)) else int_seed(as_generator(rng))
-    settings = {"n_clusters": n_clusters, "n_neighbors": n_neighbors, "search": neighbors, "seed": seed}
+    seed = as_seed(rng)
+    settings = {"n_clusters": n_clusters, "n_neighbors": n_neighbors, "search": neighbor_search, "seed": seed}
     length = _length(adata, radius, microns_per_unit)
-    study, kept = _study(adata, use_rep, keys, {**settings, "radius": length})
-    stated = _stated({**keys, **settings, "radius": radius, "n_obs": int(kept.sum())})
+    study, kept = _study(adata, embedding_key, keys, {**settings, "radius": length})
+    stated = {**keys, "n_clusters": n_clusters, "n_neighbors": n_neighbors, "neighbor_search": neighbor_search}
+    stated |= {"radius": radius, "rng": seed, "n_obs": int(kept.sum())}
     if not copy:
-        _check_same(adata, key_added, use_rep, stated)
-    rows = [row for name in progress(names, label="score", show=show_progress) for row in scores(study, [name])]
-    found = _table(rows, use_rep)
+        _check_same(adata, key_added, embedding_key, stated)
+    parts = [score_embedding(study, [name]) for name in progress(names, label="score", show=show_progress)]
+    scores = concat_scores(parts)
+    scores = scores.assign(contender=scores["contender"].replace("", embedding_key))
     if copy:
-        return found
-    _write(adata, key_added, found, facts={use_rep: {**stated, "seconds": time.perf_counter() - started}})
+        return score_tables(scores)
+    record = {**stated, "seconds": time.perf_counter() - started, "versions": _versions()}
+    _write(adata, key_added, embedding_key, scores=scores, record=record)
     return None
-
-
-def _check_key(adata: AnnData, key: str) -> None:
-    if not (isinstance(key, str) and key) or "/" in key or key == slots.ROOT:
-        raise InputError(
-            f"key_added={key!r}.", allowed=f"text without '/', not {slots.ROOT!r}", remedy="pass another key_added."
-        )
-    check_free(adata, "uns", [key], step=STEP)
 
 
 def _names(wanted: Sequence[str] | None) -> list[str]:
@@ -198,30 +197,22 @@ def _length(adata: AnnData, radius: float | None, microns_per_unit: float | None
     return float(radius) / read_microns_per_unit(adata, microns_per_unit)
 
 
-def _embedding(adata: AnnData, key: str, *, role: str) -> np.ndarray:
-    if key not in adata.obsm:
-        raise MissingKeyError(
-            f"{role}={key!r}, but there is no such obsm.",
-            allowed=listed(adata.obsm),
-            remedy=f"embed first: sk.tl.embed(adata, model).{nearest(key, list(adata.obsm))}",
-        )
-    return np.asarray(check_table(np.asarray(adata.obsm[key]), name=f"obsm[{key!r}]"), dtype=np.float64)
-
-
 def _study(
-    adata: AnnData, use_rep: str, keys: dict[str, Any], settings: dict[str, Any]
+    adata: AnnData, embedding_key: str, keys: dict[str, Any], settings: dict[str, Any]
 ) -> tuple[EmbeddingStudy, np.ndarray]:
     """Read and check everything; what is not there is recorded with its reason."""
     absent: dict[str, str] = {}
-    embedding = _embedding(adata, use_rep, role="use_rep")
+    embedding = read_embedding(adata, embedding_key).astype(np.float64)
     reference = None
-    if keys["reference_rep"] is None:
-        absent["reference"] = "no reference: pass reference_rep=, such as 'X_hvg_pca'"
+    if keys["reference_key"] is None:
+        absent["reference"] = "no reference: pass reference_key=, such as 'X_hvg_pca'"
     else:
-        reference = _embedding(adata, keys["reference_rep"], role="reference_rep")
-    groups = {role: np.asarray(read_groups(adata, keys[role], role=role)) for role in ("patient_key", "sample_key")}
-    check_one_patient_each(groups["sample_key"], groups["patient_key"])
-    confounders = {keys["patient_key"]: groups["patient_key"]} | {
+        reference = read_embedding(adata, keys["reference_key"], role="reference_key").astype(np.float64)
+    patients, samples = map(
+        np.asarray,
+        read_patients_and_samples(adata, patient_key=keys["patient_key"], sample_key=keys["sample_key"]),
+    )
+    confounders = {keys["patient_key"]: patients} | {
         key: np.asarray(read_groups(adata, key, role="confounder_keys")) for key in keys["confounder_keys"]
     }
     kept = np.ones(adata.n_obs, dtype=bool)
@@ -229,8 +220,8 @@ def _study(
     if keys["label_key"] is None:
         absent["labels"] = "no labels: pass label_key="
     else:
-        found = read_labels(adata, keys["label_key"])
-        kept, labels = found.codes >= 0, np.asarray(found)
+        categories = read_labels(adata, keys["label_key"])
+        kept, labels = categories.codes >= 0, np.asarray(categories)
     if keys["celltype_key"] is None:
         absent["celltypes"] = "no cell types: pass celltype_key="
     else:
@@ -238,7 +229,7 @@ def _study(
     coords = _coords(adata, keys["spatial_key"], absent)
     if settings["radius"] is None:
         absent["radius"] = "no radius: pass radius= in µm"
-    if len(np.unique(groups["patient_key"][kept])) < 2:
+    if len(np.unique(patients[kept])) < 2:
         absent["patients"] = "one patient, and two are needed to hold one out or to compare"
     if find_spec("scib_metrics") is None:
         absent["scib"] = "scib-metrics is not installed: pip install 'stfmkit[scib]'"
@@ -246,17 +237,17 @@ def _study(
         settings = settings | {"n_clusters": len(np.unique(labels[kept]))}
     if settings["n_clusters"] is None or settings["n_clusters"] < 2:
         absent["clusters"] = "no number of clusters: pass label_key= with two labels or more, or n_clusters="
-    given = {
+    read = {
         "embedding": embedding,
-        "patients": groups["patient_key"],
-        "samples": groups["sample_key"],
+        "patients": patients,
+        "samples": samples,
         "labels": labels,
         "celltypes": celltypes,
         "coords": coords,
         "depth": _depth(adata, keys["layer"], absent),
         "reference": reference,
     }
-    parts: dict[str, Any] = {name: None if part is None else part[kept] for name, part in given.items()}
+    parts: dict[str, Any] = {name: None if part is None else part[kept] for name, part in read.items()}
     parts["confounders"] = {key: values[kept] for key, values in confounders.items()}
     study = EmbeddingStudy(**parts, **settings, absent=absent)
     return study, kept
@@ -280,51 +271,22 @@ def _depth(adata: AnnData, layer: str | None, absent: dict[str, str]) -> np.ndar
         return None
 
 
-def _table(rows: list[Score], use_rep: str) -> pd.DataFrame:
-    lines = []
-    for row in rows:
-        spec = metrics.spec(row.metric)
-        chance = spec.chance if row.chance is None else row.chance
-        undefined = np.isnan(row.value)
-        lines.append(
-            {
-                "embedding": row.embedding or use_rep,
-                "metric": row.metric,
-                "value": float(row.value),
-                "direction": _DIRECTION[spec.higher_is_better],
-                "low": np.nan if spec.bounds[0] is None else spec.bounds[0],
-                "high": np.nan if spec.bounds[1] is None else spec.bounds[1],
-                "chance": np.nan if chance is None else chance,
-                "variable": row.variable,
-                "setting": row.setting,
-                "sample": row.sample,
-                "patient": row.patient,
-                "status": "not computed" if undefined else "computed",
-                "reason": (row.reason or "undefined on these data") if undefined else "",
-            }
-        )
-    return _indexed(pd.DataFrame(lines))
-
-
-def _indexed(table: pd.DataFrame) -> pd.DataFrame:
-    return table.set_axis(pd.Index([str(i) for i in range(len(table))]), axis=0)
-
-
-def _stated(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings as values that a file can hold."""
-    return {key: "none" if value is None else value for key, value in settings.items()}
+def _versions() -> dict[str, str]:
+    packages = ["anndata", "numpy", "scipy", "scikit-learn"]
+    packages += ["scib-metrics"] if find_spec("scib_metrics") is not None else []
+    return package_versions(*packages)
 
 
 def _before(adata: AnnData, key_added: str) -> dict[str, Any]:
-    results = adata.uns.get(slots.ROOT, {}).get(STEP, {}).get("results", {})
-    return dict(results.get(key_added, {})) if key_added in adata.uns else {}
+    """Return the records of the embeddings that have been scored under this key."""
+    return (read_record(adata, VERB, key_added) or {}) if key_added in adata.uns else {}
 
 
-def _check_same(adata: AnnData, key_added: str, use_rep: str, stated: dict[str, Any]) -> None:
+def _check_same(adata: AnnData, key_added: str, embedding_key: str, stated: dict[str, Any]) -> None:
     """Refuse to put scores of different settings into one table."""
     for other, facts in _before(adata, key_added).items():
         changed = [key for key, value in stated.items() if not np.array_equal(facts.get(key), value)]
-        if other != use_rep and changed:
+        if other != embedding_key and changed:
             raise InputError(
                 f"uns[{key_added!r}] holds scores of {other!r} with another {listed(changed)}.",
                 allowed="one table of scores with the same settings",
@@ -332,13 +294,15 @@ def _check_same(adata: AnnData, key_added: str, use_rep: str, stated: dict[str, 
             )
 
 
-def _write(adata: AnnData, key_added: str, found: pd.DataFrame, *, facts: dict[str, dict[str, Any]]) -> None:
+def _write(adata: AnnData, key_added: str, embedding_key: str, *, scores: pd.DataFrame, record: dict[str, Any]) -> None:
+    """Write the scores beside those of other embeddings; rows of this one, and of the controls, are replaced."""
     before = _before(adata, key_added)
-    held = adata.uns[key_added] if before else found.iloc[:0]
-    kept = held[~held["embedding"].isin([*facts, *found["embedding"]])]  # the control too, where it is anew
-    adata.uns[key_added] = _indexed(pd.concat([part for part in (kept, found) if len(part)]))
-    packages = ["anndata", "numpy", "scipy", "scikit-learn"]
-    packages += ["scib-metrics"] if find_spec("scib_metrics") is not None else []
-    versions = package_versions(*packages)
-    params = before | {name: {**of, "versions": versions} for name, of in facts.items()}
-    write_result(adata, STEP, key_added, params, wrote=[key_added])
+    parts = [scores]
+    if before:
+        held = adata.uns[key_added]["scores"]
+        controls = scores["contender"].isin([CONTROL, CHANCE])
+        anew = scores.loc[controls, "metric"].unique()
+        old_controls = held["contender"].isin([CONTROL, CHANCE]) & held["metric"].isin(anew)
+        parts.insert(0, held[(held["contender"] != embedding_key) & ~old_controls])
+    adata.uns[key_added] = score_tables(concat_scores(parts))
+    write_record(adata, VERB, key_added, {**before, embedding_key: record}, wrote={"uns": [key_added]})

@@ -17,7 +17,7 @@ from stfmkit._data.coordinates import read_coords
 from stfmkit._kernels._normalize import median_total
 from stfmkit.evaluation.measured import Measured
 from stfmkit.evaluation.probes import ridge_probe
-from stfmkit.pp._selectors import FLAVORS, NON_SPATIAL, rank_genes
+from stfmkit.pp._selectors import NON_SPATIAL, SELECTORS, rank_genes
 from stfmkit.splits.folds import Fold, inner_folds
 from stfmkit.tl._hest_probe import N_GENES, hest_genes, hest_predict
 
@@ -42,7 +42,7 @@ class ProbeSettings:
             check_positive(alpha, name="ridge_alpha")
         check_integer(self.n_inner, name="n_inner", least=2)
         check_integer(self.max_components, name="max_components", least=1)
-        check_choice(self.selector, FLAVORS, name="selector")
+        check_choice(self.selector, SELECTORS, name="selector")
 
 
 @dataclass(frozen=True, eq=False)

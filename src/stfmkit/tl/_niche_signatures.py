@@ -125,11 +125,11 @@ def niche_signatures(
     prediction predicted_auroc and predicted_log2fc.
 
     ``scores``: one row for every contender, metric, size and niche, with the columns of all scores of stfmkit; the
-    setting is the size, such as "n=10". ``n_true`` and ``n_true_down`` (sizes of the true signatures); ``jaccard`` of
-    the contender "control:chance"; ceilings of ``adjusted_jaccard`` from halves of the counts ("n=10") and of the
-    patients ("n=10, halves of patients"); with a prediction ``jaccard``, ``adjusted_jaccard`` (also as a share of its
-    ceilings), ``dice``, ``overlap_coefficient``, ``rank_biased_overlap``, ``signed_jaccard`` (up and down),
-    ``signature_specificity``, ``signature_ranking_auroc`` and ``signature_fold_change_correlation`` (Spearman).
+    setting is the size, such as "n=10". ``signature_size`` of the true signatures (of genes with less: "n=10, down");
+    ``jaccard`` of the contender "control:chance"; ceilings of ``adjusted_jaccard`` from halves of the counts ("n=10")
+    and of the patients ("n=10, halves of patients"); with a prediction ``jaccard``, ``adjusted_jaccard`` (also as a
+    share of its ceilings), ``dice``, ``overlap_coefficient``, ``rank_biased_overlap``, ``signed_jaccard`` (up and
+    down), ``signature_specificity``, ``signature_ranking_auroc`` and ``signature_fold_change_correlation`` (Spearman).
     Undefined where no gene marks the niche; set metrics are 0 for a niche that was never predicted.
     `stfmkit.bm.run` computes the same numbers.
 
@@ -187,6 +187,10 @@ def niche_signatures(
     if not copy:
         check_free(adata, "uns", [key_added], step=VERB)
     seed = as_seed(rng)
+    places = None
+    if null_model is not None:
+        keys: dict[str, Any] = {"patient_key": patient_key, "sample_key": sample_key, "spatial_key": spatial_key}
+        places = read_moved_places(adata, null_model=null_model, **keys)
     inputs = read_inputs(
         adata,
         label_key=label_key,
@@ -198,10 +202,6 @@ def niche_signatures(
         min_obs=min_obs,
         seed=seed,
     )
-    moved = None
-    if null_model is not None:
-        keys: dict[str, Any] = {"patient_key": patient_key, "sample_key": sample_key, "spatial_key": spatial_key}
-        moved = read_moved_places(adata, inputs.rows, null_model=null_model, **keys)
     arrays = inputs.arrays
     found = find_signatures(arrays, most=max(wanted), thresholds=thresholds)
     contender = prediction if isinstance(prediction, str) else "prediction"
@@ -213,9 +213,10 @@ def niche_signatures(
     }
     if within_patient:
         result["within_patient"] = within_table(found, inputs.genes)
-    if null_model is not None and moved is not None:
+    if null_model is not None and places is not None:
+        coords, samples = (part[inputs.rows] for part in places)
         draws: dict[str, Any] = {"kind": null_model, "n_permutations": int(n_permutations), "seed": seed}
-        result["null"] = null_table(arrays, found, coords=moved[0], samples=moved[1], sizes=wanted, **draws)
+        result["null"] = null_table(arrays, found, coords=coords, samples=samples, sizes=wanted, **draws)
     if copy:
         return result
     record: dict[str, Any] = {

@@ -9,22 +9,23 @@ from anndata import AnnData
 from scipy import sparse
 
 from stfmkit._core import slots
-from stfmkit._core.arguments import check_choice, check_integer
+from stfmkit._core.arguments import check_choice, check_integer, check_key
 from stfmkit._core.errors import InputError
-from stfmkit._core.random import RNGLike, as_generator, int_seed, stream
+from stfmkit._core.random import RNGLike, as_seed, stream
 from stfmkit._data.columns import read_groups
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, package_versions, write_result
+from stfmkit._data.write import check_free, package_versions, write_record
+from stfmkit.evaluation.clusters import METHODS, cluster
+from stfmkit.evaluation.stability import Choice, choose_number
 from stfmkit.models._load_model import load_model
 from stfmkit.models.open_block import open_block
 from stfmkit.models.runtime.run import ModelRun
 from stfmkit.pp._spatial_graph import spatial_graph
-from stfmkit.tl._niche_clusters import METHODS, Choice, choose_number, clusters
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
 
-STEP = "niches"
+VERB = "niches"
 FLAVORS = {"composition": "celltype_composition", "neighbor_pca": "neighbor_pca"}
 _NEIGHBORS = {"composition": 10, "neighbor_pca": 25}
 _DRAWS, _SHARE, _MOST, _TOLERANCE = 6, 0.8, 5000, 0.025
@@ -33,7 +34,7 @@ _DRAWS, _SHARE, _MOST, _TOLERANCE = 6, 0.8, 5000, 0.025
 def niches(
     data: "Container",
     *,
-    sample_key: str | None,
+    sample_key: str | None = None,
     flavor: str = "composition",
     celltype_key: str | None = None,
     layer: str | None = None,
@@ -133,8 +134,10 @@ def niches(
     check_choice(method, METHODS, name="method")
     _check_options(flavor, celltype_key=celltype_key, layer=layer, radius=radius, n_neighbors=n_neighbors)
     numbers = _numbers(n_niches)
+    check_key(key_added)
     if not copy:
-        check_free(adata, "obs", [key_added], step=STEP)
+        check_free(adata, "obs", [key_added], step=VERB)
+    seed = as_seed(rng)
     groups = None if center_key is None else read_groups(adata, center_key, role="center_key")
     if n_neighbors is None:
         n_neighbors = _NEIGHBORS[flavor]
@@ -147,33 +150,33 @@ def niches(
     if groups is not None:
         features = features - pd.DataFrame(features).groupby(groups.codes).transform("mean").to_numpy()
     _check_distinct(features, max(numbers))
-    seed = int_seed(as_generator(rng))
     choice = None
     if len(numbers) > 1:
         choice = choose_number(
             features, numbers, method=method, seed=seed, n_draws=_DRAWS, share=_SHARE, most=_MOST, tolerance=_TOLERANCE
         )
-    k = numbers[0] if choice is None else choice.chosen
-    codes = clusters(features, k, method=method, rng=stream(seed, "niches", "final"))
-    column = pd.Categorical.from_codes(codes, categories=[str(j) for j in range(k)])
+    n_chosen = numbers[0] if choice is None else choice.chosen
+    codes = cluster(features, n_chosen, method=method, rng=stream(seed, "niches", "final"))
+    column = pd.Categorical.from_codes(codes, categories=[str(j) for j in range(n_chosen)])
     if copy:
         return pd.Series(column, index=adata.obs_names, name=key_added)
     adata.obs[key_added] = column
-    params: dict[str, Any] = {
+    record: dict[str, Any] = {
         "flavor": flavor,
         "method": method,
-        "n_niches": k,
-        "celltype_key": celltype_key or "none",
-        "layer": "none" if flavor == "composition" else layer or "X",
-        "center_key": center_key or "none",
+        "n_niches": n_chosen,
+        "celltype_key": celltype_key,
+        "layer": layer,
+        "center_key": center_key,
         "n_features": features.shape[1],
-        "seed": seed,
-        **{key: value or "none" for key, value in keys.items()},
-        **({"n_neighbors": int(n_neighbors)} if radius is None else {"radius_um": float(radius)}),
+        "rng": seed,
+        **keys,
+        "n_neighbors": int(n_neighbors) if radius is None else None,
+        "radius": None if radius is None else float(radius),
         **_curve(choice),
         "versions": package_versions("numpy", "scikit-learn"),
     }
-    write_result(adata, STEP, key_added, params, wrote=[key_added])
+    write_record(adata, VERB, key_added, record, wrote={"obs": [key_added]})
     return None
 
 

@@ -89,7 +89,9 @@ def read_inputs(
         niches=summary.loc[summary["scored"], "niche"].to_numpy(dtype=str),
         truth=truth,
         halves=halves,
-        predicted=None if predicted is None else _read_predicted(predicted, scale, rows, columns, adata.n_vars),
+        predicted=None
+        if predicted is None
+        else _read_predicted(predicted, scale, rows=rows, columns=columns, n_vars=adata.n_vars),
         predicted_niche=np.asarray(guessed)[rows].astype(str),
         min_obs=min_obs,
     )
@@ -97,9 +99,9 @@ def read_inputs(
 
 
 def read_moved_places(
-    adata: AnnData, rows: np.ndarray, *, patient_key: str, sample_key: str | None, spatial_key: str, null_model: str
+    adata: AnnData, *, patient_key: str, sample_key: str | None, spatial_key: str, null_model: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return coordinates and sample of the labelled observations, for labels that are moved within samples.
+    """Return coordinates and sample of all observations, for labels that are moved within samples.
 
     Raises
     ------
@@ -117,10 +119,10 @@ def read_moved_places(
     if sample_key is None:
         check_one_frame(adata, coords)
         check_positions(coords, None, adata.obs_names, sample_key=None)
-        return coords[rows], np.zeros(len(rows), dtype=np.int64)
+        return coords, np.zeros(adata.n_obs, dtype=np.int64)
     samples = read_groups(adata, sample_key, role="sample_key").codes.astype(np.int64)
     check_positions(coords, samples, adata.obs_names, sample_key=sample_key)
-    return coords[rows], samples[rows]
+    return coords, samples
 
 
 def check_sizes(sizes: int | Sequence[int]) -> tuple[int, ...]:
@@ -239,7 +241,7 @@ def _read_logarithms(adata: AnnData, layer: str | None) -> sparse.csr_array:
     return values
 
 
-def _read_predicted(predicted: Prediction, scale: str, rows: np.ndarray, columns: np.ndarray, n_vars: int) -> Matrix:
+def _read_predicted(predicted: Prediction, scale: str, *, rows: np.ndarray, columns: np.ndarray, n_vars: int) -> Matrix:
     """Return predicted log expression of some rows, genes in the order of `columns`."""
     check_prediction(predicted, scale="counts" if scale == "counts" else "log1p")
     position = pd.Index(predicted.columns).get_indexer(columns)

@@ -70,7 +70,7 @@ def map_grid(observations: pd.DataFrame, task: TaskView) -> Picture | None:
     known += sorted(m for m in here if not m.startswith(CONTROL) and m not in known)
     contenders, samples, all_samples = known[:MOST_CONTENDERS], _spread(mine, MOST_SAMPLES), sorted(set(mine["sample"]))
     with _canvas() as figure:
-        tissue_maps(mine, task=task.name, contenders=contenders, samples=samples, panel=1.45, figure=figure)
+        tissue_maps(mine, task=task.name, contenders=contenders, samples=samples, panel_size=1.45, ax=figure.subplots())
         width = round(96 * figure.get_figwidth())
         uri = _png(figure)
     alt = (

@@ -1,21 +1,15 @@
-"""Clusters of observations, and how many of them hold when the data are drawn again."""
+"""How many clusters hold when the data are drawn again."""
 
 from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
-from sklearn.mixture import GaussianMixture
 
 from stfmkit._core.errors import InputError
-from stfmkit._core.random import int_seed, stream
-
-METHODS = ("kmeans", "gmm")
-_STARTS = {"kmeans": 10, "gmm": 3}
-_FEW_STARTS = {"kmeans": 3, "gmm": 1}
-_RIDGE = 1e-6  # keeps the shared covariance invertible where features sum to one
+from stfmkit._core.random import stream
+from stfmkit.evaluation.clusters import cluster
 
 
 class Choice(NamedTuple):
@@ -25,29 +19,6 @@ class Choice(NamedTuple):
     stability: np.ndarray
     spread: np.ndarray
     chosen: int
-
-
-def clusters(features: np.ndarray, k: int, *, method: str, rng: np.random.Generator, few: bool = False) -> np.ndarray:
-    """Return the cluster of every row (n,), numbered from the largest; "gmm" shares one covariance.
-
-    Clusters of one size are numbered by their first row.
-    """
-    starts, seed = (_FEW_STARTS if few else _STARTS)[method], int_seed(rng)
-    if method == "kmeans":
-        found = KMeans(n_clusters=k, n_init=starts, random_state=seed).fit_predict(features)
-    else:
-        scale = float(features.var(axis=0).mean())
-        ridge = _RIDGE * max(scale, 1e-12)
-        mixture = GaussianMixture(
-            k, covariance_type="tied", n_init=starts, reg_covar=ridge, max_iter=500, random_state=seed
-        )
-        found = mixture.fit_predict(features)
-    size = np.bincount(found, minlength=k)
-    first = np.array([np.argmax(found == j) if size[j] else len(found) for j in range(k)])
-    order = np.lexsort((first, -size))
-    place = np.empty(k, dtype=np.int64)
-    place[order] = np.arange(k)
-    return place[found]
 
 
 def choose_number(
@@ -95,11 +66,11 @@ def choose_number(
     parts = [np.sort(stream(seed, "niches", "part", i).permutation(len(rows))[:size]) for i in range(n_draws)]
     means, spreads = [], []
     for k in numbers:
-        found = np.full((n_draws, len(rows)), -1, dtype=np.int64)
+        groups = np.full((n_draws, len(rows)), -1, dtype=np.int64)
         for i, part in enumerate(parts):
             rng = stream(seed, "niches", "start", k, i)
-            found[i, part] = clusters(features[rows[part]], k, method=method, rng=rng, few=True)
-        scores = [_agreement(found[i], found[j]) for i, j in combinations(range(n_draws), 2)]
+            groups[i, part] = cluster(features[rows[part]], k, method=method, rng=rng, few_starts=True)
+        scores = [_agreement(groups[i], groups[j]) for i, j in combinations(range(n_draws), 2)]
         means.append(float(np.mean(scores)))
         spreads.append(float(np.std(scores)))
     stability = np.array(means)

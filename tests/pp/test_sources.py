@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, UnitsError
-from stfmkit.pp._binning._chunks import Vocabularies, Vocabulary, read_chunks
-from stfmkit.pp._binning._columns import MoleculeKeys, find_columns, molecule_unit
-from stfmkit.pp._binning._molecules import open_molecules
+from stfmkit.pp._binning.chunks import Vocabularies, Vocabulary, read_chunks
+from stfmkit.pp._binning.columns import MoleculeKeys, find_columns, molecule_unit
+from stfmkit.pp._binning.sources import open_molecules
 
 XENIUM = ("transcript_id", "cell_id", "feature_name", "x_location", "y_location", "z_location", "qv", "fov_name")
 COSMX = ("fov", "cell_ID", "x_local_px", "y_local_px", "x_global_px", "y_global_px", "z", "target", "CellComp")
@@ -75,15 +75,15 @@ def test_explicit_xenium_keys_keep_their_unit() -> None:
 @pytest.mark.parametrize(
     ("names", "keys", "error", "match"),
     [
-        (("x", "y", "gene"), MoleculeKeys(qv="qv"), MissingKeyError, "qv_key='qv'"),
+        (("x", "y", "gene"), MoleculeKeys(qv="qv"), MissingKeyError, r"columns\['qv'\]='qv'"),
         (("x", "y", "gene"), MoleculeKeys(gene="genes"), MissingKeyError, "Did you mean 'gene'"),
         (("x", "y", "gene"), MoleculeKeys(sample="s"), MissingKeyError, "sample_key='s'"),
         (("x", "y", "gene"), MoleculeKeys(carry=("niche",)), MissingKeyError, "carry='niche'"),
         (("x", "y", "gene"), MoleculeKeys(x="x"), InputError, "both or neither"),
-        (("a", "b", "gene"), MoleculeKeys(), MissingKeyError, "x_key and y_key"),
-        (("x", "y", "name"), MoleculeKeys(), MissingKeyError, "gene_key"),
-        (("x", "y", "gene", "target"), MoleculeKeys(), InputError, "gene_key"),
-        (("x", "y", "gene", "cell_id", "cell_ID"), MoleculeKeys(), InputError, "cell_key"),
+        (("a", "b", "gene"), MoleculeKeys(), MissingKeyError, "pass columns={'x': ..., 'y': ...}"),
+        (("x", "y", "name"), MoleculeKeys(), MissingKeyError, "pass columns={'gene': ...}"),
+        (("x", "y", "gene", "target"), MoleculeKeys(), InputError, "columns={'gene': ...}"),
+        (("x", "y", "gene", "cell_id", "cell_ID"), MoleculeKeys(), InputError, "columns={'cell': ...}"),
     ],
 )
 def test_columns_that_cannot_be_told(names, keys, error, match) -> None:

@@ -13,15 +13,18 @@ from stfmkit._data.columns import read_groups, read_labels
 from stfmkit._data.coordinates import check_one_frame, check_positions, read_coords, read_microns_per_unit
 from stfmkit._data.matrices import read_counts
 from stfmkit._data.names import check_names
-from stfmkit.pp._binning._binned import Binned, Sample
-from stfmkit.pp._binning._chunks import UNLABELLED
-from stfmkit.pp._binning._plan import check_size
-from stfmkit.pp._binning._settings import BinSettings, spots_for
-from stfmkit.pp._binning._tissue_mask import sample_mask
+from stfmkit.pp._binning.chunks import UNLABELLED
+from stfmkit.pp._binning.mask import sample_mask
+from stfmkit.pp._binning.output import Binned
+from stfmkit.pp._binning.plan import BinSettings, Sample, check_size
+from stfmkit.pp._binning.spots import spots_for
 from stfmkit.pp._controls import control_categories, control_names
+from stfmkit.pp._grids import Grid
 
 
-def bin_table(adata: AnnData, settings: BinSettings, *, layer: str | None, control_key: str | None) -> Binned:
+def bin_table(
+    adata: AnnData, settings: BinSettings, grid: Grid, *, layer: str | None, control_key: str | None
+) -> Binned:
     """Sum the cells of `adata` in spots.
 
     Raises
@@ -54,13 +57,14 @@ def bin_table(adata: AnnData, settings: BinSettings, *, layer: str | None, contr
         rows = np.flatnonzero(groups.codes == code)
         at = coords[rows]
         box = (*at.min(axis=0).tolist(), *at.max(axis=0).tolist())
-        spots = spots_for(settings, name, box=box, centroid=(float(at[:, 0].mean()), float(at[:, 1].mean())))
+        centroid = (float(at[:, 0].mean()), float(at[:, 1].mean()))
+        spots = spots_for(grid, name, box=box, centroid=centroid, **settings.for_spots)
         samples.append(Sample(name, spots, sample_mask(settings.mask, name, box), base))
         samples[-1].mask.add(at[:, 0].copy(), at[:, 1].copy())
         here = spots.locate(at[:, 0], at[:, 1])
         spot[rows] = np.where(here < 0, -1, here + base)
         base += spots.size
-    check_size(base, settings)
+    check_size(base, grid)
 
     inside = spot >= 0
     numbers, row = np.unique(spot[inside], return_inverse=True)
@@ -84,7 +88,7 @@ def bin_table(adata: AnnData, settings: BinSettings, *, layer: str | None, contr
             "control": int((totals - kept_totals).sum()),
             "outside_spots": int(kept_totals[~inside].sum()),
         },
-        qv="not used" if settings.min_qv is None else "absent",
+        qv=None,
     )
 
 

@@ -6,7 +6,7 @@ import shapely
 
 from stfmkit._core.errors import InputError
 from stfmkit._kernels._lattice import Lattice
-from stfmkit.pp._binning._tissue_mask import ComputedMask, NoMask, PolygonMask, sample_mask
+from stfmkit.pp._binning.mask import ComputedMask, NoMask, PolygonMask, sample_mask
 
 SQUARE = Lattice("square", 50.0)
 

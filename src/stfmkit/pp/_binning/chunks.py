@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from stfmkit._core.errors import InputError
 from stfmkit._kernels._molecules import box_of, recode, unusable, used_entries
-from stfmkit.pp._binning._columns import MoleculeColumns
-from stfmkit.pp._binning._molecules import MoleculeTable
+from stfmkit.pp._binning.columns import MoleculeColumns
+from stfmkit.pp._binning.sources import MoleculeTable
 from stfmkit.pp._controls import control_categories, control_names
 
 _UNASSIGNED = frozenset({"", "unassigned", "-1", "nan", "none"})
@@ -56,32 +56,32 @@ class Vocabulary:
         return np.array([self.code(name) for name in other._codes], dtype=np.int64)
 
     def encode(self, column: pa.Array, *, missing: frozenset[str] = frozenset({""})) -> np.ndarray:
-        """Return the codes (n,) of a column, -1 for nulls and the words of `missing` (lower case)."""
+        """Return the codes (n,) of a column, -1 for nulls and the texts of `missing` (lower case)."""
         values = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-        words, index = values.dictionary, values.indices
-        n = len(words)
+        names, index = values.dictionary, values.indices
+        n = len(names)
         if index.type != pa.int32():
             index = index.cast(pa.int32())
         if index.null_count:
             index = index.fill_null(n)
         index = index.to_numpy()
-        if self._last is None or not self._last[0].equals(words):
-            self._last = (words, np.append(np.full(n, _UNKNOWN, np.int32), np.int32(-1)))
+        if self._last is None or not self._last[0].equals(names):
+            self._last = (names, np.append(np.full(n, _UNKNOWN, np.int32), np.int32(-1)))
         codes = self._last[1]
         new = np.flatnonzero(used_entries(index, n + 1)[:n] & (codes[:n] == _UNKNOWN))
         if len(new):
-            codes[new] = self._learn(words.take(pa.array(new)), missing)
+            codes[new] = self._learn(names.take(pa.array(new)), missing)
         return recode(index, codes)
 
-    def _learn(self, words: pa.Array, missing: frozenset[str]) -> np.ndarray:
-        if not (pa.types.is_string(words.type) or pa.types.is_large_string(words.type)):
-            texts = [w.decode() if isinstance(w, bytes) else w if w is None else str(w) for w in words.to_pylist()]
-            words = pa.array(texts, pa.string())
-        plain = pc.utf8_lower(pc.utf8_trim_whitespace(words))
+    def _learn(self, names: pa.Array, missing: frozenset[str]) -> np.ndarray:
+        if not (pa.types.is_string(names.type) or pa.types.is_large_string(names.type)):
+            texts = [w.decode() if isinstance(w, bytes) else w if w is None else str(w) for w in names.to_pylist()]
+            names = pa.array(texts, pa.string())
+        plain = pc.utf8_lower(pc.utf8_trim_whitespace(names))
         absent = pc.is_in(plain, pa.array([*missing, None], plain.type)).to_numpy(zero_copy_only=False)
-        out = np.full(len(words), -1, dtype=np.int32)
+        out = np.full(len(names), -1, dtype=np.int32)
         known = self._codes
-        out[~absent] = [known.setdefault(w, len(known)) for w in words.filter(pa.array(~absent)).to_pylist()]
+        out[~absent] = [known.setdefault(w, len(known)) for w in names.filter(pa.array(~absent)).to_pylist()]
         return out
 
     def ranks(self) -> np.ndarray:
@@ -102,7 +102,7 @@ class Vocabularies:
     cell: Vocabulary = field(default_factory=Vocabulary)
     category: Vocabulary = field(default_factory=Vocabulary)
     carry: dict[str, Vocabulary] = field(default_factory=dict)
-    frames: dict[str, Vocabulary] = field(default_factory=dict)
+    maybe_samples: dict[str, Vocabulary] = field(default_factory=dict)
     _controls: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
     def control_names(self) -> np.ndarray:
@@ -119,7 +119,7 @@ class Chunk:
 
     Attributes
     ----------
-    places
+    coords
         x and y as they are stored, in units of `unit` µm; their box is in µm.
     sample
         Codes, or the one code of all.
@@ -131,7 +131,7 @@ class Chunk:
         How many molecules cannot be used, and why.
     """
 
-    places: tuple[np.ndarray, np.ndarray]
+    coords: tuple[np.ndarray, np.ndarray]
     unit: float
     box: tuple[float, float, float, float]
     gene: np.ndarray
@@ -141,18 +141,18 @@ class Chunk:
     qv: np.ndarray | None
     cell: np.ndarray | None
     carry: dict[str, np.ndarray]
-    frames: dict[str, np.ndarray]
+    maybe_samples: dict[str, np.ndarray]
     problems: dict[str, int]
 
     @property
     def x(self) -> np.ndarray:
         """Positions in µm."""
-        return self.places[0].astype(np.float64) * self.unit
+        return self.coords[0].astype(np.float64) * self.unit
 
     @property
     def y(self) -> np.ndarray:
         """Positions in µm."""
-        return self.places[1].astype(np.float64) * self.unit
+        return self.coords[1].astype(np.float64) * self.unit
 
     @property
     def control(self) -> np.ndarray:
@@ -173,20 +173,22 @@ class Chunk:
 def read_chunks(
     table: MoleculeTable,
     columns: MoleculeColumns,
-    words: Vocabularies,
+    vocabularies: Vocabularies,
     *,
     unit: float,
     size: int,
     part: int | None = None,
 ) -> Iterator[Chunk]:
-    """Read a table, or one part of it, in chunks of at most `size` molecules; `words` grows on the way."""
+    """Read a table, or one part of it, in chunks of at most `size` molecules; `vocabularies` grow on the way."""
     opened = table.open if part is None else table.parts[part]
     for batch in opened(columns.needed, size):
         for start in range(0, batch.num_rows, _BLOCK):
-            yield _decode(batch.slice(start, _BLOCK), table, columns, words, unit=unit)
+            yield _decode(batch.slice(start, _BLOCK), table, columns, vocabularies, unit=unit)
 
 
-def read_places(batch: pa.RecordBatch, table: MoleculeTable, columns: MoleculeColumns) -> tuple[np.ndarray, np.ndarray]:
+def read_coordinates(
+    batch: pa.RecordBatch, table: MoleculeTable, columns: MoleculeColumns
+) -> tuple[np.ndarray, np.ndarray]:
     """Return x and y (n,) in the coordinate system that was asked for, both float32 or both float64."""
     x, y = read_numbers(batch, columns.x, table), read_numbers(batch, columns.y, table)
     if x.dtype != y.dtype or table.affine is not None:
@@ -197,13 +199,13 @@ def read_places(batch: pa.RecordBatch, table: MoleculeTable, columns: MoleculeCo
     return x, y
 
 
-def check_places(
-    columns: MoleculeColumns, places: tuple[np.ndarray, np.ndarray], unit: float
+def check_coordinates(
+    columns: MoleculeColumns, coords: tuple[np.ndarray, np.ndarray], unit: float
 ) -> tuple[tuple[float, float, float, float], dict[str, int]]:
     """Return the box of positions, and how many cannot be used."""
-    box = box_of(*places, unit)
+    box = box_of(*coords, unit)
     fine = all(-LARGEST <= value <= LARGEST for value in box)  # false for NaN
-    broken, far = (0, 0) if fine else unusable(*places, unit, LARGEST)
+    broken, far = (0, 0) if fine else unusable(*coords, unit, LARGEST)
     problems = {
         f"with NaN, missing or infinite {columns.x!r} or {columns.y!r}": broken,
         f"more than {LARGEST:g} µm from the origin": far,
@@ -212,16 +214,16 @@ def check_places(
 
 
 def _decode(
-    batch: pa.RecordBatch, table: MoleculeTable, columns: MoleculeColumns, words: Vocabularies, *, unit: float
+    batch: pa.RecordBatch, table: MoleculeTable, columns: MoleculeColumns, vocabularies: Vocabularies, *, unit: float
 ) -> Chunk:
-    places = read_places(batch, table, columns)
-    gene = words.gene.encode(batch.column(columns.gene))
+    coords = read_coordinates(batch, table, columns)
+    gene = vocabularies.gene.encode(batch.column(columns.gene))
     qv = None if columns.qv is None else read_numbers(batch, columns.qv, table)
-    sample: np.ndarray | int = words.sample.code(table.element or "")
+    sample: np.ndarray | int = vocabularies.sample.code(table.element or "")
     if columns.sample is not None:
-        sample = words.sample.encode(batch.column(columns.sample))
-    box, position_problems = check_places(columns, places, unit)
-    flags, unknown = _controls(batch, columns, words)
+        sample = vocabularies.sample.encode(batch.column(columns.sample))
+    box, position_problems = check_coordinates(columns, coords, unit)
+    flags, unknown = _controls(batch, columns, vocabularies)
     problems = {
         **position_problems,
         f"without a name in {columns.gene!r}": int(np.count_nonzero(gene < 0)),
@@ -231,7 +233,7 @@ def _decode(
     if qv is not None:
         problems[f"with NaN or missing {columns.qv!r}"] = int(np.count_nonzero(np.isnan(qv)))
     return Chunk(
-        places=places,
+        coords=coords,
         unit=unit,
         box=box,
         gene=gene,
@@ -239,9 +241,12 @@ def _decode(
         flags=flags,
         by_name=columns.control is None,
         qv=qv,
-        cell=_cells(batch, columns, words),
-        carry={k: _labels(batch, k, words.carry.setdefault(k, Vocabulary())) for k in columns.carry},
-        frames={k: words.frames.setdefault(k, Vocabulary()).encode(batch.column(k)) for k in columns.frames},
+        cell=_cells(batch, columns, vocabularies),
+        carry={k: _labels(batch, k, vocabularies.carry.setdefault(k, Vocabulary())) for k in columns.carry},
+        maybe_samples={
+            k: vocabularies.maybe_samples.setdefault(k, Vocabulary()).encode(batch.column(k))
+            for k in columns.maybe_samples
+        },
         problems=problems,
     )
 
@@ -266,28 +271,29 @@ def _frozen(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _controls(batch: pa.RecordBatch, columns: MoleculeColumns, words: Vocabularies) -> tuple[np.ndarray, int]:
+def _controls(batch: pa.RecordBatch, columns: MoleculeColumns, vocabularies: Vocabularies) -> tuple[np.ndarray, int]:
     """Tell which names, or with a column for it which molecules, are controls, and of how many it is not known."""
     if columns.control is None:
-        return words.control_names(), 0
-    codes = words.category.encode(batch.column(columns.control))
-    flags = np.append(control_categories(words.category.names, key=columns.control), False)  # code -1 reads the last
+        return vocabularies.control_names(), 0
+    codes = vocabularies.category.encode(batch.column(columns.control))
+    known = control_categories(vocabularies.category.names, key=columns.control)
+    flags = np.append(known, False)  # code -1 reads the last
     return flags[codes], int(np.count_nonzero(codes < 0))
 
 
-def _cells(batch: pa.RecordBatch, columns: MoleculeColumns, words: Vocabularies) -> np.ndarray | None:
+def _cells(batch: pa.RecordBatch, columns: MoleculeColumns, vocabularies: Vocabularies) -> np.ndarray | None:
     """Return numbers of cells (n,) that tell cells of different fields of view apart."""
     if columns.cell is None:
         return None
     none = _UNASSIGNED | {"0"} if columns.cell == "cell_ID" else _UNASSIGNED  # CosMx writes 0
-    cell = words.cell.encode(batch.column(columns.cell), missing=none)
+    cell = vocabularies.cell.encode(batch.column(columns.cell), missing=none)
     if columns.fov is None:
         return cell
-    fov = words.fov.encode(batch.column(columns.fov)).astype(np.int64) + 1
+    fov = vocabularies.fov.encode(batch.column(columns.fov)).astype(np.int64) + 1
     return np.where(cell < 0, -1, (fov << 32) | cell)
 
 
-def _labels(batch: pa.RecordBatch, name: str, words: Vocabulary) -> np.ndarray:
+def _labels(batch: pa.RecordBatch, name: str, vocabulary: Vocabulary) -> np.ndarray:
     kind = batch.schema.field(name).type
     if pa.types.is_floating(kind):
         raise InputError(
@@ -295,4 +301,4 @@ def _labels(batch: pa.RecordBatch, name: str, words: Vocabulary) -> np.ndarray:
             allowed="labels: text, categories, integers or booleans",
             remedy="cut the numbers into named classes first, or leave the column out of carry.",
         )
-    return words.encode(batch.column(name), missing=UNLABELLED)
+    return vocabulary.encode(batch.column(name), missing=UNLABELLED)

@@ -1,4 +1,4 @@
-"""Tables of molecules, whatever holds them, as a stream of record batches."""
+"""Tables of molecules, whatever holds them, as a stream of record batches, with what their columns mean."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,13 @@ from stfmkit._core.arguments import check_known, listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._core.slots import MICRONS, ROOT
 from stfmkit._data.view import is_spatialdata
-from stfmkit.pp._binning._columns import has_molecule_columns
+from stfmkit.pp._binning.columns import (
+    MoleculeColumns,
+    MoleculeKeys,
+    find_columns,
+    has_molecule_columns,
+    molecule_unit,
+)
 
 if TYPE_CHECKING:
     from spatialdata import SpatialData
@@ -48,9 +54,9 @@ class MoleculeTable:
         Name of the points element that it comes from, or ``None``.
     microns
         The length of one unit after `affine` in µm, where the container says so.
-    heads
+    footers
         Footers of the parquet files.
-    frame
+    dask_frame
         The dask DataFrame, if it is one.
     """
 
@@ -61,13 +67,51 @@ class MoleculeTable:
     affine: np.ndarray | None = None
     element: str | None = None
     microns: float | None = None
-    heads: Sequence[pq.FileMetaData] = ()
-    frame: Any = None
+    footers: Sequence[pq.FileMetaData] = ()
+    dask_frame: Any = None
 
     def open(self, columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
         """Read the columns named of all parts, as record batches of at most so many rows."""
         for part in self.parts:
             yield from part(columns, size)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One table of molecules, with its columns and the length of its unit in µm."""
+
+    table: MoleculeTable
+    columns: MoleculeColumns
+    unit: float
+
+    def without_data(self) -> "Source":
+        """Return the same without the molecules, small enough to be sent."""
+        return replace(self, table=replace(self.table, parts=(), footers=(), dask_frame=None))
+
+
+def open_sources(
+    tables: Sequence[MoleculeTable], keys: MoleculeKeys, *, with_qv: bool, microns_per_unit: float | None
+) -> list[Source]:
+    """Find the columns and units of all tables.
+
+    Parameters
+    ----------
+    keys
+        Names of columns that the caller gave.
+    with_qv
+        Whether the quality is read.
+    microns_per_unit
+        Length of one unit in µm; by default what the container or the platform states.
+    """
+    sources = []
+    for table in tables:
+        own_keys = keys
+        if table.element is not None and len(tables) > 1 and keys.sample not in table.names:
+            own_keys = replace(keys, sample=None)  # the element is the sample
+        columns = find_columns(table.names, own_keys, with_qv=with_qv)
+        value = table.microns if microns_per_unit is None else microns_per_unit
+        sources.append(Source(table, columns, molecule_unit(columns, value, what=f"the positions of {table.label}")))
+    return sources
 
 
 def open_molecules(
@@ -146,9 +190,9 @@ def _pandas(data: pd.DataFrame) -> MoleculeTable:
     return MoleculeTable("a DataFrame", names, parts, len(data))
 
 
-def frame_table(data: pd.DataFrame, *, like: MoleculeTable) -> MoleculeTable:
+def partition_table(data: pd.DataFrame, *, like: MoleculeTable) -> MoleculeTable:
     """Return one partition of a dask DataFrame as a table of its own."""
-    return replace(like, parts=_pandas(data).parts, n_rows=len(data), frame=None)
+    return replace(like, parts=_pandas(data).parts, n_rows=len(data), dask_frame=None)
 
 
 def _arrow(data: pa.Table) -> MoleculeTable:
@@ -167,13 +211,13 @@ def _dask(data: Any, *, label: str, **more: Any) -> MoleculeTable:
     if file is not None:  # read by row group, with the footers' boxes
         table = _parquet(file)
         if set(names) <= set(table.names):
-            return replace(table, label=label, names=names, frame=data, **more)
+            return replace(table, label=label, names=names, dask_frame=data, **more)
 
     def read(number: int, columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
         yield from _batches(_computed(data, columns, number), columns, size)
 
     parts = [partial(read, number) for number in range(data.npartitions)]
-    return MoleculeTable(label, names, parts, None, frame=data, **more)
+    return MoleculeTable(label, names, parts, None, dask_frame=data, **more)
 
 
 _PLANNING = Lock()
@@ -213,31 +257,31 @@ def _parquet(path: Path) -> MoleculeTable:
             allowed="a parquet file, or a folder of them",
             remedy="pass the file; read other formats with sk.io.read(path).",
         )
-    heads: list[pq.FileMetaData] = []
+    footers: list[pq.FileMetaData] = []
     parts: list[Reader] = []
     names: tuple[str, ...] | None = None
     for file in files:
         try:
             with pq.ParquetFile(file) as table:
-                schema, head = table.schema_arrow, table.metadata
+                schema, footer = table.schema_arrow, table.metadata
         except (pa.ArrowInvalid, OSError) as error:
             raise _unreadable(file, error) from error
         here = _check_unique(schema.names)
         names = here if names is None else tuple(n for n in names if n in here)
         text = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_binary(f.type)]
-        heads.append(head)
-        parts += [partial(_row_group, (file, head, number), text) for number in range(head.num_row_groups)]
-    return MoleculeTable(str(path), names or (), parts, sum(head.num_rows for head in heads), heads=heads)
+        footers.append(footer)
+        parts += [partial(_row_group, (file, footer, number), text) for number in range(footer.num_row_groups)]
+    return MoleculeTable(str(path), names or (), parts, sum(footer.num_rows for footer in footers), footers=footers)
 
 
 def _row_group(
     place: tuple[Path, pq.FileMetaData, int], text: list[str], columns: list[str], size: int
 ) -> Iterator[pa.RecordBatch]:
-    """Read one row group; text comes as codes and words, as the file stores it."""
-    file, head, number = place
+    """Read one row group; text comes as codes and distinct values, as the file stores it."""
+    file, footer, number = place
     codes = [name for name in text if name in columns]
     try:
-        with pq.ParquetFile(file, metadata=head, read_dictionary=codes, page_checksum_verification=True) as table:
+        with pq.ParquetFile(file, metadata=footer, read_dictionary=codes, page_checksum_verification=True) as table:
             yield from table.iter_batches(size, row_groups=[number], columns=columns, use_threads=False)
     except (pa.ArrowInvalid, OSError) as error:
         raise _unreadable(file, error) from error
@@ -271,7 +315,7 @@ def _spatialdata(
         raise InputError(
             f"a SpatialData with the points {listed(known)}, none with positions and genes of known names.",
             allowed="points that hold molecules, or a table of cells",
-            remedy="pass points_key= and gene_key=, or table_key= to bin cells.",
+            remedy="pass points_key= and columns={'gene': ...}, or table_key= to bin cells.",
         )
     if len(chosen) > 1 and sample_key is None:
         raise InputError(

@@ -75,17 +75,17 @@ class ComputedMask:
                 allowed="about 50 × 50 mm for a computed tissue mask",
                 remedy="check microns_per_unit and stray positions, split the samples with sample_key=, or pass mask=.",
             )
-        self._frame = (float(box[0] - pad), float(box[1] - pad), PIXEL)
+        self._raster = (float(box[0] - pad), float(box[1] - pad), PIXEL)
         self._marked = np.zeros((rows, cols), dtype=bool)
         self._mask: np.ndarray | None = None
 
     def add(self, x: np.ndarray, y: np.ndarray) -> None:
         """Learn from molecules at these positions."""
-        mark(self._marked, x, y, self._frame)
+        mark(self._marked, x, y, self._raster)
 
     def add_molecules(self, x: np.ndarray, y: np.ndarray, unit: float, columns: np.ndarray, *, drop: bool) -> None:
         """Learn from the molecules at these positions times `unit` whose column counts."""
-        mark_wanted(self._marked, x, y, (unit, *self._frame), columns, drop)
+        mark_wanted(self._marked, x, y, (unit, *self._raster), columns, drop)
 
     def packed(self) -> np.ndarray:
         """Return what was learnt, in bits that are small to send."""
@@ -99,7 +99,7 @@ class ComputedMask:
         """Return the share (n,) of spots of this lattice, at these centres, that is tissue."""
         if self._mask is None:
             self._mask = _without_small(close(self._marked, RADIUS / PIXEL))
-        return share_inside(self._mask, centers, lattice.sample_offsets(_SAMPLE_STEP), self._frame)
+        return share_inside(self._mask, centers, lattice.sample_offsets(_SAMPLE_STEP), self._raster)
 
 
 class PolygonMask:

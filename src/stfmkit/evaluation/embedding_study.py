@@ -1,4 +1,4 @@
-"""What an evaluation of an embedding reads, and what several of its metrics share."""
+"""What the evaluation of an embedding reads, and what several of its metrics share."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,24 +8,22 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from threadpoolctl import threadpool_limits
 
 from stfmkit import metrics
-from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError
 from stfmkit._core.random import int_seed, stream
-from stfmkit._kernels._neighbors import knn_within
+from stfmkit.evaluation.clusters import kmeans
+from stfmkit.evaluation.graphs import neighbor_graph
+from stfmkit.evaluation.samples import SampleRows, sample_rows
 from stfmkit.metrics import Neighborhoods, Neighbors
 from stfmkit.metrics._embedding_leaks import standardized
 from stfmkit.metrics._scib import MOST
 
-_STARTS = 10
 _SILHOUETTES = 10_000
-_GRAPH = 6
-"""Neighbours in the graph of FIDE."""
+"""Most silhouettes that are computed where the search of neighbours is approximate."""
 
 
-class Tasks(NamedTuple):
+class HeldOut(NamedTuple):
     """Truth and held-out prediction of one target, for observations where it is defined."""
 
     truth: np.ndarray
@@ -107,13 +105,9 @@ class EmbeddingStudy:
         return self.found[key]
 
     @cached_property
-    def by_sample(self) -> list[tuple[str, str, np.ndarray]]:
+    def by_sample(self) -> list[SampleRows]:
         """Sample, patient and rows of every sample."""
-        names, first, codes = np.unique(self.samples, return_index=True, return_inverse=True)
-        return [
-            (str(name), str(self.patients[at]), np.flatnonzero(codes == code))
-            for code, (name, at) in enumerate(zip(names, first, strict=True))
-        ]
+        return list(sample_rows(self.samples, self.patients))
 
     @cached_property
     def clusters(self) -> np.ndarray:
@@ -130,11 +124,9 @@ class EmbeddingStudy:
 
     @cached_property
     def graph(self) -> sparse.csr_array:
-        """Each observation and its six nearest in space."""
-        near = knn_within(self._coords(), self.samples, k=_GRAPH)
-        row, column = np.nonzero(near >= 0)
-        n = len(near)
-        return sparse.csr_array((np.ones(len(row)), (row, near[row, column])), shape=(n, n))
+        """Each observation and its six nearest in space, weights of one."""
+        graph = neighbor_graph(self._coords(), self.samples)
+        return sparse.csr_array((np.ones_like(graph.data), graph.indices, graph.indptr), shape=graph.shape)
 
     @cached_property
     def around(self) -> Neighborhoods:
@@ -144,7 +136,7 @@ class EmbeddingStudy:
         return metrics.neighborhood_composition(self._coords(), types, self.samples, **size)
 
     @cached_property
-    def composition(self) -> Tasks:
+    def composition(self) -> HeldOut:
         """Shares of cell types around those that have neighbours."""
         held = self.around.counts > 0
         if not held.any():
@@ -152,41 +144,18 @@ class EmbeddingStudy:
                 "no observation with a neighbour.", allowed="some neighbours", remedy="pass a larger radius."
             )
         truth = self.around.shares[held]
-        return Tasks(truth, metrics.grouped_ridge(self.embedding[held], truth, self.patients[held]))
+        return HeldOut(truth, metrics.grouped_ridge(self.embedding[held], truth, self.patients[held]))
 
     @cached_property
-    def density(self) -> Tasks:
+    def density(self) -> HeldOut:
         """Number of neighbours within the radius."""
         truth = self.around.counts.astype(np.float64)
-        return Tasks(truth, metrics.grouped_ridge(self.embedding, truth[:, None], self.patients)[:, 0])
-
-    def patient_mean(self, values: Mapping[str, float]) -> float:
-        """Return the mean over patients of the mean over their samples."""
-        patient = {sample: who for sample, who, _ in self.by_sample}
-        frame = pd.Series(dict(values), dtype=float)
-        return float(frame.groupby([patient[sample] for sample in frame.index]).mean().mean())
+        return HeldOut(truth, metrics.grouped_ridge(self.embedding, truth[:, None], self.patients)[:, 0])
 
     def _kmeans(self, values: np.ndarray, *parts: object) -> np.ndarray:
-        from sklearn.cluster import KMeans
-
-        wanted = min(int(self.n_clusters or 1), len(np.unique(values, axis=0)))
-        model = KMeans(n_clusters=wanted, n_init=_STARTS, random_state=self.seed_of("kmeans", *parts))
-        with threadpool_limits(1):  # sums in one order, so that the bits do not depend on the cores
-            return np.asarray(model.fit_predict(values.astype(np.float64)))
+        return kmeans(values, int(self.n_clusters or 1), seed=self.seed_of("kmeans", *parts))
 
     def _coords(self) -> np.ndarray:
         if self.coords is None:
             raise InputError("no coordinates.", allowed="coordinates in obsm", remedy="pass spatial_key=.")
         return self.coords
-
-
-def check_one_patient_each(samples: np.ndarray, patients: np.ndarray) -> None:
-    """Refuse a sample of two patients."""
-    pairs = pd.DataFrame({"sample": samples, "patient": patients}).drop_duplicates()
-    twice = pairs["sample"][pairs["sample"].duplicated()].unique()
-    if len(twice):
-        raise InputError(
-            f"samples of more than one patient: {listed(twice, most=5)}.",
-            allowed="one patient for every sample",
-            remedy="check sample_key and patient_key; make sample names unique across patients.",
-        )

@@ -1,15 +1,14 @@
-"""Micrometres and pixels in one table are refused; sections that only differ in size or depth are not."""
+"""Micrometres and pixels in one table, or samples that lie upon each other, are refused; neighbours are not."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from tests.pp.molecules import SHAPES, UM, make_molecules
+from tests.pp.molecules import GRIDS, UM, make_molecules
 
-from stfmkit._core.errors import UnitsError
+from stfmkit._core.errors import InputError, UnitsError
 from stfmkit.pp._bin import bin as bin_molecules
-from stfmkit.pp._binning._columns import MoleculeKeys, find_columns, molecule_unit
-from stfmkit.pp._binning._extent import Extent
-from stfmkit.pp._binning._mixed_units import check_units
+from stfmkit.pp._binning.columns import MoleculeKeys, find_columns, molecule_unit
+from stfmkit.pp._binning.extents import Extent, check_overlap, check_units
 
 
 def extent(side: float, n: int) -> Extent:
@@ -26,9 +25,9 @@ def samples(scale: float, n: int = 4000) -> pd.DataFrame:
 @pytest.mark.parametrize("shape", ["square", "hex"])
 def test_a_sample_in_pixels_beside_one_in_microns(pixel: float, shape: str) -> None:
     with pytest.raises(UnitsError, match=r"samples 'S2' .* times as wide[\s\S]*microns_per_unit"):
-        bin_molecules(samples(1 / pixel), **SHAPES[shape], sample_key="sample", **UM)
+        bin_molecules(samples(1 / pixel), GRIDS[shape], sample_key="sample", **UM)
     with pytest.raises(UnitsError, match="samples 'S1'"):
-        bin_molecules(samples(pixel), **SHAPES[shape], sample_key="sample", **UM)
+        bin_molecules(samples(pixel), GRIDS[shape], sample_key="sample", **UM)
 
 
 def test_elements_whose_boxes_come_from_the_footers_of_files(tmp_path) -> None:
@@ -44,20 +43,20 @@ def test_elements_whose_boxes_come_from_the_footers_of_files(tmp_path) -> None:
         read = dd.read_parquet(tmp_path / f"{name}.parquet")
         points[name] = sd.models.PointsModel.parse(read, coordinates={"x": "x", "y": "y"}, feature_key="gene")
     with pytest.raises(UnitsError, match="samples 'two' 8 times as wide"):
-        bin_molecules(sd.SpatialData(points=points), **SHAPES["square"], sample_key="sample", **UM)
+        bin_molecules(sd.SpatialData(points=points), GRIDS["square"], sample_key="sample", **UM)
 
 
 def test_the_way_out_gives_the_counts_of_one_unit() -> None:
-    whole = bin_molecules(samples(1.0), **SHAPES["square"], sample_key="sample", **UM)
+    whole = bin_molecules(samples(1.0), GRIDS["square"], sample_key="sample", **UM)
     mixed = samples(4.0)
     alone = mixed[mixed["sample"] == "S2"]
-    found = bin_molecules(alone, **SHAPES["square"], sample_key="sample", microns_per_unit=0.25, show_progress=False)
+    found = bin_molecules(alone, GRIDS["square"], sample_key="sample", microns_per_unit=0.25, show_progress=False)
     np.testing.assert_array_equal(found.X.toarray(), whole[whole.obs["sample"] == "S2"].X.toarray())
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
 def test_sections_of_other_sizes_are_taken(scale: float) -> None:
-    found = bin_molecules(samples(scale), **SHAPES["square"], sample_key="sample", **UM)
+    found = bin_molecules(samples(scale), GRIDS["square"], sample_key="sample", **UM)
     assert set(found.obs["sample"]) == {"S1", "S2"}
 
 
@@ -93,3 +92,27 @@ def test_one_axis_in_microns_and_one_in_pixels_has_no_known_unit(keys: tuple[str
 def test_columns_in_microns_win_over_columns_of_unknown_unit() -> None:
     found = find_columns(("x", "y", "x_location", "y_location", "gene"), MoleculeKeys(), with_qv=False)
     assert (found.x, found.y, found.microns) == ("x_location", "y_location", 1.0)
+
+
+BOX = (0.0, 0.0, 100.0, 100.0)
+
+
+def shifted(by: float) -> tuple[float, float, float, float]:
+    return (by, 0.0, 100.0 + by, 100.0)
+
+
+@pytest.mark.parametrize(("name", "by"), [("sample", 100), ("sample", 81), ("fov", 51), ("fov_name", 300)])
+def test_neighbours_pass(name: str, by: float) -> None:
+    check_overlap(name, [BOX, shifted(by)])
+
+
+@pytest.mark.parametrize(("name", "by"), [("sample", 0), ("sample", 79), ("fov", 49), ("FOV", -3)])
+def test_overlap_is_refused(name: str, by: float) -> None:
+    with pytest.raises(InputError, match=f"pass sample_key='{name}'"):
+        check_overlap(name, [BOX, shifted(500), shifted(by)])
+
+
+def test_one_group_or_far_too_many_say_nothing() -> None:
+    check_overlap("sample", [BOX])
+    check_overlap("sample", [])
+    check_overlap("sample_barcode", [BOX] * 3001)
