@@ -38,7 +38,8 @@ def state():
 ALL_MODULES = """
 import importlib, pkgutil, stfmkit
 for module in pkgutil.walk_packages(stfmkit.__path__, "stfmkit."):
-    if not module.name.startswith("stfmkit.models.zoo") and module.name != "stfmkit.__main__":
+    networks = ("stfmkit.models.zoo", "stfmkit.models.nets", "stfmkit.models.runtime.device")
+    if not module.name.startswith(networks) and module.name != "stfmkit.__main__":
         importlib.import_module(module.name)
 """
 

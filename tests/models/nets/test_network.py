@@ -128,7 +128,7 @@ def test_parts_need_a_folder(folder: Path, cells: AnnData, tmp_path: Path) -> No
 
 def test_a_damaged_part_is_computed_again(folder: Path, cells: AnnData, tmp_path: Path) -> None:
     sk.tl.embed(cells, Tiny(weights=folder), resume=tmp_path, key_added="X_a")
-    for part in tmp_path.glob("*.part"):
+    for part in tmp_path.glob("*.entry"):
         held = bytearray(part.read_bytes())
         held[-1] ^= 1
         part.write_bytes(bytes(held))

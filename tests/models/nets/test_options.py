@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from tests.models.zoo._tiny import Tiny, embedded
 
 from stfmkit.errors import InputError, MissingFileError, StfmkitError
-from stfmkit.models.nets.network import Assets
+from stfmkit.models.nets.checkpoint import Assets
 from stfmkit.models.weights.tables import read_mapping
 from stfmkit.models.weights.tensors import read_state
 
@@ -83,22 +83,22 @@ def test_a_pickle_of_plain_values_is_read(tmp_path: Path, value: dict[Any, Any])
 def test_a_checkpoint_that_is_not_right(folder: Path, change: Callable[[Path], None], match: str) -> None:
     change(folder)
     with pytest.raises(InputError, match=match):
-        Tiny(weights=folder)
+        Tiny(weights=folder).load()
 
 
 def test_a_folder_without_the_files(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"no genes.json for 'tiny'"):
-        Tiny(weights=tmp_path)
+        Tiny(weights=tmp_path).load()
 
 
 def test_weights_that_are_downloaded_by_hand() -> None:
     with pytest.raises(MissingFileError, match="download them from the shelf"):
-        Tiny()
+        Tiny().load()
 
 
 def test_no_such_folder() -> None:
     with pytest.raises(MissingFileError, match="no such file or folder"):
-        Tiny(weights="./nowhere")
+        Tiny(weights="./nowhere").load()
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_no_such_folder() -> None:
 )
 def test_options_that_cannot_be(options: dict[str, Any], match: str) -> None:
     with pytest.raises(StfmkitError, match=match):
-        Tiny(**{"weights": "random", **options})
+        Tiny(**{"weights": "random", **options}).load()
 
 
 @pytest.mark.parametrize("width", [10**9, -8, 7, "8", None])
@@ -134,14 +134,14 @@ def test_files_of_another_format(folder: Path, held: bytes, monkeypatch: pytest.
 
     def read(self: Tiny, folder: Path) -> Assets:
         return Assets(
-            config={}, more={name: int(token) for name, token in read_mapping(self.find(folder, "genes.json")).items()}
+            config={name: int(token) for name, token in read_mapping(self.find(folder, "genes.json")).items()}
         )
 
     monkeypatch.setattr(Tiny, "read", read)
     with pytest.raises(
         InputError, match=r"genes.json (of 'tiny' cannot be understood|\(100,000 bytes\) is not loaded)"
     ):
-        Tiny(weights=folder)
+        Tiny(weights=folder).load()
 
 
 def test_a_link_into_a_cache_is_a_file_among_its_siblings(folder: Path, cells: AnnData, tmp_path: Path) -> None:
@@ -155,4 +155,4 @@ def test_a_link_into_a_cache_is_a_file_among_its_siblings(folder: Path, cells: A
 
 def test_sizes_for_published_weights(folder: Path) -> None:
     with pytest.raises(InputError, match="for published weights"):
-        Tiny(weights=folder, config={"width": 4})
+        Tiny(weights=folder, config={"width": 4}).load()

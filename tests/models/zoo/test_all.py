@@ -68,11 +68,6 @@ def test_no_network_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_the_untrained_twin_keeps_the_contract(name: str) -> None:
-    sk.testing.check_model(name, weights="random", **OPTIONS[name])
-
-
-@pytest.mark.parametrize("name", OPTIONS)
 def test_a_part_without_a_known_gene_is_zero_and_moves_no_other(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = sk.models.load_model(name, weights="random", on_empty="zero", rng=0, **OPTIONS[name])
     monkeypatch.setattr(type(model), "rows_per_part", 4)

@@ -73,24 +73,6 @@ class GeneMatch:
     table: str = ""
 
 
-class MatchMemory:
-    """The last match, found again by the very objects that it was made of, as the parts of one table share them."""
-
-    def __init__(self) -> None:
-        self._last: tuple[tuple[object, ...], GeneMatch] | None = None
-
-    def get(self, *sources: object) -> GeneMatch | None:
-        """Return the match of these objects, None where the last one was of others."""
-        if self._last is None or any(a is not b for a, b in zip(sources, self._last[0], strict=True)):
-            return None
-        return self._last[1]
-
-    def put(self, match: GeneMatch, *sources: object) -> GeneMatch:
-        """Keep a match, and return it."""
-        self._last = (sources, match)
-        return match
-
-
 def match_genes(
     genes: pd.Index,
     vocabulary: GeneVocabulary,

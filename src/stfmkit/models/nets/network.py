@@ -9,22 +9,23 @@ from typing import Any, ClassVar, Generic, Literal, TypedDict
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy import sparse
 from torch import Tensor, nn
 
 from stfmkit._core.arguments import check_choice, check_integer, listed
 from stfmkit._core.errors import InputError, InputTypeError
-from stfmkit._core.files import sha256_of
 from stfmkit.models.card import ModelCard
 from stfmkit.models.contract import Block, EmbeddingModel, Requirements
-from stfmkit.models.genes.alignment import Duplicates, GeneMatch, GeneVocabulary, MatchMemory, align_counts, match_genes
-from stfmkit.models.genes.table import GeneTable, GeneTableLike
+from stfmkit.models.genes.alignment import Duplicates, GeneMatch, GeneVocabulary, align_counts
+from stfmkit.models.genes.matcher import GeneMatcher
+from stfmkit.models.genes.table import GeneTableLike
+from stfmkit.models.nets.batching import Batching
 from stfmkit.models.nets.checkpoint import AnyAssets, Assets, Checkpoint
 from stfmkit.models.nets.modules import published_module, random_module, vocabulary_of
 from stfmkit.models.nets.state import Rename
-from stfmkit.models.nets.tokens import Tokens, batches, collate
-from stfmkit.models.runtime.device import DTYPES, MOST_TOKENS, as_device, computing
+from stfmkit.models.nets.tokens import Tokens, collate
+from stfmkit.models.runtime.device import DTYPES, as_device
+from stfmkit.models.weights.files import Files
 from stfmkit.models.weights.places import RANDOM, as_place
 
 OnEmpty = Literal["error", "zero"]
@@ -125,9 +126,8 @@ class Network(EmbeddingModel, Generic[AnyAssets]):
         self._assets: AnyAssets | None = None
         self._checkpoint: Checkpoint | None = None
         self._module: nn.Module | None = None
-        self._pairs: GeneTable | None = None
-        self._pairs_sha256 = ""
-        self._matches = MatchMemory()
+        self._matcher: GeneMatcher | None = None
+        self.batching = Batching(self._device, self.dtype, batch_size)
 
     # what a family defines
 
@@ -176,10 +176,9 @@ class Network(EmbeddingModel, Generic[AnyAssets]):
         """Open the weights and fill the module; a random twin is filled when it has seen the genes of the data."""
         if self._assets is not None:
             return
-        if self.gene_table is not None:
-            self._pairs = GeneTable.of(self.gene_table)
-            if isinstance(self.gene_table, (str, os.PathLike)):
-                self._pairs_sha256 = sha256_of(Path(self.gene_table))
+        self._matcher = GeneMatcher(
+            what=self.card.name, gene_key=self.gene_key, duplicates=self.duplicates, gene_table=self.gene_table
+        )
         if self.weights == RANDOM:
             assets = self.random_assets({**self.defaults, **self.config})
             self.check_assets(assets)
@@ -206,7 +205,14 @@ class Network(EmbeddingModel, Generic[AnyAssets]):
         return self._module
 
     @property
-    def files(self) -> Any:
+    def matcher(self) -> GeneMatcher:
+        """What looks genes up; made with the loading, since it may read a table of names."""
+        if self._matcher is None:
+            self.load()
+        return self._matcher  # type: ignore[return-value]  # loaded
+
+    @property
+    def files(self) -> Files:
         """What finds and remembers the files of the checkpoint."""
         if self._checkpoint is None:
             self._checkpoint = Checkpoint(self.card, self.weights)
@@ -214,14 +220,13 @@ class Network(EmbeddingModel, Generic[AnyAssets]):
 
     def find(self, folder: Path, *names: str, beside: Sequence[str] = ()) -> Path:
         """Return the first of some files in a folder, in `beside` folders of it or of the two folders above."""
-        path: Path = self.files.find(folder, *names, beside=beside, what=self.card.name)
-        return path
+        return self.files.find(folder, *names, beside=beside, what=self.card.name)
 
     def record(self) -> dict[str, Any]:
         """Return what was loaded: place, revision and checksums of the files, or that the weights are random."""
         self.load()
         loaded = {"weights": RANDOM, "untrained": True} if self._checkpoint is None else self._checkpoint.record()
-        table = {"gene_table_sha256": self._pairs_sha256} if self._pairs_sha256 else {}
+        table = {"gene_table_sha256": self.matcher.sha256} if self.matcher.sha256 else {}
         return {**loaded, "device": self.device, "dtype": self.dtype, **table}
 
     def _filled(self, assets: AnyAssets) -> nn.Module:
@@ -239,7 +244,7 @@ class Network(EmbeddingModel, Generic[AnyAssets]):
 
     def names(self, block: Block) -> pd.Index:
         """Return the names of the genes of a block (n_genes,), those of ``gene_key`` where it is given."""
-        return pd.Index(block.genes) if self.gene_key is None else pd.Index(block.var[self.gene_key])
+        return self.matcher.names(block)
 
     def vocabulary(self, names: pd.Index) -> GeneVocabulary:
         """Return the vocabulary that the names of a table are looked up in; that of a random twin grows with them."""
@@ -261,15 +266,13 @@ class Network(EmbeddingModel, Generic[AnyAssets]):
 
     def match(self, block: Block) -> GeneMatch:
         """Return which genes of a block the model knows; the parts of one table share the answer."""
-        column = block.var.get(self.gene_key or "")
-        kept = self._matches.get(block.genes, column, self.assets.genes)
+        kept = self.matcher.remembered(block, self.assets.genes)
         if kept is not None:
             return kept
         names = self.names(block)
-        vocabulary = self.vocabulary(names)
-        table = self.assets.gene_table if self._pairs is None else self._pairs
-        match = match_genes(names, vocabulary, what=self.card.name, duplicates=self.duplicates, gene_table=table)
-        return self._matches.put(match, block.genes, column, self.assets.genes)
+        vocabulary = self.vocabulary(names)  # first, since a random twin learns new genes from it
+        match = self.matcher.match(names, vocabulary, published=self.assets.gene_table)
+        return self.matcher.remember(match, block, self.assets.genes)
 
     def align(self, block: Block, *, add_up: bool | None = None) -> tuple[sparse.csr_array, np.ndarray]:
         """Return the counts (n_obs, m) of the known genes by ascending token, and the tokens (m,)."""
@@ -342,21 +345,16 @@ class Network(EmbeddingModel, Generic[AnyAssets]):
 
     def batches(self, lengths: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the rows that share a batch, given the number of tokens of every observation."""
-        return batches(lengths, batch_size=self.batch_size, most_tokens=MOST_TOKENS[self._device.type])
+        return self.batching.batches(lengths)
 
     def collate(self, tokens: Tokens) -> dict[str, Tensor]:
         """Return a padded batch."""
         return collate(tokens, pad_id=self.pad_id, pad_value=self.pad_value)
 
-    def on_device(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return a batch on the device of the module."""
-        return {name: tensor.to(self._device) for name, tensor in batch.items()}
-
     def run(self, batch: Mapping[str, Tensor]) -> np.ndarray:
-        """Return the embedding (b, d) of a batch, computed on the device and in the precision of the options."""
+        """Return the embedding (b, d) of a batch."""
         module = self.module
-        with torch.inference_mode(), computing(self._device, self.dtype):
-            return self.forward(module, self.on_device(batch)).float().cpu().numpy()
+        return self.batching.array(lambda moved: self.forward(module, moved), batch)
 
     def _refuse_empty(self, empty: np.ndarray, block: Block) -> None:
         if empty.any():

@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from scipy import sparse
+from tests.models.zoo._blocks import block_for
 from tests.models.zoo._cases import gene_ids, synthetic_counts
 from tests.models.zoo._parity import assert_parity
 from tests.models.zoo._published import DATA, copy_of, cut
 
 import stfmkit as sk
 from stfmkit.errors import InputError, InputTypeError, MissingFileError, MissingKeyError
-from stfmkit.models.open_block import open_block
 from stfmkit.models.zoo.cellama.kernels import top_columns
 from stfmkit.models.zoo.cellama.model import CELLama
 from stfmkit.models.zoo.cellama.sentences import top_genes, write_sentences
@@ -60,14 +60,14 @@ def embedded(cells: AnnData, *, weights: Path | str = HOME, **options: Any) -> n
 def sentences_of(cells: AnnData, **options: Any) -> list[str]:
     """Return the sentences."""
     model = CELLama(weights=HOME, **options)
-    return model.sentences(open_block(cells, model))
+    return model.sentences(block_for(cells, model))
 
 
 def check_parity(case: str, cells: AnnData, **options: Any) -> None:
     """Compare word pieces, layers and embeddings with those of the original."""
     wanted = np.load(HOME / f"{case}.npz")
     model = CELLama(weights=HOME, **options)
-    tokens = model.prepare(open_block(cells, model))
+    tokens = model.prepare(block_for(cells, model))
     np.testing.assert_array_equal(tokens.indptr, wanted["indptr"])
     np.testing.assert_array_equal(tokens.ids, wanted["ids"])
     for row in range(4):
@@ -157,8 +157,9 @@ def test_the_nearest_cells_are_told() -> None:
     assert found[0].endswith(f" region of this cell is core. nearest_cells of this cell is {types[1]},{types[2]}.")
     assert found[7].endswith(f" nearest_cells of this cell is {types[6]},{types[8]}.")
     model = CELLama(weights=HOME, **options)
-    assert model.card.uses_neighbors
-    assert model.card.needs == ("expression", "coordinates")
+    assert model.requirements().whole_samples
+    assert model.requirements().needs == ("expression", "coordinates")
+    assert model.card is CELLama.card  # facts of the checkpoint, whatever the options
     whole = embedded(cells, **options)
     told = cells.copy()
     told.obs["nearest_cells"] = [text.rpartition(" is ")[2][:-1] for text in found]
@@ -173,7 +174,7 @@ def test_neighbours_stay_within_a_sample() -> None:
     cells.obsm["spatial"] = np.c_[np.arange(14.0), np.zeros(14)]
     sk.tl.embed(cells, "cellama", weights=HOME, cellname="celltype", n_neighs=1, sample_key="section", key_added="X_a")
     model = CELLama(weights=HOME, cellname="celltype", n_neighs=1)
-    block = open_block(cells, model, sample_key="section")
+    block = block_for(cells, model, sample_key="section")
     assert model.sentences(block)[0].endswith(f"nearest_cells of this cell is {types[2]}.")
 
 
@@ -232,7 +233,7 @@ def test_the_random_twin_keeps_the_contract() -> None:
 
 def test_the_random_twin_with_neighbours_keeps_the_contract(toy: AnnData) -> None:
     options = {"weights": "random", "config": TINY, "cellname": "niche", "top_k": 5, "rng": 0}
-    block = open_block(toy, CELLama(**options), sample_key="sample")
+    block = block_for(toy, CELLama(**options), sample_key="sample")
     sk.testing.check_model(lambda: CELLama(**options), block=block)
 
 
@@ -304,12 +305,12 @@ def test_a_folder_that_is_not_right(tmp_path: Path, change: Callable[[Path], Non
     folder = copy_of("cellama", tmp_path)
     change(folder)
     with pytest.raises(InputError, match=match):
-        CELLama(weights=folder)
+        CELLama(weights=folder).load()
 
 
 def test_a_folder_of_another_model() -> None:
     with pytest.raises(MissingFileError, match=r"no modules.json for 'cellama' in 'sccello'"):
-        CELLama(weights=DATA / "sccello")
+        CELLama(weights=DATA / "sccello").load()
 
 
 @pytest.mark.parametrize(
@@ -323,13 +324,13 @@ def test_a_folder_of_another_model() -> None:
 )
 def test_options_that_cannot_be(options: dict[str, Any], match: str) -> None:
     with pytest.raises(InputError, match=match):
-        CELLama(weights="random", **options)
+        CELLama(weights="random", **options).load()
 
 
 @pytest.mark.parametrize("options", [{"obs_features": 3}, {"obs_features": ["a", 3]}, {"cellname": [1]}])
 def test_columns_that_are_no_names(options: dict[str, Any]) -> None:
     with pytest.raises(InputTypeError, match="names of columns of obs"):
-        CELLama(weights="random", **options)
+        CELLama(weights="random", **options).load()
 
 
 def test_columns_that_are_not_there_negative_values_and_empty_cells() -> None:

@@ -102,14 +102,17 @@ def test_the_mixture_follows_from_seed_and_names() -> None:
     assert_parity(turned[::-1], first)
 
 
-def test_the_mixture_needs_a_seed() -> None:
-    with pytest.raises(InputError, match="draws random numbers, and rng is None"):
-        CellPLM(card=GMVAE, weights=DATA)
+def test_the_seed_of_the_mixture_is_stated_and_recorded() -> None:
+    adata = made_up()
+    model = CellPLM(card=GMVAE, weights=DATA)
+    assert model.requirements().draws
+    assert not CellPLM(weights=DATA).requirements().draws
+    np.testing.assert_array_equal(embedded(adata, model), embedded(adata, CellPLM(card=GMVAE, weights=DATA, rng=0)))
 
 
 def test_a_file_is_taken_at_its_word() -> None:
     with pytest.raises(InputError, match="mixture latent"):
-        CellPLM(weights=DATA / "20230926_85M.best.ckpt")
+        CellPLM(weights=DATA / "20230926_85M.best.ckpt").load()
     assert CellPLM(weights=DATA / "20230926_85M.best.ckpt", rng=0).draws
 
 
@@ -172,7 +175,7 @@ def test_another_species() -> None:
 
 def test_a_folder_of_another_model() -> None:
     with pytest.raises(MissingFileError, match=r"no 20231027_85M\.best\.ckpt or \*\.best\.ckpt for 'cellplm'"):
-        CellPLM(weights=OTHER)
+        CellPLM(weights=OTHER).load()
 
 
 PREFIX = "20231027_85M"
@@ -233,5 +236,5 @@ def bomb(folder: Path) -> None:
 def test_a_checkpoint_that_is_not_right(folder: Path, change: Callable[[Path], None], match: str) -> None:
     change(folder)
     with pytest.raises(InputError, match=match):
-        CellPLM(weights=folder, rng=0)
+        CellPLM(weights=folder, rng=0).load()
     assert not (folder / "exploded").exists()

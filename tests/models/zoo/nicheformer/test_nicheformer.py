@@ -153,7 +153,7 @@ def test_the_codes_of_the_context_matter() -> None:
 @pytest.mark.parametrize("value", [None, "visium", 7])
 def test_the_user_has_to_say_what_the_cells_are(name: str, value: object) -> None:
     with pytest.raises(InputError, match=rf"(?s){name}={value!r} .*no default.*(spatial|human|xenium)"):
-        Nicheformer(weights="random", **(CONTEXT | {name: value}))
+        Nicheformer(weights="random", **(CONTEXT | {name: value})).load()
 
 
 @pytest.mark.parametrize(

@@ -156,23 +156,23 @@ def test_a_checkpoint_that_is_not_right(tmp_path: Path, change: Callable[[Path],
     folder = copy_of("sccello", tmp_path)
     change(folder)
     with pytest.raises(InputError, match=match):
-        ScCello(weights=folder)
+        ScCello(weights=folder).load()
 
 
 def test_a_malicious_checkpoint_is_not_executed(tmp_path: Path) -> None:
     folder, mark = copy_of("sccello", tmp_path), tmp_path / "exploded"
     torch.save({"a": Bomb(mark)}, folder / "pytorch_model.bin")
     with pytest.raises(InputError, match="holds more than tensors"):
-        ScCello(weights=folder)
+        ScCello(weights=folder).load()
     (folder / "data/token_vocabulary/token_dictionary.pkl").write_bytes(pickle.dumps({"a": Bomb(mark)}))
     with pytest.raises(InputError, match="is not loaded: it names"):
-        ScCello(weights=folder)
+        ScCello(weights=folder).load()
     assert not mark.exists()
 
 
 def test_a_checkpoint_of_another_model() -> None:
     with pytest.raises(MissingFileError, match=r"no token_dictionary.pkl for 'sccello'"):
-        ScCello(weights=DATA / "geneformer/Geneformer-V1-10M")
+        ScCello(weights=DATA / "geneformer/Geneformer-V1-10M").load()
 
 
 def test_unknown_genes_and_empty_cells() -> None:

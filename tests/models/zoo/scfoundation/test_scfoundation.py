@@ -156,19 +156,19 @@ def test_cells_that_cannot_be_pooled_are_refused() -> None:
 @pytest.mark.parametrize("value", ["4", "t", "x4", "f0", "f-1", "t4x"])
 def test_a_resolution_that_is_none(value: str) -> None:
     with pytest.raises(InputError, match=r"tgthighres='.*'\.\nAllowed: 't4' \(T is 4\)"):
-        ScFoundation(weights=FOLDER, tgthighres=value)
+        ScFoundation(weights=FOLDER, tgthighres=value).load()
 
 
 @pytest.mark.parametrize("options", [{"pre_normalized": "A"}, {"total_key": "total"}])
 def test_totals_belong_to_one_kind_of_input(options: dict[str, str]) -> None:
     with pytest.raises(MissingKeyError, match="total_key= with pre_normalized='A', and only then"):
-        ScFoundation(weights=FOLDER, **options)
+        ScFoundation(weights=FOLDER, **options).load()
 
 
 @pytest.mark.parametrize(("option", "value"), [("pool", "mean"), ("pre_normalized", "no"), ("key", "ce")])
 def test_unknown_choices_are_refused(option: str, value: str) -> None:
     with pytest.raises(InputError, match=f"{option}='{value}'"):
-        ScFoundation(weights=FOLDER, **{option: value})
+        ScFoundation(weights=FOLDER, **{option: value}).load()
 
 
 def test_logarithms_are_refused_as_counts() -> None:

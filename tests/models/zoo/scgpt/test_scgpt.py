@@ -266,4 +266,4 @@ def test_logarithms_are_refused() -> None:
 @pytest.mark.parametrize("length", [1, 2.5])
 def test_a_length_that_is_none(length: float) -> None:
     with pytest.raises(InputError, match="max_length"):
-        ScGPT(weights=FOLDER, max_length=length)
+        ScGPT(weights=FOLDER, max_length=length).load()

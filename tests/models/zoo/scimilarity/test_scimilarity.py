@@ -111,7 +111,7 @@ def test_symbols_of_another_species() -> None:
 
 def test_a_folder_of_another_model() -> None:
     with pytest.raises(MissingFileError, match=r"no gene_order\.tsv for 'scimilarity'"):
-        SCimilarity(weights=OTHER)
+        SCimilarity(weights=OTHER).load()
 
 
 def changed(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:
@@ -184,10 +184,10 @@ def bomb(folder: Path) -> None:
 def test_a_checkpoint_that_is_not_right(folder: Path, change: Callable[[Path], None], match: str) -> None:
     change(folder)
     with pytest.raises(InputError, match=match):
-        SCimilarity(weights=folder)
+        SCimilarity(weights=folder).load()
     assert not (folder / "exploded").exists()
 
 
 def test_min_genes_that_cannot_be() -> None:
     with pytest.raises(InputError, match="min_genes"):
-        SCimilarity(weights=DATA, min_genes=0)
+        SCimilarity(weights=DATA, min_genes=0).load()

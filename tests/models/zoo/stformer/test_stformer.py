@@ -122,8 +122,7 @@ def test_spots_taken_apart_are_those_of_the_original() -> None:
     kept = cells[rows].copy()
     assert_parity(embedded(kept, **SPOTS), wanted["embedding"])
     model = StFormer(weights=FOLDER, **SPOTS)
-    keys = {"obs_keys": model.obs_keys, "var_keys": model.var_keys, "reads_counts": model.reads_counts}
-    tokens = model.prepare(block_for(kept, model, **keys))
+    tokens = model.prepare(block_for(kept, model))
     row = np.repeat(np.arange(tokens.n_obs), tokens.lengths)
     nth = np.arange(len(row)) - tokens.indptr[row]
     own, values = nth < tokens.rows["n_center"][row], np.asarray(tokens.values)
@@ -214,7 +213,7 @@ def test_rows_columns_and_batches_do_not_matter() -> None:
 def test_only_ligands_of_the_niche_are_heard() -> None:
     cells = synthetic()
     model = StFormer(weights=FOLDER)
-    heard = set(model.assets.genes.names[model.assets.more["ligands"]])
+    heard = set(model.assets.genes.names[model.assets.ligands])
     known = cells.var_names != "UNKNOWN1"
     ligands = cells.var_names.isin(heard)
     alone = embedded(cells, max_niche_cell_num=1)
@@ -271,7 +270,7 @@ def test_a_cell_without_known_genes() -> None:
 )
 def test_unknown_choices_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        StFormer(weights=FOLDER, **options)
+        StFormer(weights=FOLDER, **options).load()
 
 
 CKPT, WORDS = "pretraining/models/model_4.1M.ckpt", "stformer/tokenizer"

@@ -89,7 +89,7 @@ def test_every_stage_equals_the_original(case: Case) -> None:
     tokens = model.tokenise(block_for(adata, model))
     np.testing.assert_array_equal(tokens.indptr, expected["indptr"] + np.arange(adata.n_obs + 1))
     is_cls = np.isin(np.arange(len(tokens.ids)), tokens.indptr[:-1])
-    assert set(tokens.ids[is_cls]) == {model.assets.more["cls"]}
+    assert set(tokens.ids[is_cls]) == {model.assets.cls}
     np.testing.assert_array_equal(tokens.ids[~is_cls], expected["ids"])
     vectors = model.module.vectors(model.collate(tokens))
     assert_parity(vectors, expected["cell_vectors"])
@@ -205,7 +205,7 @@ def test_the_root_of_the_repository_will_do(folder: Path, tmp_path: Path) -> Non
 
 def test_a_folder_of_another_model() -> None:
     with pytest.raises(MissingFileError, match=r"no config\.json for 'stofm'"):
-        SToFM(weights=OTHER)
+        SToFM(weights=OTHER).load()
 
 
 def on_a_line(adata: AnnData) -> None:
@@ -223,7 +223,7 @@ def test_cells_on_a_line_cannot_be_tiled() -> None:
 @pytest.mark.parametrize("option", ["split_num", "leiden_res"])
 def test_options_that_cannot_be(option: str) -> None:
     with pytest.raises(InputError, match=option):
-        SToFM(weights=DATA, **{option: 0})
+        SToFM(weights=DATA, **{option: 0}).load()
 
 
 def without(path: str, key: str) -> Callable[[Path], None]:
@@ -291,5 +291,5 @@ def bomb(folder: Path) -> None:
 def test_a_checkpoint_that_is_not_right(folder: Path, change: Callable[[Path], None], match: str) -> None:
     change(folder)
     with pytest.raises(InputError, match=match):
-        SToFM(weights=folder)
+        SToFM(weights=folder).load()
     assert not (folder / "exploded").exists()

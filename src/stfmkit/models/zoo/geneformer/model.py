@@ -18,7 +18,6 @@ from stfmkit.models.nets.checkpoint import Assets
 from stfmkit.models.nets.network import Common, Network
 from stfmkit.models.nets.rank_genes import rank_genes, ranked
 from stfmkit.models.nets.tokens import Tokens
-from stfmkit.models.runtime.device import computing
 from stfmkit.models.weights.tensors import read_state
 from stfmkit.models.zoo.geneformer.card import GENEFORMER_V1, GENEFORMER_V2
 from stfmkit.models.zoo.geneformer.files import check_no_root, choose_release, read_dictionaries
@@ -193,8 +192,7 @@ class Geneformer(Network[GeneformerAssets]):
         for rows in self.batches(tokens.lengths[known]):
             batch = self.collate(tokens.take(known[rows]))
             inner = self._genes_of(batch["keep"])
-            with torch.inference_mode(), computing(self._device, self.dtype):
-                states = self._layer(module, self.on_device(batch))
+            states = self.batching.compute(lambda moved: self._layer(module, moved), batch)
             ids = batch["ids"][inner]
             sums.index_add_(0, ids, states.cpu()[inner].double())
             seen += torch.bincount(ids, minlength=len(seen))

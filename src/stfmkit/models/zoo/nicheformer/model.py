@@ -7,14 +7,13 @@ from typing import Any, ClassVar, Literal, Unpack
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stfmkit._core.arguments import check_choice
 from stfmkit._core.errors import InputError
 from stfmkit.models.contract import Block
 from stfmkit.models.genes.alignment import GeneVocabulary
 from stfmkit.models.nets.checkpoint import Assets
-from stfmkit.models.nets.encoder import Encoder
 from stfmkit.models.nets.network import Common, Network
 from stfmkit.models.nets.tokens import Tokens, collate
 from stfmkit.models.zoo.nicheformer.card import NICHEFORMER
@@ -33,26 +32,10 @@ from stfmkit.models.zoo.nicheformer.files import (
     rounded_means,
 )
 from stfmkit.models.zoo.nicheformer.kernels import rank_shares
+from stfmkit.models.zoo.nicheformer.net import PAD, NicheformerNet
 
-N_AUXILIARY, N_CONTEXT, PAD = 30, 3, 1
+N_AUXILIARY, N_CONTEXT = 30, 3
 MeansMode = Literal["notebook", "dataset", "none"]
-
-
-class NicheformerNet(nn.Module):
-    """Embeddings of tokens and positions, and a post-norm encoder."""
-
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        super().__init__()
-        width = config["dim_model"]
-        self.embeddings = nn.Embedding(config["n_tokens"] + 5, width)
-        self.positional_embedding = nn.Embedding(config["context_length"], width)
-        self.encoder = Encoder(config["nlayers"], width, config["nheads"], config["dim_feedforward"], eps=1e-12)
-
-    def states(self, ids: Tensor, *, layers: int) -> Tensor:
-        """Return the states (b, context_length, d) after a number of layers; padding is never attended to."""
-        x = self.embeddings(ids) + self.positional_embedding.weight
-        out: Tensor = self.encoder(x, keep=ids != PAD, layers=layers)
-        return out
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

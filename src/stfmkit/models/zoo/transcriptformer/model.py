@@ -189,7 +189,7 @@ class TranscriptFormer(Network[TranscriptFormerAssets]):
         n_tokens, width = self.assets.config["n_tokens"], self.assets.config["embed_dim"]
         sums, seen = np.zeros((n_tokens, width)), np.zeros(n_tokens)
         for rows in self.batches(tokens.lengths):
-            batch = self.on_device(self.collate(tokens.take(rows)))
+            batch = self.batching.on_device(self.collate(tokens.take(rows)))
             with torch.inference_mode():
                 states = self._states(module, batch)[:, : batch["ids"].shape[1]]
             ids = batch["ids"][batch["keep"]].cpu().numpy()
