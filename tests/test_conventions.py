@@ -13,9 +13,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-NAMESPACES = ("bm", "datasets", "io", "metrics", "models", "pl", "pp", "tl")
+NAMESPACES = ("bm", "datasets", "io", "methods", "metrics", "models", "pl", "pp", "tl")
 VERBS = ("pp", "tl")
-ONE_FILE_PER_FUNCTION = ("datasets", "io", "models", "pl", "pp", "tl")
+ONE_FILE_PER_FUNCTION = ("datasets", "io", "methods", "models", "pl", "pp", "tl")
 TRUST_BORDERS = {
     "src/stfmkit/_core/catalogue.py",
     "src/stfmkit/models/nets/checkpoint.py",

@@ -13,7 +13,7 @@ NEVER = {"torch", "spatialdata", "squidpy", "scanpy", "matplotlib.pyplot"}
 NOT_AT_FIRST = NEVER | {"numba", "sklearn", "skimage", "anndata", "pandas", "scipy.sparse", "pyarrow", "rich"}
 """Not loaded by ``import stfmkit``, a look at its namespaces, or the start of the command line."""
 
-NAMESPACES = ("bm", "cli", "datasets", "io", "metrics", "models", "pl", "pp", "tl")
+NAMESPACES = ("bm", "cli", "datasets", "io", "methods", "metrics", "models", "pl", "pp", "tl")
 
 STATE = """
 import json, logging, os, sys, warnings

@@ -157,8 +157,10 @@ def test_what_is_no_share_is_refused(toy, bad):
 
 def test_an_image_has_no_reader_for_a_bare_table(toy):
     wanted = Requirements(needs=("image",), patch=Patch(size=8, microns_per_pixel=0.5))
-    with pytest.raises(InputError, match="image"):
+    with pytest.raises(MissingKeyError, match="without images"):
         opened(toy, wanted)
+    with pytest.raises(InputError, match="state no patch"):
+        opened(toy, Requirements(needs=("image",)))
     with pytest.raises(InputError, match="reads text"):
         opened(toy, Requirements(needs=("text",)))
 

@@ -55,11 +55,14 @@ class Patch:
     size
         Length of a side in pixels.
     microns_per_pixel
-        Length of a pixel in µm; the image is resampled to it.
+        Length of a pixel in µm; the image is resampled to it. None for the pixels of the image, whatever their length.
+    fill
+        Value from 0 to 255 of what lies outside the image; 255 is the background of a bright-field image.
     """
 
     size: int
-    microns_per_pixel: float
+    microns_per_pixel: float | None
+    fill: int = 255
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Open what a model reads of a table as a block: every modality becomes a reader here, checked before the work."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,11 +12,13 @@ from stfmkit._core.arguments import listed, nearest
 from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._data.columns import read_column, read_groups, read_obs_text
 from stfmkit._data.coordinates import check_one_frame, check_positions, read_coords
+from stfmkit._data.images import ImageKey
 from stfmkit._data.matrices import check_no_empty, read_counts, read_expression, stored_matrix
 from stfmkit._data.names import check_names, read_gene_names
+from stfmkit._data.patches import read_patches
 from stfmkit._data.rows import ArrayRows, StoredMatrix, is_stored
 from stfmkit._data.view import View
-from stfmkit.models.contract import Block, Requirements, Rows
+from stfmkit.models.contract import Block, Patch, Requirements, Rows
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
@@ -33,7 +36,7 @@ def open_block(
     sample_key: str | None = None,
     spatial_key: str = slots.SPATIAL,
     celltype_key: str | None = None,
-    image_key: str | None = None,
+    image_key: ImageKey = None,
     coordinate_system: str | None = None,
     stay_on_disk: bool = True,
 ) -> Block:
@@ -57,9 +60,10 @@ def open_block(
     celltype_key
         A column of ``obs`` with one label per observation, or a key of ``obsm`` with shares (n_obs, n_types).
     image_key
-        The image of a SpatialData, or of ``uns["spatial"]``; may be left out where there is one.
+        The image or images of a SpatialData, or resolutions of ``uns["spatial"]`` such as "hires"; may be left out
+        where every observation has one image.
     coordinate_system
-        Coordinate system in which image and observations lie; may be left out where there is one.
+        Coordinate system of a SpatialData in which observations meet images; may be left out where all agree.
     stay_on_disk
         Leave a matrix of a backed table, or of dask arrays, where it is, and read it part by part.
 
@@ -71,9 +75,12 @@ def open_block(
     ------
     InputError
         Duplicated names, values that are not counts, observations without counts, coordinates that are not finite or
-        given twice within a sample, several samples on one frame, shares that are no shares.
+        given twice within a sample, several samples on one frame, shares that are no shares, observations beside
+        their image or in several.
     MissingKeyError
-        A key that the model needs is not there.
+        A key or an image that the model needs is not there.
+    UnitsError
+        The model reads patches of a length in µm, and that of a pixel of the image is not known.
     """
     view = View.of(data)
     adata = view.table
@@ -92,8 +99,13 @@ def open_block(
     if "composition" in requirements.needs:
         inputs["composition"] = ArrayRows(_read_composition(adata, celltype_key, model=model))
     if "image" in requirements.needs:
-        inputs["image"] = _open_image(
-            view, requirements, model=model, image_key=image_key, coordinate_system=coordinate_system
+        inputs["image"] = read_patches(
+            view,
+            **asdict(_patch(requirements, model=model)),
+            image_key=image_key,
+            sample_key=sample_key,
+            coordinate_system=coordinate_system,
+            spatial_key=spatial_key,
         )
     for need in requirements.needs:
         if need in {"text", "proteins"}:
@@ -125,17 +137,15 @@ def _open_matrix(adata: AnnData, requirements: Requirements, *, layer: str | Non
     return ArrayRows(values)
 
 
-def _open_image(
-    view: View, requirements: Requirements, *, model: str, image_key: str | None, coordinate_system: str | None
-) -> Rows:
-    """Return the reader of the patches around the observations."""
-    held = "a SpatialData" if view.container is not None else "an AnnData"
-    raise InputError(
-        f"the model {model!r} reads {requirements.patch} of an image (image_key={image_key!r}, "
-        f"coordinate_system={coordinate_system!r}) of {held}.",
-        allowed="models that read no image",
-        remedy="choose another model.",
-    )
+def _patch(requirements: Requirements, *, model: str) -> Patch:
+    """Return the patch of an image that a model reads."""
+    if requirements.patch is None:
+        raise InputError(
+            f"the model {model!r} reads an image, and its requirements state no patch.",
+            allowed="requirements with patch=Patch(size=..., microns_per_pixel=...)",
+            remedy="report this to the author of the model.",
+        )
+    return requirements.patch
 
 
 def _read_composition(adata: AnnData, key: str | None, *, model: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Embed observations with any model, through one verb."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +16,7 @@ from stfmkit._core.random import RNGLike
 from stfmkit._core.store import Store
 from stfmkit._data.columns import read_column, read_groups
 from stfmkit._data.names import check_names
+from stfmkit._data.patches import PatchRows
 from stfmkit._data.view import View
 from stfmkit._data.write import check_free_embedding, write_embedding
 from stfmkit.models._load_model import make_model
@@ -39,7 +41,7 @@ def embed(
     spatial_key: str = slots.SPATIAL,
     celltype_key: str | None = None,
     train: str | np.ndarray | pd.Series | None = None,
-    image_key: str | None = None,
+    image_key: str | Sequence[str] | None = None,
     coordinate_system: str | None = None,
     weights: str | os.PathLike[str] | None = None,
     device: str | None = None,
@@ -81,10 +83,11 @@ def embed(
         Boolean column of ``obs``, or mask (n_obs,): fit on these observations only. All are embedded. Without effect
         on models that fit nothing.
     image_key
-        The image that models of images read, from the images of a SpatialData or from ``uns["spatial"]``; may be left
-        out where there is one.
+        The images that models of images read: names of images of a SpatialData, or resolutions of ``uns["spatial"]``
+        such as "hires"; may be left out where every observation has one image. Libraries of ``uns["spatial"]`` are
+        found by the names of the samples.
     coordinate_system
-        Coordinate system of a SpatialData in which image and observations lie; may be left out where there is one.
+        Coordinate system of a SpatialData in which observations meet images; may be left out where all agree.
     weights
         For networks: None to fetch the published weights, a local folder or file in the published layout,
         ``owner/repository`` of the hub, or "random" for the untrained network.
@@ -119,7 +122,8 @@ def embed(
     - ``uns["stfmkit"]["embed"]["results"][key_added]`` (``embed_genes`` for genes): model, family, licence, source,
       options, dimension, gene_coverage (share of genes and of counts in use), provenance of the weights (place,
       revision, sha256), n_obs, n_obs_fitted, patients_fitted, the keys that were read, rng, versions, seconds,
-      peak_memory_mb (highest of the process so far).
+      peak_memory_mb (highest of the process so far); for models of images their names, size and resolution of the
+      patches, and the share of them that lies outside.
 
     Raises
     ------
@@ -187,6 +191,8 @@ def embed(
     if fits and patients is not None:
         used = patients if rows is None else patients[rows]
         facts["patients_fitted"] = np.asarray(sorted(set(used)), dtype=str)
+    if isinstance(image := block.inputs.get("image"), PatchRows):
+        facts["image"] = image.facts()
     write_embedding(adata, key, values, facts | keys | {"patient_key": patient_key}, output=output)
     return None
 
