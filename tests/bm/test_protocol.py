@@ -11,6 +11,12 @@ from stfmkit.bm._run import protocol_id
 from stfmkit.bm.study import load_study
 
 
+class Unsaid(sk.pp.PatientKFold):
+    """A splitter that does not say what it holds out."""
+
+    holds_out = "nobody knows"
+
+
 def test_patient_and_sample_have_no_default():
     with pytest.raises(TypeError, match="patient_key"):
         sk.bm.Protocol(sample_key="s")
@@ -27,7 +33,7 @@ def test_it_is_json():
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"target": "counts"}, InputError, "size_factor_log1p"),
+        ({"scale": "counts"}, InputError, "size_factor_log1p"),
         ({"selector": "hgv"}, InputError, "Did you mean 'hvg'"),
         ({"n_target_genes": 1}, InputError, "n_target_genes"),
         ({"linear_c": ()}, InputError, "linear_c is empty"),
@@ -35,6 +41,7 @@ def test_it_is_json():
         ({"rng": None}, InputTypeError, "integer seed"),
         ({"target_genes": "ERBB2"}, InputTypeError, "a list of genes"),
         ({"split": 5}, InputTypeError, "a splitter"),
+        ({"split": Unsaid(3)}, InputTypeError, "holds_out is one of 'patient'"),
         ({"min_obs": 2}, InputError, "min_obs"),
     ],
 )
@@ -53,7 +60,7 @@ def test_every_choice_changes_the_identity():
         {"split": sk.pp.PatientKFold(2)},
         {"split": sk.pp.SlideKFold(4)},
         {"label_key": None},
-        {"target": "log1p"},
+        {"scale": "log1p"},
         {"selector": "hest"},
         {"n_target_genes": 25},
         {"target_genes": ["G1"]},
@@ -85,8 +92,3 @@ def test_whole_numbers_are_one_choice_however_they_are_written():
 
 def test_order_of_a_grid_does_not_matter():
     assert make_protocol(n_neighbors=(9, 3)) == make_protocol(n_neighbors=(3, 9))
-
-
-def test_list_of_tasks():
-    table = sk.bm.list_tasks()
-    assert table.index.tolist() == ["niche_probe", "domains", "expression", "niche_signatures", "coexpression"]

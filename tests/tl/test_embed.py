@@ -62,7 +62,7 @@ def test_nothing_else_is_changed(toy, name, content):
     sk.tl.embed(toy, name, **KEYS)
     assert np.array_equal(toy.obsm[f"X_{name}"], result)
     del toy.obsm[f"X_{name}"]
-    del toy.uns["stfmkit"]["embed"]
+    del toy.uns["stfmkit"]["embed"]["results"]
     assert content(toy) == before
 
 

@@ -157,6 +157,10 @@ class TargetTask(Task):
             "shuffled": shuffled(values, study.sample_codes[fold.test], rng=rng),
         }
 
+    def perfect(self, truth: TargetTruth) -> np.ndarray:
+        """Return the measured expression."""
+        return truth.test.expression
+
     def facts(self, truth: TargetTruth) -> dict[str, Any]:
         """Return the names of the target genes."""
         return {"target_genes": truth.test.genes.tolist()}

@@ -89,9 +89,9 @@ class Section:
 class Task(ABC):
     """A question to contenders, with its truth, its scores and its controls.
 
-    A subclass states the facts below as class attributes and implements `truth`, `predict`, `score` and `controls`;
-    everything else has a default. `sk.testing.check_task` checks a task on data that you pass. Nothing may be changed
-    on the object while it works: one object serves all folds and processes.
+    A subclass states the facts below as class attributes and implements `truth`, `predict`, `score`, `controls` and
+    `perfect`; everything else has a default. `sk.testing.check_task` checks a task, on data of yours if you pass them.
+    Nothing may be changed on the object while it works: one object serves all folds and processes.
 
     Attributes
     ----------
@@ -153,6 +153,10 @@ class Task(ABC):
     @abstractmethod
     def controls(self, truth: Any) -> Mapping[str, Any]:
         """Return predictions by name: what a sound metric puts first, and what it puts last."""
+
+    @abstractmethod
+    def perfect(self, truth: Any) -> Any:
+        """Return the prediction of someone who knows the truth; `sk.testing.check_task` holds that it scores best."""
 
     def ceiling(self, truth: Any) -> pd.DataFrame:
         """Return what the noise of the data allows, as scores of status "ceiling", and descriptions of the truth."""

@@ -9,11 +9,14 @@ import pandas as pd
 from stfmkit._core.arguments import check_known, listed
 from stfmkit._core.errors import InputError
 from stfmkit.evaluation.metric_keys import MetricKey, facts_of, find_key, keys_of, patient_values
+from stfmkit.pl._finish import check_save, finish, new_axes
 from stfmkit.pl._style import CONTROL, GREY, INK, MARKERS, PALE, PALETTE, plain, style
 from stfmkit.pl._tables import require_columns, with_keys
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from stfmkit.pl._finish import Save
 
 _COLUMNS = ("task", "metric", "contender", "patient", "sample", "value")
 
@@ -27,6 +30,8 @@ def benchmark(
     scope: str = "",
     intervals: pd.DataFrame | None = None,
     ax: "Axes | None" = None,
+    show: bool = False,
+    save: "Save" = None,
 ) -> "Axes":
     """Plot one point per contender and patient, with the mean and its interval.
 
@@ -48,7 +53,11 @@ def benchmark(
         Table with the columns contender, mean, low, high (as ``Results.rank()`` returns it); by default asked
         from `results`. A bare table is drawn without intervals.
     ax
-        Axes to draw on; a new figure by default.
+        Axes to draw on, None for a new figure.
+    show
+        Show the figure.
+    save
+        Path of an image file to write, None for none; the ending names the format.
 
     Returns
     -------
@@ -70,6 +79,7 @@ def benchmark(
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['a', 'b']
     """
+    check_save(save)
     table = with_keys(require_columns(getattr(results, "table", results), _COLUMNS, what="a benchmark table"))
     protocol = _protocol(table)
     meta = getattr(results, "meta", {})
@@ -81,14 +91,12 @@ def benchmark(
         intervals = results.rank(task=task, metric=key.metric, setting=key.setting, scope=key.scope)
     order = _order(values, lowest_first=about.get("higher_is_better", True) is False)
     with style():
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots(figsize=(7, 0.9 + 0.34 * max(len(order), 2)), layout="constrained")
+        ax = new_axes(ax, width=7, height=0.9 + 0.34 * max(len(order), 2))
         _draw_rows(ax, values.loc[order])
         _draw_means(ax, order, _means(values.loc[order], intervals))
         _finish(ax, order, about, metric=key.metric, task=task)
         _stamp(ax, protocol)
+        finish(ax.figure, show=show, save=save)
     return ax
 
 
