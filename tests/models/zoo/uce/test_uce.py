@@ -308,7 +308,7 @@ def test_options_that_cannot_be(options: dict[str, Any], match: str) -> None:
 def test_without_a_seed_it_is_zero_and_recorded() -> None:
     cells = synthetic()
     sk.tl.embed(cells, "uce", weights=DATA / "uce", **MADE)
-    assert cells.uns["stfmkit"]["embeddings"]["X_uce"]["rng"] == 0
+    assert cells.uns["stfmkit"]["embed"]["results"]["X_uce"]["rng"] == 0
     np.testing.assert_array_equal(cells.obsm["X_uce"], embedded(synthetic(), rng=0))
 
 
