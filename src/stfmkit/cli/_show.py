@@ -37,11 +37,11 @@ def show_verdict(verdict: Verdict) -> None:
         for finding in verdict.findings:
             if finding["severity"] == severity:
                 say(f"{severity.capitalize()} · {finding['check']}: {finding['evidence']} → {finding['remedy']}")
-    for (task, metric), group in groupby(verdict.ranking, key=lambda row: (row["task"], row["metric"])):
+    for (task, metric, setting), group in groupby(verdict.ranking, key=_table_of):
         rows: list[Mapping[str, Any]] = list(group)
         shown = [
             {
-                "model": row["model"],
+                "contender": row["contender"],
                 "mean": row["mean"],
                 "95 % interval": _interval(row["low"], row["high"]),
                 "behind the best": _interval(_minus(row["difference_high"]), _minus(row["difference_low"])),
@@ -54,10 +54,14 @@ def show_verdict(verdict: Verdict) -> None:
         show_records(
             shown,
             columns=[name for name in shown[0] if not (shared and name == "verdict")],
-            title=f"{task} · {metric} (protocol {verdict.protocol_id})",
+            title=f"{task} · {metric} {setting}".rstrip() + f" (protocol {verdict.protocol_id})",
         )
         if shared:
             typer.echo(f"{said[0]}\n")
+
+
+def _table_of(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["task"], row["metric"], row["setting"]
 
 
 def _cell(value: object) -> str:

@@ -41,7 +41,7 @@ def verdict_of(results: "Results") -> dict[str, Any]:
     return {
         "protocol_id": results.protocol_id,
         "ranking": records(results.rank()),
-        "findings": list(results.findings),
+        "findings": [finding.as_dict() for finding in results.findings],
         "n_scores": len(results.table),
         "head": records(results.table.head(_HEAD)),
     }

@@ -75,8 +75,8 @@ class BenchRequest(Request):
     data: Data
     out: AnyPath = Field(description="Folder for results; new, or of the same choices.")
     contenders: Contenders = Field(
-        description="Names (see `stfmkit models`, with weights after a colon) or `obsm` keys; in a file also a mapping "
-        "from labels to names, or to `model` and its options."
+        description="Names of models (see `stfmkit models`; weights after a colon), keys of obsm, obs, layers or var; in a "
+        "file also a mapping from labels to names, or to `model` and its options."
     )
     tasks: Names | None = Field(None, description="Tasks; all that the data allow if left out.")
     patient_key: PatientKey
@@ -97,14 +97,14 @@ class BenchRequest(Request):
     )
     target_genes: Names | None = Field(None, description="Genes to predict; else they are chosen in every fold.")
     n_target_genes: Annotated[int, Field(ge=2)] = Field(100, description="Genes to choose and predict.")
-    target_flavor: Text = Field("reliable_svg", description="How these genes are chosen.")
-    target: Text = Field("size_factor_log1p", description="Scale of expression: size_factor_log1p or log1p.")
+    selector: Text = Field("reliable_svg", description="How these genes are chosen.")
+    scale: Text = Field("size_factor_log1p", description="Scale of expression: size_factor_log1p or log1p.")
     linear_c: Numbers | None = Field(None, description="Inverse penalties of the linear probe.")
-    knn_k: Integers | None = Field(None, description="Neighbours of the kNN probe.")
+    n_neighbors: Integers | None = Field(None, description="Neighbours of the kNN probe.")
     ridge_alpha: Numbers | None = Field(None, description="Penalties of the expression probe.")
     n_inner: Annotated[int, Field(ge=2)] = Field(4, description="Inner folds of the tuning.")
     max_components: _Count = Field(256, description="Wider embeddings are reduced to this by PCA before the ridge.")
-    min_spots: Annotated[int, Field(ge=3)] = Field(20, description="Fewer test observations: no correlations.")
+    min_obs: Annotated[int, Field(ge=3)] = Field(20, description="Fewer test observations: no correlations.")
     rng: Rng = 0
     n_jobs: NJobs = 1
 
@@ -221,7 +221,7 @@ def compare(data: "Container", *, out: Path, title: str, contenders: Any, **opti
     """Run a comparison, save results and report in `out`, and return the fields of the response."""
     from stfmkit import bm
 
-    results = bm.run(data, models=contenders, out=out, **options)
+    results = bm.run(data, contenders, out=out, **options)
     report = out / "report.html"
     with step("Writing the report"):
         results.report(report, title=title)
