@@ -35,7 +35,7 @@ def tissue() -> "SpatialData":
 def two_panels() -> "SpatialData":
     """Four patients on two panels, without pictures and controls, cells as circles."""
     return sk.datasets.synthetic_cohort(
-        4, 1, 60, size=250.0, panels=2, n_controls=0, image=False, polygons=False, show_progress=False
+        4, 1, 60, size=250.0, n_panels=2, n_controls=0, image=False, polygons=False, show_progress=False
     )
 
 

@@ -26,7 +26,7 @@ def configure(**changes: object) -> CohortConfig:
         "patient_effect": 0.2,
         "depth_sigma": 0.4,
         "dropout": 0.1,
-        "panels": 1,
+        "n_panels": 1,
         "n_controls": 5,
         "seed": 0,
     }

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy import sparse, stats
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import OneHotEncoder
@@ -11,12 +12,12 @@ from sklearn.preprocessing import OneHotEncoder
 from stfmkit._kernels._autocorr import morans_i
 from stfmkit._kernels._gene_stats import (
     STATISTICS,
-    GeneLimits,
+    area_frac,
     column_sum,
     depth_r2,
     detect_frac,
     dispersion_given_depth,
-    flags,
+    gini,
     group_r2,
     n_eff,
     over_patients,
@@ -154,26 +155,46 @@ def test_flat_maps_count_as_no_pattern_and_the_input_is_kept():
     assert np.isnan(found["morans_i"][0, 0])
 
 
-def test_flags_one_fault_at_a_time():
-    good = {"detect_frac": 0.5, "n_eff": 0.4, "fano": 2.0, "morans_i": 0.3, "depth_r2": 0.2}
-    faults = [
-        {},
-        {"detect_frac": 0.04},
-        {"n_eff": 0.01},
-        {"detect_frac": 0.99, "morans_i": 0.01},
-        {"detect_frac": 0.99, "fano": 1.05},
-        {"fano": 1.05},  # like a Poisson, but not everywhere
-        {"detect_frac": 0.99},
-        {"depth_r2": 0.6},
-        {"depth_r2": np.nan, "fano": np.nan},
+COUNTS = arrays(np.int64, (9, 4), elements=st.sampled_from([0, 0, 0, 1, 1, 2, 7, 30]))
+
+
+@settings(deadline=None)
+@given(COUNTS)
+def test_gini_is_the_mean_difference_of_pairs(counts):
+    got = gini(sparse.csr_array(counts))
+    for gene in range(4):
+        x = counts[:, gene].astype(float)
+        if x.sum() == 0:
+            assert np.isnan(got[gene])
+        else:
+            want = np.abs(x[:, None] - x).sum() / (2 * len(x) * x.sum())
+            assert got[gene] == pytest.approx(want, abs=1e-12)
+
+
+def test_gini_of_even_and_of_one():
+    counts = sparse.csr_array(np.column_stack([np.full(50, 3), np.eye(50)[:, 0] * 9]))
+    np.testing.assert_allclose(gini(counts), [0, 1 - 1 / 50], atol=1e-12)
+
+
+@settings(deadline=None, max_examples=40)
+@given(COUNTS, st.integers(0, 1000))
+def test_area_is_a_plain_maximum_over_neighbours(counts, seed):
+    graph = np.random.default_rng(seed).uniform(size=(9, 9)) < 0.2
+    want = [
+        np.mean([counts[i, g] > 0 or any(counts[j, g] > 0 for j in range(9) if graph[i, j]) for i in range(9)])
+        for g in range(4)
     ]
-    rows = [{**good, **fault} for fault in faults]
-    got = flags({name: np.array([row[name] for row in rows]) for name in good}, GeneLimits())
-    assert np.flatnonzero(got["too_sparse"]).tolist() == [1, 2]
-    assert np.flatnonzero(got["too_flat"]).tolist() == [3, 4]
-    assert np.flatnonzero(got["depth_driven"]).tolist() == [7]
-    loose = flags(
-        {name: np.array([row[name] for row in rows]) for name in good},
-        GeneLimits(min_detect_frac=0, min_n_eff=0, flat_detect_frac=1, max_depth_r2=1),
-    )
-    assert not any(flag.any() for flag in loose.values())
+    np.testing.assert_allclose(area_frac(sparse.csr_array(counts), sparse.csr_array(graph.astype(float))), want)
+
+
+def test_area_tells_scattered_from_confined():
+    """Nine detections on a 30 × 30 grid reach five times as far scattered as in a block."""
+    grid = np.arange(900).reshape(30, 30)
+    edges = [(grid[:, :-1], grid[:, 1:]), (grid[:-1], grid[1:])]
+    rows = np.concatenate([np.concatenate([a.ravel(), b.ravel()]) for a, b in edges])
+    cols = np.concatenate([np.concatenate([b.ravel(), a.ravel()]) for a, b in edges])
+    graph = sparse.csr_array((np.ones(len(rows)), (rows, cols)), shape=(900, 900))
+    counts = np.zeros((900, 2))
+    counts[grid[5:26:10, 5:26:10].ravel(), 0] = 1
+    counts[grid[5:8, 5:8].ravel(), 1] = 1
+    np.testing.assert_allclose(area_frac(sparse.csr_array(counts), graph) * 900, [45, 21])

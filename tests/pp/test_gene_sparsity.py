@@ -8,8 +8,9 @@ from scipy import sparse
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, InputTypeError, LeakError, MissingKeyError
-from stfmkit._kernels._gene_stats import STATISTICS, GeneLimits
-from stfmkit.pp._gene_sparsity import COLUMNS, FLAGS, P_COLUMNS, gene_sparsity
+from stfmkit._kernels._gene_stats import STATISTICS
+from stfmkit.pp._gene_limits import FLAGS, GeneLimits
+from stfmkit.pp._gene_sparsity import COLUMNS, P_COLUMNS, gene_sparsity
 from stfmkit.splits.folds import Fold
 
 KEYS = {"patient_key": "patient", "sample_key": "sample"}

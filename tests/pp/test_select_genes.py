@@ -9,7 +9,7 @@ from scipy import sparse
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, LeakError, MissingKeyError, StfmkitWarning
-from stfmkit._kernels._gene_stats import GeneLimits
+from stfmkit.pp._gene_limits import GeneLimits
 from stfmkit.pp._select_genes import select_genes
 from stfmkit.pp._selectors import SELECTORS
 from stfmkit.splits.folds import Fold

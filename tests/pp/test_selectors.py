@@ -9,8 +9,8 @@ from scipy import sparse
 
 from stfmkit._core.errors import InputError
 from stfmkit._kernels._autocorr import morans_i
-from stfmkit._kernels._gene_stats import GeneLimits
 from stfmkit.metrics import sparkx_test
+from stfmkit.pp._gene_limits import GeneLimits
 from stfmkit.pp._selectors import NON_SPATIAL, SELECTORS, Options, Training, rank_genes
 
 N_SPOTS, N_GENES = 150, 60

@@ -10,7 +10,7 @@ from stfmkit._core import slots
 from stfmkit._core.arguments import check_positive, listed, nearest
 from stfmkit._core.errors import InputError, MissingKeyError, UnitsError
 
-_SAMPLE_WORDS = (
+SAMPLE_WORDS = (
     "sample",
     "section",
     "slide",
@@ -23,6 +23,8 @@ _SAMPLE_WORDS = (
     "chip",
     "replicate",
 )
+"""Parts of the names of columns that may tell samples apart."""
+
 _OVERLAP = 0.2
 
 
@@ -110,7 +112,7 @@ def check_one_frame(adata: AnnData, coords: np.ndarray) -> None:
     in space is taken as evidence.
     """
     for key in map(str, adata.obs.columns):
-        if not any(word in key.casefold() for word in _SAMPLE_WORDS):
+        if not any(word in key.casefold() for word in SAMPLE_WORDS):
             continue
         column = adata.obs[key]
         if not 2 <= column.nunique() <= max(2, adata.n_obs // 10):

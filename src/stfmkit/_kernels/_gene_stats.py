@@ -1,18 +1,17 @@
 """Statistics of genes from sparse counts: detection, evenness, depth, slide, and all of them per sample."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numba import njit
 from scipy import sparse
 
-from stfmkit._core.arguments import check_fraction, check_positive
 from stfmkit._kernels._autocorr import joincount_moran, morans_i, residual_moran
 from stfmkit._kernels._autocorr_null import permutation_null
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
-from stfmkit._kernels._spread import area_frac, gini
 from stfmkit._kernels._thinning import split_half_reliability
+from stfmkit._kernels._threads import over_spans
 
 STATISTICS = (
     "detect_frac",
@@ -60,6 +59,76 @@ def n_eff(counts: sparse.csr_array) -> np.ndarray:
     squares = column_sum(counts, power=2)
     top = column_sum(counts) ** 2
     return np.divide(top, counts.shape[0] * squares, out=np.zeros(len(top)), where=squares > 0)
+
+
+def gini(counts: sparse.csr_array) -> np.ndarray:
+    """Return the Gini coefficient of every gene over observations, zeros included (n_genes,); NaN without counts.
+
+    ``G = Σ_i (2i - n - 1) x_(i) / (n Σx)`` with x in ascending order: 0 where all carry the same, ``1 - 1 / n`` where
+    one observation carries all.
+
+    Parameters
+    ----------
+    counts
+        Counts (n_obs, n_genes), at least 0.
+    """
+    n, n_genes = counts.shape
+    columns = sparse.csc_array(counts)
+    starts = columns.indptr
+
+    def part(first: int, last: int) -> np.ndarray:
+        return np.concatenate([np.sort(columns.data[starts[g] : starts[g + 1]]) for g in range(first, last)])
+
+    ordered = np.concatenate([np.empty(0), *over_spans(part, n_genes)])
+    gene = np.repeat(np.arange(n_genes), np.diff(starts))
+    rank = n - starts[gene + 1] + np.arange(1, len(ordered) + 1)  # the zeros come first
+    top = np.bincount(gene, weights=ordered * (2.0 * rank - n - 1), minlength=n_genes)
+    total = np.bincount(gene, weights=ordered, minlength=n_genes)
+    return np.divide(top, n * total, out=np.full(n_genes, np.nan), where=total > 0)
+
+
+@njit(cache=True, nogil=True)
+def _reached(
+    span: tuple[int, int], columns: tuple[np.ndarray, np.ndarray], seen_by: tuple[np.ndarray, np.ndarray], n_obs: int
+) -> np.ndarray:  # pragma: no cover  compiled
+    """Return how many observations detect a gene or have a neighbour that does, for a span of genes."""
+    first, last = span
+    indptr, indices = columns
+    starts, watchers = seen_by
+    mark = np.full(n_obs, -1, np.int64)
+    out = np.zeros(last - first, np.int64)
+    for gene in range(first, last):
+        for at in range(indptr[gene], indptr[gene + 1]):
+            here = indices[at]
+            if mark[here] != gene:
+                mark[here] = gene
+                out[gene - first] += 1
+            for edge in range(starts[here], starts[here + 1]):
+                there = watchers[edge]
+                if mark[there] != gene:
+                    mark[there] = gene
+                    out[gene - first] += 1
+    return out
+
+
+def area_frac(counts: sparse.csr_array, graph: sparse.csr_array) -> np.ndarray:
+    """Return the share of observations that detect a gene, or have a neighbour in the graph that does (n_genes,).
+
+    It is `detect_frac` after a maximum over one ring of neighbours: near 1 for a gene that is thinly spread over the
+    whole tissue, and not much above `detect_frac` for one that is confined to a place.
+
+    Parameters
+    ----------
+    counts
+        Counts (n_obs, n_genes) without explicit zeros.
+    graph
+        Weights (n_obs, n_obs); row i holds the neighbours of observation i.
+    """
+    n, n_genes = counts.shape
+    columns, neighbors = sparse.csc_array(counts), sparse.csc_array(graph)
+    x, w = (columns.indptr, columns.indices), (neighbors.indptr, neighbors.indices)
+    reached = over_spans(lambda first, last: _reached((first, last), x, w, n), n_genes)
+    return np.concatenate([np.empty(0, dtype=np.int64), *reached]) / n
 
 
 def depth_r2(logged: sparse.csr_array, log_depth: np.ndarray) -> np.ndarray:
@@ -274,49 +343,3 @@ def summarize(
             values = np.where(flat, 0.0, values)  # noqa: PLW2901  the caller's array stays as it is
         out[name] = over_patients(values, patients)
     return out
-
-
-@dataclass(frozen=True, kw_only=True)
-class GeneLimits:
-    """Limits beyond which `gene_sparsity` flags a gene.
-
-    Parameters
-    ----------
-    min_detect_frac, min_n_eff
-        Below either: `too_sparse`.
-    flat_detect_frac, flat_moran, flat_fano
-        Detected in more than `flat_detect_frac` of the observations, and a Moran's I below `flat_moran` or an index
-        of dispersion of at most `flat_fano` (a Poisson has 1): `too_flat`.
-    max_depth_r2
-        Above: `depth_driven`.
-    """
-
-    min_detect_frac: float = 0.05
-    min_n_eff: float = 0.02
-    flat_detect_frac: float = 0.98
-    flat_moran: float = 0.05
-    flat_fano: float = 1.1
-    max_depth_r2: float = 0.5
-
-    def __post_init__(self) -> None:
-        for name in ("min_detect_frac", "min_n_eff", "flat_detect_frac", "max_depth_r2"):
-            check_fraction(getattr(self, name), name=name)
-        check_positive(self.flat_fano, name="flat_fano")
-
-
-FLAGGED_BY = ("detect_frac", "n_eff", "fano", "morans_i", "depth_r2")
-"""Statistics that the flags read."""
-
-
-def flags(summary: dict[str, np.ndarray], limits: GeneLimits) -> dict[str, np.ndarray]:
-    """Return the flags ``too_sparse``, ``too_flat`` and ``depth_driven`` of every gene (n_genes,) of bool.
-
-    Only a gene that is detected nearly everywhere can be flat: at low counts every gene looks like a Poisson, also
-    one with a sharp pattern.
-    """
-    with np.errstate(invalid="ignore"):
-        sparse_ = (summary["detect_frac"] < limits.min_detect_frac) | (summary["n_eff"] < limits.min_n_eff)
-        no_pattern = (summary["morans_i"] < limits.flat_moran) | (summary["fano"] <= limits.flat_fano)
-        flat = (summary["detect_frac"] > limits.flat_detect_frac) & no_pattern
-        depth = summary["depth_r2"] > limits.max_depth_r2
-    return {"too_sparse": sparse_, "too_flat": flat, "depth_driven": depth}

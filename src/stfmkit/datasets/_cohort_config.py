@@ -33,7 +33,7 @@ class CohortConfig:
     patient_effect: float
     depth_sigma: float
     dropout: float
-    panels: int
+    n_panels: int
     n_controls: int
     seed: int
 
@@ -45,7 +45,7 @@ class CohortConfig:
             ("n_genes", 20),
             ("n_niches", 2),
             ("n_cell_types", 2),
-            ("panels", 1),
+            ("n_panels", 1),
             ("n_controls", 0),
             ("seed", 0),
         ):
@@ -57,11 +57,11 @@ class CohortConfig:
         check_fraction(self.dropout, name="dropout")
         if self.dropout == 1:
             raise InputError("dropout=1.", allowed="a number in [0, 1)", remedy="keep some of the counts.")
-        if self.panels > self.n_patients:
+        if self.n_panels > self.n_patients:
             raise InputError(
-                f"panels={self.panels} for {self.n_patients} patients.",
+                f"n_panels={self.n_panels} for {self.n_patients} patients.",
                 allowed="at most one panel for each patient",
-                remedy="lower panels, or raise n_patients.",
+                remedy="lower n_panels, or raise n_patients.",
             )
         expected = self.size**2 * self.cell_density / 1e6
         if expected < _FEWEST_CELLS:
@@ -98,7 +98,7 @@ class CohortConfig:
     @cached_property
     def panel_names(self) -> list[str]:
         """Names of the panels."""
-        return [str(p) for p in range(1, self.panels + 1)]
+        return [str(p) for p in range(1, self.n_panels + 1)]
 
     @cached_property
     def patients(self) -> list[str]:
@@ -112,7 +112,7 @@ class CohortConfig:
 
     def panel_of(self, patient: str) -> int:
         """Return the number of the panel that a patient was measured with; the panels take turns."""
-        return self.patients.index(patient) % self.panels
+        return self.patients.index(patient) % self.n_panels
 
 
 def check_form(as_: str, **flags: object) -> None:

@@ -129,11 +129,11 @@ def _pairs(rng: np.random.Generator, ligand: np.ndarray, receptor: np.ndarray, *
 
 def _panels(config: CohortConfig) -> np.ndarray:
     """Give half of the genes to every panel and deal the others out, one panel each."""
-    held = np.ones((config.panels, config.n_genes), dtype=bool)
-    if config.panels > 1:
+    held = np.ones((config.n_panels, config.n_genes), dtype=bool)
+    if config.n_panels > 1:
         dealt = config.stream("panels").permutation(config.n_genes)[int(_CORE_SHARE * config.n_genes) :]
         held[:, dealt] = False
-        held[np.arange(len(dealt)) % config.panels, dealt] = True
+        held[np.arange(len(dealt)) % config.n_panels, dealt] = True
     return held
 
 

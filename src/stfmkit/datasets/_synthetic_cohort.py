@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from stfmkit._core.progress import progress
-from stfmkit._core.random import RNGLike, as_generator, int_seed
+from stfmkit._core.random import RNGLike, as_seed
 from stfmkit.datasets._assemble import build_spatialdata, build_table
 from stfmkit.datasets._cohort_config import CohortConfig, check_form
 from stfmkit.datasets._expression import draw_expression
@@ -37,7 +37,7 @@ def synthetic_cohort(
     patient_effect: float = 0.2,
     depth_sigma: float = 0.4,
     dropout: float = 0.1,
-    panels: int = 1,
+    n_panels: int = 1,
     n_controls: int = 20,
     as_: Literal["spatialdata", "anndata"] = "spatialdata",
     image: bool = True,
@@ -80,7 +80,7 @@ def synthetic_cohort(
         patients' factor have 0.6 and 0.5 of it.
     dropout
         Chance that a gene is missed in a cell altogether.
-    panels
+    n_panels
         Number of panels. They share half of the genes; each other gene is on one panel only. Patients take the
         panels in turn. Counts of a gene that is not on the panel are 0, and no molecule shows it.
     n_controls
@@ -94,10 +94,10 @@ def synthetic_cohort(
     polygons
         Whether the cells of a SpatialData are polygons, or circles of the same area around the centres.
     rng
-        Seed or generator. A seed gives the same bits each time. A section does not depend on how many
-        others there are: a larger cohort holds the smaller one.
+        Integer, generator, or None for a new seed; an integer gives the same bits each time. A section does not depend
+        on how many others there are: a larger cohort holds the smaller one.
     show_progress
-        Whether to show a progress bar if the work takes more than two seconds.
+        Show a progress bar where the work takes longer than two seconds.
 
     Returns
     -------
@@ -172,9 +172,9 @@ def synthetic_cohort(
         patient_effect=patient_effect,
         depth_sigma=depth_sigma,
         dropout=dropout,
-        panels=panels,
+        n_panels=n_panels,
         n_controls=n_controls,
-        seed=int(rng) if isinstance(rng, (int, np.integer)) else int_seed(as_generator(rng)),
+        seed=as_seed(rng),
     )
     check_form(as_, image=image, polygons=polygons, show_progress=show_progress)
     config.check()

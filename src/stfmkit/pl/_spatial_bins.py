@@ -49,7 +49,7 @@ def spatial_bins(
     color
         Column of ``obs``, or gene name; numbers give a colour bar, everything else a legend.
     layer
-        Layer to read the gene from, None for ``X``.
+        Layer with the values of a gene, None for ``X``.
     sample_key
         Column of ``obs`` with the sample (section, slide).
     sample

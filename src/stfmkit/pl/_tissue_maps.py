@@ -72,7 +72,6 @@ def tissue_maps(
     Examples
     --------
     >>> import pandas as pd
-    from matplotlib.figure import Figure
     >>> spots = pd.DataFrame(
     ...     {"task": "niche_probe", "model": "hvg_pca", "patient": "P1", "sample": "S1"}, index=range(4)
     ... )

@@ -2,7 +2,7 @@ from ._align_panels import align_panels as align_panels
 from ._bin import bin as bin  # noqa: A004  the verb of the field
 from ._bin_hest import bin_hest as bin_hest
 from ._filter_genes import filter_genes as filter_genes
-from ._gene_sparsity import GeneLimits as GeneLimits
+from ._gene_limits import GeneLimits as GeneLimits
 from ._gene_sparsity import gene_sparsity as gene_sparsity
 from ._grids import HexGrid as HexGrid
 from ._grids import SpotGrid as SpotGrid

@@ -10,7 +10,6 @@ from scipy.stats import false_discovery_control
 
 from stfmkit._core import slots
 from stfmkit._core.arguments import check_integer
-from stfmkit._core.errors import InputTypeError
 from stfmkit._core.random import RNGLike, as_seed
 from stfmkit._data.training import Train, training_rows
 from stfmkit._data.view import resolve_table
@@ -19,13 +18,12 @@ from stfmkit._kernels._combine_p import over_patients_log_p
 from stfmkit._kernels._gene_stats import (
     MORAN_P,
     STATISTICS,
-    GeneLimits,
-    flags,
     group_r2,
     statistics_by_sample,
     summarize,
 )
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
+from stfmkit.pp._gene_limits import FLAGS, GeneLimits, check_limits, flags
 from stfmkit.pp._training import read_training
 
 if TYPE_CHECKING:
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from stfmkit.pp._selectors import Training
 
 STEP = "gene_sparsity"
-FLAGS = ("too_sparse", "too_flat", "depth_driven")
 COLUMNS = (*STATISTICS, "slide_r2", *FLAGS)
 """Columns of ``var`` that are written."""
 P_COLUMNS = (MORAN_P, f"{MORAN_P}_adjusted")
@@ -123,7 +120,8 @@ def gene_sparsity(
     limits
         Limits of the flags, None for the defaults of `GeneLimits`.
     n_permutations
-        Random orders of every sample for the p-value of Moran's I, the same for all genes; None for no p-values.
+        Number of random orders of every sample for the p-value of Moran's I, the same for all genes; None for no
+        p-values.
     rng
         Integer, generator, or None for a new seed; the integer that reproduces the result is recorded. Read by
         the thinning and the random orders.
@@ -214,17 +212,6 @@ def gene_sparsity(
     }
     write_record(adata, STEP, STEP, params, wrote={"var": table.columns, "uns": [STEP]})
     return None
-
-
-def check_limits(limits: GeneLimits | None) -> GeneLimits:
-    """Return the limits of the flags, or refuse what is none."""
-    if limits is not None and not isinstance(limits, GeneLimits):
-        raise InputTypeError(
-            f"limits={limits!r}.",
-            allowed="sk.pp.GeneLimits, or None",
-            remedy="pass sk.pp.GeneLimits(max_depth_r2=0.9), for example.",
-        )
-    return GeneLimits() if limits is None else limits
 
 
 def _drop_old_p(adata: AnnData) -> None:

@@ -17,9 +17,8 @@ from stfmkit._data.columns import read_groups
 from stfmkit._data.training import Train, training_rows
 from stfmkit._data.view import resolve_table
 from stfmkit._data.write import check_free, package_versions, write_record
-from stfmkit._kernels._gene_stats import GeneLimits
 from stfmkit.pp._controls import control_names
-from stfmkit.pp._gene_sparsity import check_limits
+from stfmkit.pp._gene_limits import GeneLimits, check_limits
 from stfmkit.pp._selectors import NON_SPATIAL, SELECTORS, Options, rank_genes
 from stfmkit.pp._training import check_no_test_patients, read_training
 
@@ -147,22 +146,20 @@ def select_genes(
     ['1']
     """
     adata = resolve_table(data, table_key=table_key)
-    check_key(key_added)
     seed = as_seed(rng)
     options = Options(limits=check_limits(limits), min_reliability=min_reliability, min_panel_share=min_panel_share)
-    _check_arguments(selector, n_genes, panel_key, options)
-    _check_no_graph(selector, graph_key)
+    _check_arguments(selector, n_genes, options, panel_key=panel_key, graph_key=graph_key)
     spatial = selector not in NON_SPATIAL
-    columns = [key_added, f"{key_added}_rank"]
+    columns = [check_key(key_added), f"{key_added}_rank"]
     if not copy:
         check_free(adata, "var", columns, step=STEP)
     rows = training_rows(adata, train)
     ids = read_groups(adata, patient_key, role="patient_key")
     check_no_test_patients(ids[rows].unique().astype(str).tolist(), test_patients)
+    keys = {"patient_key": patient_key, "sample_key": sample_key}
     training, _, patients = read_training(
         adata,
-        patient_key=patient_key,
-        sample_key=sample_key,
+        **keys,
         rows=rows,
         layer=layer,
         spatial_key=spatial_key if spatial else None,
@@ -194,8 +191,7 @@ def select_genes(
         "selector": selector,
         "n_genes": int(n_genes),
         "n_selected": len(chosen),
-        "patient_key": patient_key,
-        "sample_key": sample_key,
+        **keys,
         "layer": layer,
         "graph_key": graph_key,
         "panel_key": panel_key,
@@ -239,7 +235,9 @@ def control_genes(adata: AnnData, control_key: str | None) -> np.ndarray:
     return named | column
 
 
-def _check_arguments(selector: str, n_genes: int, panel_key: str | None, options: Options) -> None:
+def _check_arguments(
+    selector: str, n_genes: int, options: Options, *, panel_key: str | None, graph_key: str | None
+) -> None:
     check_choice(selector, SELECTORS, name="selector")
     check_integer(n_genes, name="n_genes", least=1)
     check_fraction(options.min_panel_share, name="min_panel_share")
@@ -250,9 +248,6 @@ def _check_arguments(selector: str, n_genes: int, panel_key: str | None, options
             allowed="a column of obs with the panel of every observation",
             remedy="pass panel_key=...",
         )
-
-
-def _check_no_graph(selector: str, graph_key: str | None) -> None:
     if selector == "sparkx" and graph_key is not None:
         raise InputError(
             f"selector='sparkx' with graph_key={graph_key!r}.",

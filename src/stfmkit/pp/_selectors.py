@@ -14,9 +14,6 @@ from stfmkit._kernels._autocorr import row_stochastic
 from stfmkit._kernels._combine_p import over_patients_log_p
 from stfmkit._kernels._dispersion import normalized_dispersion
 from stfmkit._kernels._gene_stats import (
-    FLAGGED_BY,
-    GeneLimits,
-    flags,
     log1p,
     over_patients,
     statistics_by_sample,
@@ -26,6 +23,7 @@ from stfmkit._kernels._neighbors import knn_within, mean_operator
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
 from stfmkit._kernels._sparkx import sparkx_log_p
 from stfmkit.pp._controls import control_names
+from stfmkit.pp._gene_limits import FLAGGED_BY, GeneLimits, flags
 
 NEIGHBORS = 6
 """Neighbours of the graph that is built where none is given; the six of a Visium lattice."""

@@ -55,7 +55,7 @@ def spatial_graph(
         given. "grid": the `n_neighbors` of a lattice (6 for Visium, 4 for squares), without the farther ones that
         observations at a border would get.
     n_neighbors
-        For "knn" and "grid".
+        Number of neighbours, for "knn" and "grid".
     radius
         In µm, for "radius" and "delaunay"; the unit of the coordinates must be known.
     microns_per_unit

@@ -10,7 +10,7 @@ from stfmkit import metrics
 from stfmkit._core.random import stream
 from stfmkit._data.columns import read_groups
 from stfmkit._data.coordinates import check_one_frame, check_positions, read_coords
-from stfmkit._kernels._ranked import Ranked
+from stfmkit._kernels._ranks import Ranked
 from stfmkit._kernels._torus import LabelMover
 from stfmkit.tl._signature_agreement import Signatures, top
 from stfmkit.tl._signature_input import Matrix, SignatureInput

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from stfmkit._core.arguments import check_choice, check_positive, listed, nearest
 from stfmkit._core.errors import InputError, MissingKeyError, UnitsError
+from stfmkit._data.coordinates import SAMPLE_WORDS
 from stfmkit.pp._controls import CATEGORY_COLUMNS
 
 _POSITIONS: tuple[tuple[str, str, float | None], ...] = (
@@ -16,7 +17,6 @@ _POSITIONS: tuple[tuple[str, str, float | None], ...] = (
 _GENES = ("feature_name", "target", "gene")
 _CELLS = ("cell_id", "cell_ID")
 _QUALITY = ("qv",)
-_SAMPLE_WORDS = ("sample", "section", "slide", "library", "donor", "patient", "puck", "chip", "replicate")
 
 
 ROLES = ("x", "y", "gene", "qv", "cell")
@@ -103,7 +103,7 @@ def find_columns(names: Collection[str], keys: MoleculeKeys, *, with_qv: bool) -
     cell = keys.cell or _one_of(_CELLS, names, role="cell")
     control = keys.control or next((c for c in CATEGORY_COLUMNS if c in names), None)
     # fields of view have coordinates of their own where these are not said to be global
-    words = _SAMPLE_WORDS if x in {"x_location", "global_x", "x_global_px"} else (*_SAMPLE_WORDS, "fov")
+    words = SAMPLE_WORDS if x in {"x_location", "global_x", "x_global_px"} else (*SAMPLE_WORDS, "fov")
     maybe_samples = () if keys.sample is not None else tuple(n for n in names if any(w in n.casefold() for w in words))
     return MoleculeColumns(
         x=x,
