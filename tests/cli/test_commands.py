@@ -35,7 +35,7 @@ def test_bench_runs_what_was_asked_for(stfmkit, bm_run: SimpleNamespace, spots: 
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     (call,) = bm_run.calls
-    assert call["models"] == ["hvg_pca", "coordinates", "X_mine"]
+    assert call["contenders"] == ["hvg_pca", "coordinates", "X_mine"]
     assert call["tasks"] == ["niche_probe"]
     assert call["n_jobs"] == 2
     assert call["out"] == out
@@ -50,6 +50,7 @@ def test_bench_runs_what_was_asked_for(stfmkit, bm_run: SimpleNamespace, spots: 
 def test_bench_shows_ranking_and_findings(stfmkit, bm_run: SimpleNamespace, spots: Path, tmp_path: Path) -> None:
     result = stfmkit("bench", spots, *KEYS, "--models", "hvg_pca", "--out", tmp_path / "o")
     assert "0.812" in result.stdout
+    assert "niche_probe · macro_f1 n=5" in result.stdout
     assert "0.700 to 0.900" in result.stdout
     assert "cannot test: 4 patients" in result.stdout
     assert "0123456789ab" in result.stdout
@@ -67,7 +68,7 @@ def test_bench_from_a_file_of_choices(stfmkit, bm_run: SimpleNamespace, spots: P
     result = stfmkit("bench", "--config", config, "--seed", 6)
     assert result.exit_code == 0, result.output
     assert bm_run.calls[0]["protocol"].rng == 6
-    assert bm_run.calls[0]["models"] == ["a", "b"]
+    assert bm_run.calls[0]["contenders"] == ["a", "b"]
     assert bm_run.calls[0]["out"] == tmp_path / "results"
 
 
@@ -124,8 +125,8 @@ def test_demo(
     assert made["binned"] == "cohort"
     assert set(made["carry"]) == {"niche", "cell_type", "patient"}
     (call,) = bm_run.calls
-    assert {"hvg_pca", "coordinates", "library_size"} <= set(call["models"])
-    assert len(call["models"]) == (3 if quick else 8)
+    assert {"hvg_pca", "coordinates", "library_size"} <= set(call["contenders"])
+    assert len(call["contenders"]) == (3 if quick else 8)
     assert call["protocol"].split.n_splits <= made["n_patients"]
     assert call["protocol"].n_target_genes <= made["n_genes"] // 2
     assert str(out / "report.html") in result.stderr
@@ -327,7 +328,7 @@ def test_run_takes_any_request(stfmkit, bm_run: SimpleNamespace, spots: Path, tm
                     "  contenders: {mine: X_mine}\n")  # fmt: skip
     result = stfmkit("run", file)
     assert result.exit_code == 0, result.output
-    assert bm_run.calls[0]["models"] == {"mine": "X_mine"}
+    assert bm_run.calls[0]["contenders"] == {"mine": "X_mine"}
     assert bm_run.calls[0]["out"] == tmp_path / "results"
     assert "0.812" in result.stdout
     assert str(tmp_path / "results" / "report.html") in result.stderr

@@ -33,9 +33,9 @@ def finish(*arguments: object) -> tuple[int, str, str]:
 
 
 def finished_units(out: Path) -> dict[Path, int]:
-    """Return the time of every file of the units whose last file, the one with the checksums, is there."""
-    seals = [path for path in (out / "units").glob("*.json") if not path.name.startswith(".")]
-    return {path: path.stat().st_mtime_ns for seal in seals for path in seal.parent.glob(f"{seal.stem}.*")}
+    """Return the time of every entry of the store that is there as a whole."""
+    entries = [path for path in (out / "finished").glob("*") if not path.name.startswith(".")]
+    return {path: path.stat().st_mtime_ns for path in entries}
 
 
 def numbers(table: pd.DataFrame) -> pd.DataFrame:
@@ -46,7 +46,7 @@ def in_python(toy: AnnData) -> pd.DataFrame:
     protocol = sk.bm.Protocol(
         patient_key="patient", sample_key="sample", label_key="niche", n_target_genes=10, split=sk.pp.PatientKFold(4)
     )
-    return sk.bm.run(toy, models=list(MODELS), protocol=protocol, show_progress=False).table
+    return sk.bm.run(toy, contenders=list(MODELS), protocol=protocol, show_progress=False).table
 
 
 def test_demo(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from stfmkit.bm.finding import Finding
+
 
 class StandInResults:
     """What `run` returns, without the work."""
@@ -14,9 +16,9 @@ class StandInResults:
     protocol_id = "0123456789ab"
     table = pd.DataFrame({"task": ["niche_probe"] * 9, "value": [0.5, float("nan")] + [0.25] * 7})
     findings = (
-        {"severity": "warning", "check": "one warning", "evidence": "seen", "remedy": "repair"},
-        {"severity": "error", "check": "one error", "evidence": "seen", "remedy": "repair"},
-        {"severity": "info", "check": "one note", "evidence": "seen", "remedy": "none"},
+        Finding(severity="warning", check="one warning", evidence="seen", remedy="repair"),
+        Finding(severity="error", check="one error", evidence="seen", remedy="repair"),
+        Finding(severity="info", check="one note", evidence="seen", remedy="none"),
     )
 
     def rank(self) -> pd.DataFrame:
@@ -25,7 +27,8 @@ class StandInResults:
             {
                 "task": "niche_probe",
                 "metric": "macro_f1",
-                "model": ["hvg_pca", "[bold]odd[/bold]"],
+                "setting": "n=5",
+                "contender": ["hvg_pca", "[bold]odd[/bold]"],
                 "mean": [0.81239, 0.5],
                 "low": [0.7, float("nan")],
                 "high": [0.9, float("nan")],
@@ -47,8 +50,8 @@ def stand_in_for_run(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     seen = SimpleNamespace(calls=[], error=None)
 
-    def run(data: Any, *, out: Path, **options: Any) -> StandInResults:
-        seen.calls.append({"data": data, "out": out, **options})
+    def run(data: Any, contenders: Any, *, out: Path, **options: Any) -> StandInResults:
+        seen.calls.append({"data": data, "contenders": contenders, "out": out, **options})
         if seen.error is not None:
             raise seen.error
         out.mkdir(parents=True, exist_ok=True)

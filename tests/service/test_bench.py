@@ -129,12 +129,12 @@ def test_the_work_is_that_of_python(bm_run: SimpleNamespace, spots: Path, tmp_pa
     response = run(request(data=spots, out=out, patient_key="patient", sample_key="sample", tasks=["domains"]))
     (call,) = bm_run.calls
     assert call["data"].shape == (240, 40)
-    assert (call["models"], call["tasks"], call["n_jobs"], call["out"]) == (["a", "b"], ["domains"], 1, out)
+    assert (call["contenders"], call["tasks"], call["n_jobs"], call["out"]) == (["a", "b"], ["domains"], 1, out)
     assert call["protocol"] == sk.bm.Protocol(patient_key="patient", sample_key="sample")
     assert response.report == out / "report.html"
     assert response.protocol_id == "0123456789ab"
     assert response.n_scores == 9
     assert response.head[:2] == [{"task": "niche_probe", "value": 0.5}, {"task": "niche_probe", "value": None}]
     assert len(response.head) == 5
-    assert [row["model"] for row in response.ranking] == ["hvg_pca", "[bold]odd[/bold]"]
+    assert [row["contender"] for row in response.ranking] == ["hvg_pca", "[bold]odd[/bold]"]
     assert [finding["check"] for finding in response.findings] == ["one warning", "one error", "one note"]

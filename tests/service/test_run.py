@@ -188,7 +188,7 @@ def test_a_comparison_that_is_cancelled_keeps_finished_units(spots: Path, tmp_pa
     assert {path: path.stat().st_mtime_ns for path in kept} == kept  # nothing was done twice
     counted = [event for event in events if event.unit == "unit"]
     assert counted[-1].done == counted[-1].total == stop.seen[-1].total
-    assert {row["model"] for row in response.ranking} == {"library_size", "coordinates"}
+    assert {row["contender"] for row in response.ranking} == {"library_size", "coordinates"}
     assert response.n_scores == len(pd.read_parquet(response.table))
     assert response.report.read_text(encoding="utf-8").startswith("<!")
 
@@ -235,7 +235,7 @@ def test_demo(bm_run, toy: AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     response = run({"demo": {"out": str(tmp_path / "d"), "quick": quick}})
     check_schema(response, "demo")
     assert read_h5ad(response.spots).shape == toy.shape
-    assert len(bm_run.calls[0]["models"]) == (3 if quick else 8)
+    assert len(bm_run.calls[0]["contenders"]) == (3 if quick else 8)
 
 
 def test_every_command_has_a_request_a_response_and_a_document() -> None:

@@ -14,7 +14,7 @@ stfmkit bench spots.h5ad --patient-key patient --sample-key section \\
     --out results
 ```
 
-An embedding that you computed elsewhere is named by its key in `obsm`:
+An embedding that you computed elsewhere is named by its key in `obsm`, labels by their column of `obs`:
 
 ```
 stfmkit bench spots.h5ad --patient-key patient --sample-key section \\

@@ -38,7 +38,7 @@ def show_verdict(verdict: Verdict) -> None:
         for finding in verdict.findings:
             if finding["severity"] == severity:
                 say(f"{severity.capitalize()} · {finding['check']}: {finding['evidence']} → {finding['remedy']}")
-    for (task, metric, setting), group in groupby(verdict.ranking, key=itemgetter("task", "metric", "setting")):
+    for (task, metric, setting), group in groupby(verdict.ranking, key=_table_of):
         rows: list[Mapping[str, Any]] = list(group)
         shown = [
             {
@@ -59,6 +59,10 @@ def show_verdict(verdict: Verdict) -> None:
         )
         if shared:
             typer.echo(f"{said[0]}\n")
+
+
+def _table_of(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["task"], row["metric"], row["setting"]
 
 
 def _cell(value: object) -> str:

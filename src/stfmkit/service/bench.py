@@ -75,8 +75,8 @@ class BenchRequest(Request):
     data: Data
     out: AnyPath = Field(description="Folder for results; new, or of the same choices.")
     contenders: Contenders = Field(
-        description="Names (see `stfmkit models`, with weights after a colon) or `obsm` keys; in a file also a mapping "
-        "from labels to names, or to `model` and its options."
+        description="Names of models (see `stfmkit models`; weights after a colon), keys of obsm, obs, layers or var; "
+        "in a file also a mapping from labels to names, or to `model` and its options."
     )
     tasks: Names | None = Field(None, description="Tasks; all that the data allow if left out.")
     patient_key: PatientKey

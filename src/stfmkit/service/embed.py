@@ -51,6 +51,8 @@ class EmbedRequest(Request):
     spatial_key: SpatialKey = "spatial"
     layer: Layer = None
     table_key: TableKey = None
+    image_key: Text | None = Field(None, description="Image of a SpatialData.")
+    coordinate_system: Text | None = Field(None, description="Coordinate system of a SpatialData to read in.")
     key_added: Text | None = Field(None, description="Key in obsm; else X_ and the name of the model.")
     weights: Text | None = Field(
         None, description="Networks: folder, owner/repository, or random; else the published weights."
