@@ -1,6 +1,6 @@
 """Whether a task keeps the contract that the benchmark relies on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,8 @@ from stfmkit.splits.folds import Fold
 from stfmkit.splits.splitters import PatientKFold
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stfmkit._data.view import Container
 
 _PERFECT, _CONSTANT, _TURNED = "perfect", "constant", "turned"
