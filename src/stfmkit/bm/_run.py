@@ -68,11 +68,12 @@ def run(
         AnnData or SpatialData with raw counts.
     contenders
         What is compared: a list, or a mapping from labels. A contender is the name of a registered model; a key of
-        ``obsm`` (an embedding, or a table of proportions or predicted expression), a column of ``obs`` (labels) or of
-        ``var`` (scores of genes), or a layer (predicted expression, on the scale of the protocol). A name that stands
-        for several things is refused; with a prefix, as in "model:hvg_pca", "obsm:X_pca", "obs:cluster", "layer:x" or
-        "var:score", it never does. Models as objects may stand in the list, too; ``(name, options)``, arrays and tables
-        need a label.
+        ``obsm`` (an embedding, or a table of proportions or predicted expression), a column of ``obs`` (labels, or
+        clusters where none has the name of a label) or of ``var`` (scores of genes), a layer (predicted expression, on
+        the scale of the protocol), or a method, which is given training observations as its reference. A name that
+        stands for several things is refused; with a prefix, as in "model:hvg_pca", "method:annotate/knn", "obsm:X_pca",
+        "obs:cluster", "layer:x" or "var:score", it never does. Models as objects may stand in the list, too;
+        ``(name, options)``, arrays and tables need a label.
     protocol
         Every choice of the comparison.
     tasks

@@ -4,18 +4,16 @@ import copy
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
-import pandas as pd
 
 from stfmkit._core.files import sha256_of
 from stfmkit._core.identity import exact
 from stfmkit._core.random import int_seed, stream
 from stfmkit._core.store import Store
-from stfmkit.bm.contenders import Contender, Output, Role
+from stfmkit.bm.contenders import Contender, Output, Role, can_be_told, definition_of
 from stfmkit.bm.study import Study
 from stfmkit.models._load_model import make_model
 from stfmkit.models.card import ModelCard
@@ -80,12 +78,12 @@ class ModelContender(Contender):
         """
         model = self.model
         options = {name: v for name, v in model.options().items() if name not in model.options_without_effect}
-        needs = model.requirements()
-        if not self.registered or not _can_be_told(options) or "image" in needs.needs:
+        needs, made_by = model.requirements(), definition_of(type(model))
+        if made_by is None or not self.registered or not can_be_told(options) or "image" in needs.needs:
             return None
         facts = {
             "model": model.card.name,
-            "stfmkit": version("stfmkit"),
+            "definition": made_by,
             "options": options,
             "weights": files_content(options.get("weights")),
             "seed": model.rng if needs.draws else None,
@@ -181,13 +179,3 @@ def files_content(weights: object) -> str:
     place = Path(weights)
     files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
     return exact([(str(path.relative_to(place.parent)), sha256_of(path)) for path in files])
-
-
-def _can_be_told(value: object) -> bool:
-    """Tell whether `exact` tells a value from all others: it is plain, or a table or array of numbers or text."""
-    if isinstance(value, Mapping):
-        return all(_can_be_told(part) for part in value.values())
-    if isinstance(value, (list, tuple)):
-        return all(_can_be_told(part) for part in value)
-    plain = (str, bytes, int, float, np.generic, os.PathLike, pd.DataFrame, pd.Index)
-    return value is None or isinstance(value, plain) or (isinstance(value, np.ndarray) and value.dtype != object)

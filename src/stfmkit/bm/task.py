@@ -9,13 +9,12 @@ allows; what only all folds together can say is scored by `pooled`.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm.contenders import Kind, Output
+from stfmkit.bm.contenders import Kind, Output, definition_of
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.study import Study
 from stfmkit.evaluation.metric_keys import MetricKey
@@ -229,9 +228,4 @@ class Task(ABC):
         The definition is known by its package and the version of it; finished work of a task that is written in a
         notebook is never taken from a folder.
         """
-        package = type(self).__module__.partition(".")[0]
-        try:
-            made_by = version(package)
-        except PackageNotFoundError:
-            return None
-        return f"{type(self).__module__}:{type(self).__qualname__} {made_by}"
+        return definition_of(type(self))

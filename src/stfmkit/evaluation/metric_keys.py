@@ -19,14 +19,20 @@ class MetricKey(NamedTuple):
     status: str = "scored"
 
 
+_PROBE = "probe="
 KEY = list(MetricKey._fields)
 """Columns of a table of scores that name a metric."""
 
 
 def keys_of(table: pd.DataFrame) -> list[MetricKey]:
-    """Return every metric of a table once, in the order of its rows; undefined scores belong to the defined ones."""
+    """Return every metric of a table once, in the order of its rows.
+
+    Undefined scores belong to the defined ones, and scores of predictions that were given to those of any probe.
+    """
     rows = table[KEY].astype(str).replace({"status": {"undefined": "scored"}}).drop_duplicates()
-    return [MetricKey(*row) for row in rows.itertuples(index=False)]
+    keys = [MetricKey(*row) for row in rows.itertuples(index=False)]
+    probed = {key._replace(setting="") for key in keys if key.setting.startswith(_PROBE)}
+    return [key for key in keys if key not in probed]
 
 
 def rows_of(table: pd.DataFrame, task: str, key: MetricKey) -> pd.DataFrame:
@@ -34,7 +40,7 @@ def rows_of(table: pd.DataFrame, task: str, key: MetricKey) -> pd.DataFrame:
 
     A prediction that was given has no probe: it stands beside the predictions of any probe, as if it had this setting.
     """
-    settings = {key.setting, ""} if key.setting.startswith("probe=") else {key.setting}
+    settings = {key.setting, ""} if key.setting.startswith(_PROBE) else {key.setting}
     statuses = {"scored", "undefined"} if key.status == "scored" else {key.status}
     here = (table["task"] == task) & (table["metric"] == key.metric) & (table["scope"] == key.scope)
     rows = table[here & table["setting"].isin(settings) & table["status"].isin(statuses)]
