@@ -354,7 +354,7 @@ def test_merfish_white_matter_is_a_niche_with_markers_of_its_own(real_data):
     assert kinds["OD Mature 2"].drop(myelin).max() < 0.15
     assert (pd.crosstab(data.obs["section"], data.obs["niche"])[myelin] > 500).all()
     with pytest.warns(StfmkitWarning, match="6 niches are in fewer than 3 patients"):
-        found = sk.tl.niche_signatures(data, "niche", patient_key="animal", n=5, ceiling=False, copy=True)["genes"]
+        found = sk.tl.niche_signatures(data, "niche", patient_key="animal", sizes=5, ceiling=False, copy=True)["genes"]
     assert not set(found.loc[found["selected"], "gene"]) & set(data.var_names[data.var["is_control"].astype(bool)])
     own = set(found.loc[(found["niche"] == myelin) & found["selected"], "gene"])
     assert {"Ermn", "Lpar1", "Ndrg1"} <= own
