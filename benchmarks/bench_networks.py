@@ -105,10 +105,9 @@ class Ours:
 
     def tokens(self, cells: AnnData) -> Any:
         """Check the table and tokenise."""
-        from stfmkit.models._block import build_block
+        from stfmkit.models.open_block import open_block
 
-        self.model.begin()
-        return self.model.prepare(build_block(cells, self.model.card))
+        return self.model.prepare(open_block(cells, self.model.requirements(), model=self.name))
 
     def embed(self, cells: AnnData, **more: Any) -> np.ndarray:
         """Load, tokenise and embed through the public verb."""

@@ -9,9 +9,13 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+from method_pages import write_page as write_methods  # noqa: E402  beside this file
+from metric_pages import write_page as write_metrics  # noqa: E402  beside this file
 from model_pages import write_pages  # noqa: E402  beside this file
 
 write_pages(HERE / "generated" / "models")
+write_metrics(HERE / "generated")
+write_methods(HERE / "generated" / "methods.md")
 
 # The notebooks stand at the top of the repository, where readers look for them.
 shutil.copytree(HERE.parent / "notebooks", HERE / "generated" / "notebooks", dirs_exist_ok=True)

@@ -13,7 +13,7 @@ NEVER = {"torch", "spatialdata", "squidpy", "scanpy", "matplotlib.pyplot"}
 NOT_AT_FIRST = NEVER | {"numba", "sklearn", "skimage", "anndata", "pandas", "scipy.sparse", "pyarrow", "rich"}
 """Not loaded by ``import stfmkit``, a look at its namespaces, or the start of the command line."""
 
-NAMESPACES = ("bm", "cli", "datasets", "io", "metrics", "models", "pl", "pp", "tl")
+NAMESPACES = ("bm", "cli", "datasets", "io", "methods", "metrics", "models", "pl", "pp", "tl")
 
 STATE = """
 import json, logging, os, sys, warnings
@@ -38,7 +38,8 @@ def state():
 ALL_MODULES = """
 import importlib, pkgutil, stfmkit
 for module in pkgutil.walk_packages(stfmkit.__path__, "stfmkit."):
-    if not module.name.startswith("stfmkit.models.zoo") and module.name != "stfmkit.__main__":
+    networks = ("stfmkit.models.zoo", "stfmkit.models.nets", "stfmkit.models.runtime.device")
+    if not module.name.startswith(networks) and module.name != "stfmkit.__main__":
         importlib.import_module(module.name)
 """
 

@@ -10,12 +10,13 @@ import pytest
 from scipy import sparse
 
 import stfmkit as sk
-from stfmkit._core.errors import InputError, InputTypeError
-from stfmkit.models._registry import registry
+from stfmkit._core.errors import InputError, InputTypeError, StfmkitError
+from stfmkit.models.catalogue import MODELS
+from stfmkit.models.contract import EmbeddingModel
 from stfmkit.testing import check_model, example_block
 
 
-class Sound:
+class Sound(EmbeddingModel):
     """Keeps the contract: total counts in units of the training mean, by gene name."""
 
     fits, needs, uses_neighbors = True, ("counts",), False
@@ -30,20 +31,23 @@ class Sound:
             fits=self.fits,
             uses_neighbors=self.uses_neighbors,
         )
-        self.genes_used = self.mean = None
+        self.genes = self.mean = None
 
     def fit(self, block):
-        self.genes_used = block.genes
-        self.mean = block.counts.sum(axis=1).mean()
+        self.genes = block.genes
+        self.mean = block.read("counts").sum(axis=1).mean()
         return self
+
+    def genes_read(self, block):
+        return block.genes.isin(self.genes)
 
     def prepare(self, block):
         if self.mean is None:
             raise InputError("not fitted", allowed="fitted", remedy="call fit")
-        where = block.genes.get_indexer(self.genes_used)
+        where = block.genes.get_indexer(self.genes)
         if (where < 0).any():
             raise InputError("missing genes", allowed="all genes", remedy="fit again")
-        return block.counts[:, where].toarray() / self.mean
+        return block.read("counts")[:, where].toarray() / self.mean
 
     def encode(self, batch):
         return batch @ np.arange(1, 1 + 2 * batch.shape[1]).reshape(-1, 2)
@@ -52,12 +56,12 @@ class Sound:
 class EmbedsUnfitted(Sound):
     def __init__(self):
         super().__init__()
-        self.mean, self.genes_used = 1.0, example_block().genes
+        self.mean, self.genes = 1.0, example_block().genes
 
 
 class FailsUnfitted(Sound):
     def prepare(self, block):
-        return block.counts.toarray() / self.mean
+        return block.read("counts").toarray() / self.mean
 
 
 class FitReturnsNothing(Sound):
@@ -67,6 +71,32 @@ class FitReturnsNothing(Sound):
 
 class FitsInSecret(Sound):
     fits = False
+
+
+class ForgetsAnOption(Sound):
+    def __init__(self, depth=3):
+        super().__init__()
+
+
+class ForgetsItsSeed(Sound):
+    def __init__(self, rng=0):
+        super().__init__()
+
+
+class CountsGenesItNeverReads(Sound):
+    def genes_read(self, block):
+        return np.flatnonzero(super().genes_read(block))
+
+
+class VectorsOfGenesUnsaid(Sound):
+    def encode_genes(self, block):
+        return np.ones((len(block.genes), 2))
+
+
+class HasAnIdentityOfItsOwn(Sound):
+    def __init__(self, where=None):
+        super().__init__()
+        self.where = object()
 
 
 class NotFinite(Sound):
@@ -94,7 +124,7 @@ class GlobalPython(Sound):
 class ChangesTheBlock(Sound):
     def prepare(self, block):
         prepared = super().prepare(block)
-        block.counts.data *= 1.5
+        block.read("counts").data *= 1.5
         return prepared
 
 
@@ -116,30 +146,30 @@ class CrossesSamples(CentresOnTheBatch):
 class GenesByPosition(Sound):
     def prepare(self, block):
         super().prepare(block)
-        return block.counts.toarray() / self.mean
+        return block.read("counts").toarray() / self.mean
 
 
 class FillsMissingGenes(Sound):
     def prepare(self, block):
         if self.mean is None:
             return super().prepare(block)
-        frame = pd.DataFrame(block.counts.toarray(), columns=block.genes)
-        return frame.reindex(columns=self.genes_used, fill_value=0.0).to_numpy() / self.mean
+        frame = pd.DataFrame(block.read("counts").toarray(), columns=block.genes)
+        return frame.reindex(columns=self.genes, fill_value=0.0).to_numpy() / self.mean
 
 
 class StumblesOverMissingGenes(Sound):
     def prepare(self, block):
         if self.mean is None:
             return super().prepare(block)
-        frame = pd.DataFrame(block.counts.toarray(), columns=block.genes)
-        return frame[list(self.genes_used)].to_numpy() / self.mean
+        frame = pd.DataFrame(block.read("counts").toarray(), columns=block.genes)
+        return frame[list(self.genes)].to_numpy() / self.mean
 
 
 class ReadsWhatItDoesNotName(Sound):
     needs = ("coordinates",)
 
     def fit(self, block):
-        raise InputError(f"counts: {block.counts}", allowed="counts", remedy="name what is read")
+        block.read("counts")
 
 
 class WrongTarget(Sound):
@@ -159,6 +189,15 @@ class NoEncode:
     prepare = None
 
 
+class FollowsTheRows(KnowsTheRow):
+    """Says that its vectors follow the order of the rows, as those of its original do."""
+
+    uses_neighbors = True
+
+    def requirements(self):
+        return replace(super().requirements(), follows_order=("observations", "genes"))
+
+
 def test_a_sound_model_passes():
     assert check_model(Sound) is None
     assert check_model(Sound, block=example_block(n_obs=60, rng=5)) is None
@@ -170,7 +209,7 @@ def test_a_sound_model_passes():
         (EmbedsUnfitted, "before fit(block), 'sound' returns an embedding"),
         (FailsUnfitted, "before fit(block), 'sound' raises TypeError"),
         (FitReturnsNothing, "fit(block) of 'sound' returns something else"),
-        (FitsInSecret, "FitsInSecret.fit, and fits=False on the card"),
+        (FitsInSecret, "FitsInSecret has fit, and fits=False on the card"),
         (NotFinite, "not finite"),
         (Unseeded, "two runs of 'sound' differ"),
         (GlobalNumpy, "draws from a global random state"),
@@ -182,26 +221,41 @@ def test_a_sound_model_passes():
         (GenesByPosition, "when the genes are in another order"),
         (FillsMissingGenes, "without the gene 'GENE0' that it was fitted on, 'sound' returns an embedding"),
         (StumblesOverMissingGenes, "without the gene 'GENE0' that it was fitted on, 'sound' raises KeyError"),
-        (ReadsWhatItDoesNotName, "counts: None"),
+        (ForgetsAnOption, "takes 'depth' and does not store it"),
+        (ForgetsItsSeed, "takes rng, and its rng is None"),
+        (CountsGenesItNeverReads, "genes_read(block) of 'sound' has shape"),
+        (VectorsOfGenesUnsaid, "with gives_genes=False"),
+        (HasAnIdentityOfItsOwn, "different identities"),
+        (ReadsWhatItDoesNotName, "a block without counts"),
         (WrongTarget, "target='elsewhere:Other'"),
         (BadCard, "family='neural'"),
-        (NoEncode, "NoEncode without encode"),
+        (NoEncode, "NoEncode, which is no EmbeddingModel"),
     ],
 )
 def test_every_planted_fault_is_found(model, found):
-    with pytest.raises(InputError, match=re.escape(found)) as caught:
+    with pytest.raises(StfmkitError, match=re.escape(found)) as caught:
         check_model(model)
     assert caught.value.allowed
     assert caught.value.remedy
 
 
 def test_a_card_that_fits_without_fit():
-    class Bare(Sound):
-        pass
+    class Bare(EmbeddingModel):
+        card = replace(Sound().card, target="tests.test_testing:Bare")
 
-    Bare.fit = None
-    with pytest.raises(InputTypeError):
+        def prepare(self, block):
+            return block
+
+        def encode(self, batch):
+            return np.zeros((batch.n_obs, 2))
+
+    with pytest.raises(InputError, match=r"Bare has no fit\(block\), and fits=True"):
         check_model(Bare)
+
+
+def test_what_follows_an_order_is_not_asked_about_it():
+    with pytest.raises(InputError, match="in one call"):  # and about everything else
+        check_model(FollowsTheRows)
 
 
 def test_arguments():
@@ -217,20 +271,35 @@ def test_arguments():
 
 def test_a_registered_card_must_be_that_of_the_class():
     other = replace(sk.models.model_card("library_size"), name="library-size-of-a-test")
-    registry.add(other)
+    MODELS.add(other)
     try:
         with pytest.raises(InputError, match="another card"):
             check_model("library-size-of-a-test")
     finally:
-        del registry._cards["library-size-of-a-test"]
+        MODELS.remove("library-size-of-a-test")
+
+
+def test_a_card_must_say_what_the_model_needs_by_default(monkeypatch):
+    card = replace(sk.models.model_card("library_size"), needs=("counts", "coordinates"))
+    monkeypatch.setattr("stfmkit.models.baselines.library_size.LibrarySize.card", card)
+    MODELS.add(card, overwrite=True)
+    try:
+        monkeypatch.setattr(
+            "stfmkit.models.baselines.library_size.LibrarySize.requirements",
+            lambda self: replace(EmbeddingModel.requirements(self), needs=("counts",)),
+        )
+        with pytest.raises(InputError, match="its card says"):
+            check_model("library_size")
+    finally:
+        MODELS.add(replace(card, needs=("counts",)), overwrite=True)
 
 
 def test_example_block():
     block = example_block(n_obs=40, n_genes=7, n_samples=2, n_types=3, rng=1)
-    assert block.counts.shape == (40, 7)
-    assert isinstance(block.counts, sparse.csr_array)
-    assert (block.counts.sum(axis=1) > 0).all()
-    assert np.allclose(block.composition.sum(axis=1), 1)
+    assert block.read("counts").shape == (40, 7)
+    assert isinstance(block.read("counts"), sparse.csr_array)
+    assert (block.read("counts").sum(axis=1) > 0).all()
+    assert np.allclose(block.read("composition").sum(axis=1), 1)
     assert set(block.samples) == {0, 1}
     same = example_block(n_obs=40, n_genes=7, n_samples=2, n_types=3, rng=1)
-    assert np.array_equal(block.coords, same.coords)
+    assert np.array_equal(block.read("coordinates"), same.read("coordinates"))

@@ -11,5 +11,5 @@ __version__ = version("stfmkit")
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["bm", "datasets", "errors", "io", "metrics", "models", "pl", "pp", "testing", "tl"],
+    submodules=["bm", "datasets", "errors", "io", "methods", "metrics", "models", "pl", "pp", "testing", "tl"],
 )

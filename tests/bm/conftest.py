@@ -41,12 +41,12 @@ def make_protocol(**options) -> sk.bm.Protocol:
     """A quick protocol."""
     quick = {
         "split": sk.pp.PatientKFold(4),
-        "min_spots": 10,
+        "min_obs": 10,
         "n_target_genes": 30,
-        "target_flavor": "hvg",
+        "selector": "hvg",
         "linear_c": (0.01, 1.0),
         "ridge_alpha": (1.0, 100.0, 1e4),
-        "knn_k": (5, 15),
+        "n_neighbors": (5, 15),
     }
     return sk.bm.Protocol(**{**KEYS, **quick, **options})
 
@@ -59,10 +59,10 @@ def cohort() -> AnnData:
 
 @pytest.fixture(scope="session")
 def results() -> sk.bm.Results:
-    """A finished comparison of four models on all tasks."""
+    """A finished comparison of four contenders on all tasks."""
     return sk.bm.run(
         make_cohort(),
-        models=["hvg_pca", "neighbor_pca", "coordinates", "library_size"],
+        ["hvg_pca", "neighbor_pca", "coordinates", "library_size"],
         protocol=make_protocol(),
         show_progress=False,
     )

@@ -8,7 +8,13 @@ from tests.bm.conftest import make_cohort, make_protocol
 import stfmkit as sk
 from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit.bm._run import protocol_id
-from stfmkit.bm._study import load_study
+from stfmkit.bm.study import load_study
+
+
+class Unsaid(sk.pp.PatientKFold):
+    """A splitter that does not say what it holds out."""
+
+    holds_out = "nobody knows"
 
 
 def test_patient_and_sample_have_no_default():
@@ -27,15 +33,16 @@ def test_it_is_json():
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"target": "counts"}, InputError, "size_factor_log1p"),
-        ({"target_flavor": "hgv"}, InputError, "Did you mean 'hvg'"),
+        ({"scale": "counts"}, InputError, "size_factor_log1p"),
+        ({"selector": "hgv"}, InputError, "Did you mean 'hvg'"),
         ({"n_target_genes": 1}, InputError, "n_target_genes"),
         ({"linear_c": ()}, InputError, "linear_c is empty"),
         ({"ridge_alpha": (-1.0,)}, InputError, "ridge_alpha"),
         ({"rng": None}, InputTypeError, "integer seed"),
         ({"target_genes": "ERBB2"}, InputTypeError, "a list of genes"),
         ({"split": 5}, InputTypeError, "a splitter"),
-        ({"min_spots": 2}, InputError, "min_spots"),
+        ({"split": Unsaid(3)}, InputTypeError, "holds_out is one of 'patient'"),
+        ({"min_obs": 2}, InputError, "min_obs"),
     ],
 )
 def test_nonsense_is_refused(options, error, text):
@@ -53,8 +60,8 @@ def test_every_choice_changes_the_identity():
         {"split": sk.pp.PatientKFold(2)},
         {"split": sk.pp.SlideKFold(4)},
         {"label_key": None},
-        {"target": "log1p"},
-        {"target_flavor": "hest"},
+        {"scale": "log1p"},
+        {"selector": "hest"},
         {"n_target_genes": 25},
         {"target_genes": ["G1"]},
         {"layer": "same"},
@@ -62,11 +69,11 @@ def test_every_choice_changes_the_identity():
         {"celltype_key": "niche"},
         {"microns_per_unit": 2.0},
         {"linear_c": (0.5,)},
-        {"knn_k": (3,)},
+        {"n_neighbors": (3,)},
         {"ridge_alpha": (3.0,)},
         {"n_inner": 3},
         {"max_components": 9},
-        {"min_spots": 11},
+        {"min_obs": 11},
     ]
     found = [protocol_id(load_study(cohort, make_protocol(**c))) for c in choices]
     assert len(set(found)) == len(choices)
@@ -84,9 +91,4 @@ def test_whole_numbers_are_one_choice_however_they_are_written():
 
 
 def test_order_of_a_grid_does_not_matter():
-    assert make_protocol(knn_k=(9, 3)) == make_protocol(knn_k=(3, 9))
-
-
-def test_list_of_tasks():
-    table = sk.bm.list_tasks()
-    assert table.index.tolist() == ["niche_probe", "domains", "expression", "niche_signatures", "coexpression"]
+    assert make_protocol(n_neighbors=(9, 3)) == make_protocol(n_neighbors=(3, 9))

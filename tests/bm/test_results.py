@@ -5,24 +5,38 @@ import pandas as pd
 import pytest
 
 from stfmkit._core.errors import InputError, MissingKeyError
-from stfmkit.bm._rank import compare_models, rank_table
 from stfmkit.bm._results import Results
-from stfmkit.bm._rows import SCHEMA, per_patient
+from stfmkit.bm.ranking import compare_contenders, rank_table
+from stfmkit.bm.score_table import TABLE
+from stfmkit.evaluation.averages import per_patient
 
 
-def table(scores: dict[str, list[list[float]]], metric="m") -> pd.DataFrame:
-    """Scores by model: one list for every patient, one number for every sample."""
+def table(scores: dict[str, list[list[float]]], metric="pearson") -> pd.DataFrame:
+    """Scores by contender: one list for every patient, one number for every sample."""
     rows = [
-        {"task": "t", "metric": metric, "model": m, "fold": p, "patient": f"P{p}", "sample": f"P{p}S{s}", "value": v}
+        {
+            "task": "t",
+            "metric": metric,
+            "contender": m,
+            "fold": p,
+            "patient": f"P{p}",
+            "sample": f"P{p}S{s}",
+            "value": v,
+        }
         for m, patients in scores.items()
         for p, samples in enumerate(patients)
         for s, v in enumerate(samples)
     ]
-    return pd.DataFrame(rows).reindex(columns=list(SCHEMA)).fillna({"gene": "", "niche": ""})
+    return (
+        pd.DataFrame(rows)
+        .reindex(columns=list(TABLE))
+        .fillna({"gene": "", "niche": "", "setting": "", "scope": "gene", "status": "scored", "reason": ""})
+    )
 
 
 def rank(scores, *, higher=True, **kwargs):
-    return rank_table(table(scores), higher_is_better={"m": higher}, n_boot=2000, seed=0, **kwargs).set_index("model")
+    ranks = rank_table(table(scores), higher_is_better=higher, n_boot=2000, seed=0, **kwargs)
+    return ranks.set_index("contender")
 
 
 def test_patients_weigh_the_same_whatever_their_samples():
@@ -107,7 +121,7 @@ def test_controls_are_not_ranked():
 
 def test_compare_is_paired():
     frame = table({"a": [[i + 0.1] for i in range(8)], "b": [[float(i)] for i in range(8)]})
-    found = compare_models(frame, "a", "b", n_boot=500, seed=0).iloc[0]
+    found = compare_contenders(frame, "a", "b", n_boot=500, seed=0)
     assert found["difference"] == pytest.approx(0.1)
     assert found["difference_low"] == pytest.approx(0.1)
     assert found["wins"] == 8
@@ -119,7 +133,7 @@ def test_interval_holds_the_truth_about_as_often_as_it_says():
     hits = 0
     for trial in range(200):
         values = rng.normal(0.5, 0.2, size=15)
-        found = rank_table(table({"a": [[v] for v in values]}), higher_is_better={}, n_boot=400, seed=trial)
+        found = rank_table(table({"a": [[v] for v in values]}), higher_is_better=True, n_boot=400, seed=trial)
         hits += bool(found["low"].iloc[0] <= 0.5 <= found["high"].iloc[0])
     assert 0.86 <= hits / 200 <= 0.99  # the percentile interval of 15 patients is a little short
 
@@ -175,7 +189,7 @@ class TestSaved:
             results.rank("expression", "variance_ratio")
 
     def test_repr_says_what_it_is(self, results):
-        assert "4 models, 5 tasks, 4 patients" in repr(results)
+        assert "4 contenders, 5 tasks, 4 patients" in repr(results)
 
     def test_compare_with_place(self, results):
         found = results.compare("hvg_pca", "coordinates", task="niche_probe").iloc[0]

@@ -7,12 +7,18 @@ from tests.bm.conftest import make_cohort, make_protocol
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, UnitsError
-from stfmkit.bm._rows import OBSERVATIONS, SCHEMA
+from stfmkit.bm.model_contenders import ModelContender
+from stfmkit.bm.score_table import OBSERVATIONS, TABLE, primary_of
+from stfmkit.bm.task_catalogue import catalogue
+from stfmkit.bm.tasks.niche_probe import NicheProbe
+from stfmkit.evaluation.metric_keys import facts_of, rows_of
+
+PLACE = ["metric", "setting", "sample", "niche"]
 
 
-def run(adata, models=("hvg_pca",), **options):
+def run(adata, contenders=("hvg_pca",), **options):
     protocol = options.pop("protocol", None) or make_protocol()
-    return sk.bm.run(adata, models=models, protocol=protocol, show_progress=False, **options)
+    return sk.bm.run(adata, contenders, protocol=protocol, show_progress=False, **options)
 
 
 def fingerprint(adata):
@@ -30,23 +36,23 @@ def equal(a, b):
 
 class TestTable:
     def test_schema(self, results):
-        assert {k: str(v) for k, v in results.table.dtypes.items()}.keys() == SCHEMA.keys()
-        assert list(results.table.columns) == list(SCHEMA)
+        assert {k: str(v) for k, v in results.table.dtypes.items()}.keys() == TABLE.keys()
+        assert list(results.table.columns) == list(TABLE)
         assert list(results.observations.columns) == list(OBSERVATIONS)
         assert results.table["fold"].dtype == np.int64
         assert results.table["value"].dtype == np.float64
         assert results.table["protocol_id"].unique().tolist() == [results.protocol_id]
 
     def test_every_patient_is_scored_once_in_every_task(self, results):
-        for task, primary in {t: f["primary"] for t, f in results.meta["tasks"].items()}.items():
-            table = results.table
-            part = table[(table["task"] == task) & (table["metric"] == primary) & (table["model"] == "hvg_pca")]
+        for task in results.meta["tasks"]:
+            part = rows_of(results.table, task, primary_of(results.meta, task))
+            part = part[part["contender"] == "hvg_pca"]
             assert set(part["patient"]) == {"P0", "P1", "P2", "P3"}
             keys = ["patient", "sample", "gene", "niche"]
             assert not part.duplicated(keys).any()
 
     def test_every_observation_is_predicted_once(self, results):
-        probe = results.observations.query("task == 'niche_probe' and model == 'hvg_pca'")
+        probe = results.observations.query("task == 'niche_probe' and contender == 'hvg_pca'")
         assert probe["obs_name"].is_unique
         assert len(probe) == 240
         assert (probe["score"] == (probe["truth"] == probe["predicted"])).all()
@@ -55,25 +61,24 @@ class TestTable:
         from sklearn.metrics import balanced_accuracy_score, f1_score
 
         observations = results.observations[results.observations["task"] == "niche_probe"]
-        for (model, sample), part in observations.groupby(["model", "sample"]):
-            table = results.table[results.table["task"] == "niche_probe"]
-            row = table[(table["model"] == model) & (table["sample"] == sample)].set_index("metric")
+        table = results.table[(results.table["task"] == "niche_probe") & (results.table["setting"] == "probe=linear")]
+        for (name, sample), part in observations.groupby(["contender", "sample"]):
+            row = table[(table["contender"] == name) & (table["sample"] == sample)].set_index("metric")["value"]
             expected = f1_score(part["truth"], part["predicted"], labels=part["truth"].unique(), average="macro")
-            assert row.loc["macro_f1_linear", "value"] == pytest.approx(expected)
+            assert row["macro_f1"] == pytest.approx(expected)
             expected = balanced_accuracy_score(part["truth"], part["predicted"])
-            assert row.loc["balanced_accuracy_linear", "value"] == pytest.approx(expected)
+            assert row["balanced_accuracy"] == pytest.approx(expected)
 
     def test_controls_are_ordered(self, results):
-        better = {m: f["higher_is_better"] for m, f in results.meta["metrics"].items()}
-        mean = results.table.groupby(["task", "metric", "model"])["value"].mean()
         for task, facts in results.meta["tasks"].items():
-            of = mean[task, facts["primary"]]
-            assert better[facts["primary"]]
+            primary = primary_of(results.meta, task)
+            of = rows_of(results.table, task, primary).groupby("contender")["value"].mean()
+            assert facts_of(results.meta["metrics"], primary)["higher_is_better"]
             for negative in facts["negatives"]:
                 assert of[facts["positive"]] > of[negative], (task, negative)
 
     def test_expression_models_beat_depth_and_place(self, results):
-        rank = results.rank("niche_probe").set_index("model")["mean"]
+        rank = results.rank("niche_probe").set_index("contender")["mean"]
         assert rank["hvg_pca"] > 0.8
         assert rank["hvg_pca"] > rank["coordinates"] + 0.2
         assert rank["hvg_pca"] > rank["library_size"] + 0.2
@@ -102,7 +107,7 @@ class TestHonesty:
     def test_models_never_see_targets_or_test_patients(self, cohort):
         seen = []
 
-        class Spy:
+        class Spy(sk.models.EmbeddingModel):
             card = sk.models.ModelCard(
                 name="spy", target="x:Y", family="baseline", summary="looks", needs=("counts", "coordinates"), fits=True
             )
@@ -116,11 +121,11 @@ class TestHonesty:
 
             def encode(self, block):
                 seen.append(("encode", frozenset(block.obs_names), frozenset(block.genes)))
-                return np.log1p(np.asarray(block.counts.sum(axis=1))).reshape(-1, 1)
+                return np.log1p(np.asarray(block.read("counts").sum(axis=1))).reshape(-1, 1)
 
         results = run(cohort, [Spy()], tasks=["expression"])
         patient = cohort.obs["patient"].astype(str)
-        targets = {frozenset(t) for t in results.meta["target_genes"].values()}
+        targets = {frozenset(facts["target_genes"]) for facts in results.meta["folds"].values()}
         fits = [names for what, names, _ in seen if what == "fit"]
         assert len(fits) == 4
         for names in fits:
@@ -142,9 +147,9 @@ class TestHonesty:
 
         noisy.X = sparse.csr_matrix(dense)
         again = run(noisy, tasks=["expression"])
-        assert results.meta["target_genes"][str(fold)] == again.meta["target_genes"][str(fold)]
+        assert results.meta["folds"][str(fold)] == again.meta["folds"][str(fold)]
 
-    def test_the_models_object_is_not_fitted(self, cohort):
+    def test_a_model_object_is_not_fitted(self, cohort):
         model = sk.models.load_model("hvg_pca")
         before = dict(vars(model))
         run(cohort, {"mine": model}, tasks=["domains"])
@@ -153,14 +158,18 @@ class TestHonesty:
 
     def test_object_and_name_agree(self, cohort):
         results = run(cohort, {"name": "hvg_pca", "object": sk.models.load_model("hvg_pca")}, tasks=["niche_probe"])
-        wide = results.table.pivot_table(index=["metric", "sample", "niche"], columns="model", values="value")
+        wide = results.table.pivot_table(
+            index=["metric", "setting", "sample", "niche"], columns="contender", values="value"
+        )
         np.testing.assert_array_equal(wide["name"], wide["object"])
 
     def test_embeddings_from_elsewhere(self, cohort):
         z = sk.tl.embed(cohort, "library_size", sample_key="sample", copy=True)
         cohort.obsm["X_mine"] = z
         results = run(cohort, {"a": "X_mine", "b": z, "c": "library_size"}, tasks=["niche_probe"])
-        wide = results.table.pivot_table(index=["metric", "sample", "niche"], columns="model", values="value")
+        wide = results.table.pivot_table(
+            index=["metric", "setting", "sample", "niche"], columns="contender", values="value"
+        )
         np.testing.assert_array_equal(wide["a"], wide["c"])
         np.testing.assert_array_equal(wide["b"], wide["c"])
 
@@ -175,49 +184,61 @@ class TestHonesty:
 
     def test_options_reach_models(self, cohort):
         results = run(cohort, {"small": ("hvg_pca", {"n_components": 2})}, tasks=["domains"])
-        assert "n_components" in results.meta["models"]["small"]["options"]
+        assert "n_components" in results.meta["contenders"]["small"]["options"]
         with pytest.raises((InputError, MissingKeyError), match="n_component"):
             run(cohort, {"small": ("hvg_pca", {"n_component": 2})}, tasks=["domains"])
 
 
 class TestResume:
-    def test_finished_units_are_reused(self, cohort, tmp_path, monkeypatch):
+    def test_finished_work_is_reused(self, cohort, tmp_path, monkeypatch):
         first = run(cohort, out=tmp_path / "r")
-        import stfmkit.bm._job as job
 
         def never(*_, **__):
             raise AssertionError
 
-        for unit in ("expression_unit", "labels_unit", "clusters_unit", "label_control", "expression_control"):
-            monkeypatch.setattr(job, unit, never)
+        for task in catalogue.entries().values():
+            for verb in ("predict", "score", "controls", "ceiling"):
+                monkeypatch.setattr(type(task), verb, never)
+        monkeypatch.setattr(ModelContender, "output", never)
         second = run(cohort, out=tmp_path / "r")
         equal(first, second)
         loaded = sk.bm.Results.load(tmp_path / "r")
         equal(first, loaded)
 
     def test_an_interrupted_run_goes_on(self, cohort, tmp_path, monkeypatch):
-        import stfmkit.bm._job as job
+        real, calls = NicheProbe.predict, []
 
-        real, calls = job.labels_unit, []
-
-        def stops(*args, **kwargs):
-            calls.append(1)
-            if len(calls) == 3:
+        def stops(self, output, truth):
+            calls.append(truth.fold.number)
+            if len(calls) == 9:
                 raise KeyboardInterrupt
-            return real(*args, **kwargs)
+            return real(self, output, truth)
 
-        monkeypatch.setattr(job, "labels_unit", stops)
+        monkeypatch.setattr(NicheProbe, "predict", stops)
         with pytest.raises(KeyboardInterrupt):
             run(cohort, tasks=["niche_probe"], out=tmp_path / "r")
-        kept = list((tmp_path / "r" / "units").glob("*.json"))
-        assert len(kept) == 2 + 2 * 3  # two contenders in the first fold, and the controls of two folds
         before = len(calls)
-        monkeypatch.setattr(job, "labels_unit", lambda *a, **k: (calls.append(1), real(*a, **k))[1])
+        monkeypatch.setattr(NicheProbe, "predict", lambda *a: (calls.append(1), real(*a))[1])
         again = run(cohort, tasks=["niche_probe"], out=tmp_path / "r")
-        monkeypatch.setattr(job, "labels_unit", real)
+        monkeypatch.setattr(NicheProbe, "predict", real)
         fresh = run(cohort, tasks=["niche_probe"])
         equal(again, fresh)
-        assert len(calls) - before == 8 - 2  # two contenders in four folds, two of them kept
+        assert len(calls) - before == 4 * 4 - (before - 1)  # two controls and two contenders in four folds
+
+    def test_another_task_finds_the_outputs_of_the_first(self, cohort, tmp_path, monkeypatch):
+        run(cohort, tasks=["niche_probe"], out=tmp_path / "r")
+
+        def never(*_, **__):
+            raise AssertionError
+
+        monkeypatch.setattr(ModelContender, "output", never)
+        run(cohort, tasks=["domains"], out=tmp_path / "r")
+
+    def test_damaged_work_is_done_again(self, cohort, tmp_path):
+        first = run(cohort, tasks=["domains"], out=tmp_path / "r")
+        for path in (tmp_path / "r" / "finished").iterdir():
+            path.write_bytes(path.read_bytes()[:-3])
+        equal(first, run(cohort, tasks=["domains"], out=tmp_path / "r"))
 
     def test_nothing_of_others_is_overwritten(self, cohort, tmp_path):
         (tmp_path / "mine").mkdir()
@@ -240,21 +261,21 @@ class TestBadInput:
         def never(*_, **__):
             raise AssertionError
 
-        monkeypatch.setattr("stfmkit.bm._run._run_jobs", never)
+        monkeypatch.setattr("stfmkit.bm.work.Work.done", never)
 
     def test_unknown_model_suggests(self, cohort):
         with pytest.raises(MissingKeyError, match="Did you mean 'hvg_pca'"):
             run(cohort, ["hvgpca"])
 
-    @pytest.mark.parametrize("models", [[], ["hvg_pca", "hvg_pca"], {"control:x": "hvg_pca"}])
-    def test_model_names(self, cohort, models):
+    @pytest.mark.parametrize("contenders", [[], ["hvg_pca", "hvg_pca"], {"control:x": "hvg_pca"}])
+    def test_names_of_contenders(self, cohort, contenders):
         with pytest.raises(InputError, match="distinct names"):
-            run(cohort, models)
+            run(cohort, contenders)
 
-    def test_model_types(self, cohort):
+    def test_types_of_contenders(self, cohort):
         with pytest.raises(InputTypeError, match="a list of names"):
             run(cohort, "hvg_pca")
-        with pytest.raises(InputTypeError, match="card, prepare and encode"):
+        with pytest.raises(InputTypeError, match="a name, a key of the table"):
             run(cohort, [3])
 
     def test_arrays(self, cohort):
@@ -316,7 +337,7 @@ class TestBadInput:
     def test_tasks(self, cohort):
         with pytest.raises(MissingKeyError, match="Did you mean 'niche_probe'"):
             run(cohort, tasks=["niche-probe"])
-        with pytest.raises(InputError, match="without a label"):
+        with pytest.raises(InputError, match="'domains' without a label"):
             run(cohort, tasks=["domains"], protocol=make_protocol(label_key=None))
 
     def test_targets(self, cohort):
@@ -338,7 +359,7 @@ def test_spatialdata_gives_the_same_numbers(cohort):
 
 
 def test_fixed_targets_and_raw_scale(cohort):
-    protocol = make_protocol(target_genes=["G1", "G2", "G3", "G4", "G5", "G6", "G7"], target="log1p")
+    protocol = make_protocol(target_genes=["G1", "G2", "G3", "G4", "G5", "G6", "G7"], scale="log1p")
     results = run(cohort, tasks=["expression"], protocol=protocol)
     assert set(results.table.query("metric == 'pearson'")["gene"]) == {f"G{i}" for i in range(1, 8)}
 
@@ -354,9 +375,9 @@ def test_depth_carries_raw_counts_but_not_normalised_ones():
     cohort.X[:, 0] += 1
     genes = [f"G{i}" for i in range(10, 30)]
     score = {}
-    for target in ("log1p", "size_factor_log1p"):
-        protocol = make_protocol(target_genes=genes, target=target, label_key=None)
+    for scale in ("log1p", "size_factor_log1p"):
+        protocol = make_protocol(target_genes=genes, scale=scale, label_key=None)
         results = run(cohort, ["library_size"], tasks=["expression"], protocol=protocol)
-        score[target] = results.rank("expression", "pearson")["mean"].iloc[0]
+        score[scale] = results.rank("expression", "pearson")["mean"].iloc[0]
     assert score["log1p"] > 0.5
     assert score["size_factor_log1p"] < 0.25

@@ -3,6 +3,8 @@
 import pytest
 
 import stfmkit as sk
+from stfmkit.bm.score_table import primary_of
+from stfmkit.evaluation.metric_keys import MetricKey, rows_of
 
 pytestmark = pytest.mark.slow
 
@@ -19,23 +21,22 @@ def judged():
         n_target_genes=60,
         split=sk.pp.PatientKFold(4),
     )
-    models = ["hvg_pca", "neighbor_pca", "celltype_composition", "library_size", "coordinates", "random"]
-    return sk.bm.run(spots, models=models, protocol=protocol, n_jobs=2, show_progress=False)
+    contenders = ["hvg_pca", "neighbor_pca", "celltype_composition", "library_size", "coordinates", "random"]
+    return sk.bm.run(spots, contenders, protocol=protocol, n_jobs=2, show_progress=False)
 
 
 @pytest.mark.parametrize("task", ["niche_probe", "domains", "expression", "niche_signatures", "coexpression"])
 def test_controls_are_ordered(judged, task):
     facts = judged.meta["tasks"][task]
-    table = judged.table[(judged.table["task"] == task) & (judged.table["metric"] == facts["primary"])]
-    mean = table.groupby("model")["value"].mean()
+    mean = rows_of(judged.table, task, primary_of(judged.meta, task)).groupby("contender")["value"].mean()
     assert set(facts["negatives"]) <= set(mean.index)
     assert all(mean[facts["positive"]] > mean[negative] + 0.05 for negative in facts["negatives"])
-    severe = [f for f in judged.findings if f["check"] == f"uninformative metrics of {task}"]
-    assert all(f["severity"] == "info" for f in severe)
+    severe = [f for f in judged.findings if f.check == f"uninformative metrics of {task}"]
+    assert all(f.severity == "info" for f in severe)
 
 
 def test_neither_trivial_nor_hopeless(judged):
-    means = judged.rank().set_index(["task", "model"])["mean"]
+    means = judged.rank().set_index(["task", "contender"])["mean"]
     assert 0.55 < means["niche_probe", "hvg_pca"] < 0.9
     assert means["niche_probe", "coordinates"] < 0.45
     assert means["niche_probe", "library_size"] < 0.45
@@ -46,6 +47,7 @@ def test_neither_trivial_nor_hopeless(judged):
 
 
 def test_nothing_but_controls_passes_the_ceiling(judged):
-    table = judged.table[judged.table["task"] == "expression"]
-    mean = table.groupby(["metric", "model"])["value"].mean()
-    assert mean["pearson"].drop("control:thinned").max() < mean["pearson_ceiling", "control:thinned"]
+    pearson = MetricKey("pearson", "", "gene")
+    mean = rows_of(judged.table, "expression", pearson).groupby("contender")["value"].mean()
+    limit = rows_of(judged.table, "expression", pearson._replace(status="ceiling"))["value"].mean()
+    assert mean.drop("control:thinned").max() < limit

@@ -63,12 +63,14 @@ CALLS = {
     },
     "library_size_r2": {"embedding": EMBEDDING, "library_size": DEPTH, "groups": PATIENT},
     "mantel": PAIR | {"n_permutations": 9},
+    "mantel_p": PAIR | {"n_permutations": 9},
     "map_ssim": EXPRESSION | {"graph": GRAPH},
     "mean_absolute_difference": PAIR,
     "module_preservation": PAIR | {"n_modules": 3},
     "moran_ratio": EXPRESSION | {"graph": GRAPH},
     "morans_i": {"X": LOGGED, "graph": GRAPH},
     "morans_i_test": {"X": LOGGED, "graph": GRAPH, "n_permutations": 9},
+    "n_degenerate": PAIR,
     "neighborhood_composition": {"coords": XY, "celltypes": NICHE, "samples": SLIDE, "n_neighbors": 4},
     "neighborhood_purity": {"embedding": EMBEDDING, "labels": NICHE},
     "niche_scores": {"X": LOGGED, "labels": NICHE, "patients": PATIENT},
@@ -95,6 +97,7 @@ CALLS = {
     "scib_kmeans_nmi": SCIB,
     "scib_pcr": {"embedding": EMBEDDING, "reference": OTHER, "batches": PATIENT},
     "scib_silhouette_label": SCIB,
+    "share_degenerate": PAIR,
     "sign_agreement": PAIR | {"threshold": 0.1},
     "signature_statistics": {"X": LOGGED, "labels": NICHE, "patients": PATIENT},
     "signature_truth": {"X": LOGGED, "mask": NICHE == "core", "patients": PATIENT, "min_log2fc": 0.0, "alpha": 1.0},
@@ -106,6 +109,7 @@ CALLS = {
     "ssim_global": PAIR,
     "ssim_ordered": PAIR | {"order": np.arange(N_GENES - 1)[::-1]},
     "ssim_permuted": PAIR | {"n_orders": 3},
+    "ssim_permuted_sd": PAIR | {"n_orders": 3},
     "subspace_affinity": PAIR | {"n_eigenvectors": 3},
     "variance_ratio": EXPRESSION,
 }
@@ -114,8 +118,14 @@ NO_MATRIX = {
     *("rank_biased_overlap", "signature_specificity", "signed_jaccard"),  # sets
     *("ari", "balanced_accuracy", "class_f1", "domain_jsd", "macro_f1", "nmi", "robustness_index_chance"),  # labels
     *("ceiling_normalized", "density_r2", "pearson_ceiling", "scib_total"),  # scores
-    *("signature_fold_change_correlation", "signature_ranking_auroc", "signature_sets", "signature_top"),
-    *("list_metrics", "spec"),
+    *(
+        "signature_fold_change_correlation",
+        "signature_ranking_auroc",
+        "signature_sets",
+        "signature_size",
+        "signature_top",
+    ),
+    *("describe", "list_metrics", "metric", "register_metric", "spec", "unregister_metric"),  # about metrics
 }
 ARGUMENTS = [(name, key) for name, call in CALLS.items() for key, value in call.items() if np.ndim(value) == 2]
 ARGUMENTS = [(name, key) for name, key in ARGUMENTS if key != "pairs"]

@@ -4,9 +4,10 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from stfmkit.models._card import FAMILIES, INPUTS
-from stfmkit.models._cards import BUILT_IN
-from stfmkit.models._published import WeightFile, Weights
+from stfmkit.models.card import FAMILIES, MODALITIES, WeightFile, Weights
+from stfmkit.models.catalogue import built_in
+
+BUILT_IN = list(built_in())
 
 
 def test_a_card_is_data_that_does_not_change(card):
@@ -18,14 +19,23 @@ def test_a_card_is_data_that_does_not_change(card):
     assert made != card(fits=True)
 
 
-@pytest.mark.parametrize("needs", [("counts",), ("coordinates",), ("counts", "composition"), ("nothing",)])
+@pytest.mark.parametrize("needs", [("counts",), ("coordinates",), ("counts", "composition"), ()])
 def test_reads_expression_follows_from_needs(card, needs):
     assert card(needs=needs).reads_expression == ("counts" in needs)
 
 
 def test_repr_says_every_fact(card):
     text = repr(card(licence="CC-BY-NC-4.0", commercial=False, needs_rng=True, dimension=512, extra="torch"))
-    for part in ("mine", "rna", "CC-BY-NC-4.0", "commercial use: no", "pass rng=", "512", "stfmkit[torch]", "counts"):
+    for part in (
+        "mine",
+        "rna",
+        "CC-BY-NC-4.0",
+        "commercial use: no",
+        "by the seed (rng=)",
+        "512",
+        "stfmkit[torch]",
+        "counts",
+    ):
         assert part in text
     assert all(line == line.rstrip() for line in text.splitlines())
 
@@ -72,7 +82,7 @@ def test_built_in_cards_use_known_words():
     assert len({made.name for made in BUILT_IN}) == len(BUILT_IN)
     for made in BUILT_IN:
         assert made.family in FAMILIES
-        assert set(made.needs) <= set(INPUTS)
+        assert set(made.needs) <= set(MODALITIES)
         assert made.summary.endswith(".")
         assert made.source
         if made.family == "baseline":

@@ -2,9 +2,9 @@
 
 import pytest
 
-from stfmkit.models._card import ModelCard
-from stfmkit.models._registry import check_card
-from stfmkit.models.cards._not_runnable import CARDS
+from stfmkit.models.card import ModelCard
+from stfmkit.models.catalogue import check_card
+from stfmkit.models.zoo.not_runnable.card import CARDS
 
 NAMED = {"genecompass", "scbert", "tabula", "cellfm", "genemamba", "c2s-scale"}
 NAMED |= {"heist", "st-align", "schyena", "bio-dta", "teddy", "scinterpreter"}

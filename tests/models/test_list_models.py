@@ -8,8 +8,8 @@ import pytest
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
-from stfmkit.models import _extras
-from stfmkit.models._cards import BUILT_IN
+from stfmkit.models import extras
+from stfmkit.models.catalogue import built_in
 
 COLUMNS = ["name", "family", "needs", "fits", "uses_neighbors", "species", "gene_ids", "dimension", "licence"]
 COLUMNS += ["commercial", "summary", "reason"]
@@ -18,7 +18,7 @@ COLUMNS += ["commercial", "summary", "reason"]
 def test_one_row_per_card():
     table = sk.models.list_models(family="baseline")
     assert list(table.columns) == COLUMNS
-    assert list(table["name"]) == [card.name for card in BUILT_IN if card.family == "baseline"]
+    assert list(table["name"]) == [card.name for card in built_in() if card.family == "baseline"]
     assert table["fits"].dtype == bool
     assert pd.isna(table.set_index("name").loc["hvg_pca", "dimension"])
     assert table.set_index("name").loc["library_size", "dimension"] == 2
@@ -52,9 +52,8 @@ def test_runnable_is_a_switch():
 
 def test_runnable_filter(known, card, monkeypatch):
     monkeypatch.setattr(
-        _extras, "requires", lambda name: ["no-such-package>=1; extra == 'ghost'", "numpy; extra == 'here'", "numpy"]
+        extras, "requires", lambda name: ["no-such-package>=1; extra == 'ghost'", "numpy; extra == 'here'", "numpy"]
     )
-    _extras.missing_packages.cache_clear()
     sk.models.register_model(card(name="ghost", extra="ghost"))
     sk.models.register_model(card(name="here", extra="here"))
     runnable = set(sk.models.list_models(runnable=True)["name"])
@@ -66,12 +65,11 @@ def test_runnable_filter(known, card, monkeypatch):
     assert refused.loc["ghost", "reason"] == "needs pip install 'stfmkit[ghost]'"
     with pytest.raises(ImportError, match=r"'ghost' needs no-such-package[\s\S]*pip install 'stfmkit\[ghost\]'"):
         sk.models.load_model("ghost")
-    _extras.missing_packages.cache_clear()
 
 
 def test_extras_read_the_metadata():
-    assert _extras.missing_packages(None) == ()
-    assert _extras.missing_packages("no-such-extra") == ()
+    assert extras.missing_packages(None) == ()
+    assert extras.missing_packages("no-such-extra") == ()
 
 
 def test_register_and_card(known, card):
@@ -85,12 +83,12 @@ def test_register_and_card(known, card):
         sk.models.model_card("neighbour_pca")
 
 
-def test_listing_imports_no_model_and_nothing_heavy():
+def test_listing_imports_no_network_and_nothing_heavy():
     code = (
         "import sys, stfmkit as sk\n"
         "sk.models.list_models(); sk.models.model_card('hvg_pca')\n"
         "heavy = ['torch', 'sklearn', 'scanpy', 'squidpy', 'spatialdata', 'numba', 'matplotlib.pyplot']\n"
-        "print([m for m in heavy if m in sys.modules], [m for m in sys.modules if '.baselines' in m])\n"
+        "print([m for m in heavy if m in sys.modules], [m for m in sys.modules if m.endswith('.model')])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[] []"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stfmkit.models._card import ModelCard
-from stfmkit.models._cards import BUILT_IN
+from stfmkit.models.card import ModelCard
+from stfmkit.models.catalogue import built_in
 
 DOCS = Path(__file__).parents[2] / "docs"
 ENTRIES = {
@@ -20,7 +20,7 @@ ENTRIES = {
 }
 """The bibliography: fields by key."""
 
-OF_PAPERS = [card for card in BUILT_IN if card.family != "baseline"]
+OF_PAPERS = [card for card in built_in() if card.family != "baseline"]
 of_papers = pytest.mark.parametrize("card", OF_PAPERS, ids=lambda card: card.name)
 
 

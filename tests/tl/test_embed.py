@@ -17,17 +17,18 @@ KEYS = {"sample_key": "sample", "celltype_key": "niche"}
 
 
 def _seed(name: str) -> int | None:
+    """Return the seed that is recorded."""
     return 0 if sk.models.model_card(name).needs_rng else None
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_writes_the_embedding_and_its_provenance(toy, name):
-    assert sk.tl.embed(toy, name, **KEYS, patient_key="patient", rng=_seed(name)) is None
+    assert sk.tl.embed(toy, name, **KEYS, patient_key="patient") is None
     values = toy.obsm[f"X_{name}"]
     assert values.dtype == np.float32
     assert values.shape[0] == toy.n_obs
     assert np.isfinite(values).all()
-    facts = toy.uns["stfmkit"]["embed"]["results"][f"X_{name}"]
+    facts = toy.uns["stfmkit"]["embeddings"][f"X_{name}"]
     card = sk.models.model_card(name)
     assert facts["model"] == name
     assert (facts["family"], facts["licence"]) == (card.family, card.licence)
@@ -48,9 +49,7 @@ def test_a_licence_that_is_not_known_is_recorded_and_saved(toy, tmp_path):
     model.card = replace(model.card, commercial=None)
     sk.tl.embed(toy, model, **KEYS, key_added="X_made")
     toy.write_h5ad(tmp_path / "made.h5ad")
-    assert (
-        ad.read_h5ad(tmp_path / "made.h5ad").uns["stfmkit"]["embed"]["results"]["X_made"]["commercial"] == "not known"
-    )
+    assert ad.read_h5ad(tmp_path / "made.h5ad").uns["stfmkit"]["embeddings"]["X_made"]["commercial"] is None
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -58,21 +57,19 @@ def test_nothing_else_is_changed(toy, name, content):
     toy.uns["theirs"] = {"a": 1}
     toy.obsm["theirs"] = np.ones((toy.n_obs, 2))
     before = content(toy)
-    result = sk.tl.embed(toy, name, **KEYS, rng=_seed(name), copy=True)
+    result = sk.tl.embed(toy, name, **KEYS, copy=True)
     assert content(toy) == before  # copy=True writes nothing
-    sk.tl.embed(toy, name, **KEYS, rng=_seed(name))
+    sk.tl.embed(toy, name, **KEYS)
     assert np.array_equal(toy.obsm[f"X_{name}"], result)
     del toy.obsm[f"X_{name}"]
-    del toy.uns["stfmkit"]["embed"]
+    del toy.uns["stfmkit"]["embeddings"]
     assert content(toy) == before
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_same_seed_same_bits_and_rows_follow_the_observations(toy, name, rng):
     order = rng.permutation(toy.n_obs)
-    first, second, turned = (
-        sk.tl.embed(table, name, **KEYS, rng=_seed(name), copy=True) for table in (toy, toy, toy[order])
-    )
+    first, second, turned = (sk.tl.embed(table, name, **KEYS, copy=True) for table in (toy, toy, toy[order]))
     assert np.array_equal(first, second)
     np.testing.assert_allclose(turned, first[order], atol=2e-4)
 
@@ -81,26 +78,30 @@ def test_seed_matters_for_random_models_only(toy):
     a, b = (sk.tl.embed(toy, "random", rng=seed, copy=True) for seed in (0, 1))
     assert not np.array_equal(a, b)
     sk.tl.embed(toy, "random", rng=np.random.default_rng(3))
-    drawn = toy.uns["stfmkit"]["embed"]["results"]["X_random"]["rng"]
+    drawn = toy.uns["stfmkit"]["embeddings"]["X_random"]["rng"]
     assert np.array_equal(sk.tl.embed(toy, "random", rng=drawn, copy=True), toy.obsm["X_random"])
     sk.tl.embed(toy, "hvg_pca", rng=3)
-    assert toy.uns["stfmkit"]["embed"]["results"]["X_hvg_pca"]["rng"] is None
-    with pytest.raises(InputError, match=r"rng is None[\s\S]*pass rng=0"):
-        sk.tl.embed(toy, "random")
+    assert toy.uns["stfmkit"]["embeddings"]["X_hvg_pca"]["rng"] is None
+    sk.tl.embed(toy, "random")
+    assert toy.uns["stfmkit"]["embeddings"]["X_random"]["rng"] == 0
+    sk.tl.embed(toy, "random", rng=None)
+    drawn = toy.uns["stfmkit"]["embeddings"]["X_random"]["rng"]
+    assert isinstance(drawn, int)
+    assert np.array_equal(sk.tl.embed(toy, "random", rng=drawn, copy=True), toy.obsm["X_random"])
 
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")  # about a default of anndata to come
 @pytest.mark.parametrize("store", ["h5ad", "zarr"])
 def test_results_survive_the_disk(toy, store, tmp_path):
     for name in NAMES:
-        sk.tl.embed(toy, name, **KEYS, patient_key="patient", rng=_seed(name))
+        sk.tl.embed(toy, name, **KEYS, patient_key="patient")
     path = tmp_path / f"toy.{store}"
     getattr(toy, f"write_{store}")(path)
     back = getattr(ad, f"read_{store}")(path)
     for name in NAMES:
         assert np.array_equal(back.obsm[f"X_{name}"], toy.obsm[f"X_{name}"])
         assert back.obsm[f"X_{name}"].dtype == np.float32
-        ours, theirs = (table.uns["stfmkit"]["embed"]["results"][f"X_{name}"] for table in (toy, back))
+        ours, theirs = (table.uns["stfmkit"]["embeddings"][f"X_{name}"] for table in (toy, back))
         assert set(ours) == set(theirs)
         for key, value in ours.items():
             assert np.array_equal(value, theirs[key]), key
@@ -109,7 +110,7 @@ def test_results_survive_the_disk(toy, store, tmp_path):
 def test_provenance_names_genes_patients_and_options(toy):
     train = np.asarray(toy.obs["patient"] != "P4")
     sk.tl.embed(toy, "hvg_pca", n_genes=10, n_components=4, patient_key="patient", train=train)
-    facts = toy.uns["stfmkit"]["embed"]["results"]["X_hvg_pca"]
+    facts = toy.uns["stfmkit"]["embeddings"]["X_hvg_pca"]
     assert facts["options"] == {"n_genes": 10, "n_components": 4}
     assert list(facts["patients_fitted"]) == ["P1", "P2", "P3"]
     assert facts["n_obs_fitted"] == train.sum()
@@ -157,14 +158,14 @@ def test_keys_of_ours_are_replaced_and_foreign_ones_kept(toy):
     sk.tl.embed(toy, key_added="mine")
     sk.tl.embed(toy, key_added="mine", n_components=3)
     assert toy.obsm["mine"].shape == (toy.n_obs, 3)
-    assert list(toy.uns["stfmkit"]["embed"]["results"]) == ["mine"]
+    assert list(toy.uns["stfmkit"]["embeddings"]) == ["mine"]
     assert toy.uns["stfmkit"]["microns_per_unit"] == 1.0
     assert sk.tl.embed(toy, copy=True).shape[0] == toy.n_obs
 
 
-@pytest.mark.parametrize("key", ["", "a/b", 3])
-def test_bad_keys(toy, key):
-    with pytest.raises(InputError, match="key_added"):
+@pytest.mark.parametrize(("key", "kind"), [("", InputError), ("a/b", InputError), (3, InputTypeError)])
+def test_bad_keys(toy, key, kind):
+    with pytest.raises(kind, match="key_added"):
         sk.tl.embed(toy, key_added=key)
 
 
@@ -213,7 +214,7 @@ def test_data_of_another_type():
         sk.tl.embed("sample.h5ad")
 
 
-class _Halves:
+class _Halves(sk.models.EmbeddingModel):
     """A user's own model."""
 
     def __init__(self, *, power: float = 0.5, rng: int = 7):
@@ -223,7 +224,7 @@ class _Halves:
         )
 
     def prepare(self, block):
-        return block.counts
+        return block.read("counts")
 
     def encode(self, batch):
         return batch.toarray()[:, :3] ** self.power
@@ -232,19 +233,19 @@ class _Halves:
 def test_a_model_object(toy):
     sk.tl.embed(toy, _Halves(power=2.0))
     assert np.allclose(toy.obsm["X_halves.v1"], toy.X.toarray()[:, :3] ** 2)
-    facts = toy.uns["stfmkit"]["embed"]["results"]["X_halves.v1"]
+    facts = toy.uns["stfmkit"]["embeddings"]["X_halves.v1"]
     assert facts["options"] == {"power": 2.0}
     assert facts["rng"] == 7
     fitted = sk.models.load_model("hvg_pca", n_components=3)
     sk.tl.embed(toy, fitted)
-    assert len(fitted.genes_used) == toy.n_vars
+    assert toy.uns["stfmkit"]["embeddings"]["X_hvg_pca"]["gene_coverage"]["n_genes"] == toy.n_vars
 
 
 def test_objects_that_are_no_models(toy):
     for wrong, text in ((_Halves, "the class _Halves"), (3, "type int"), (None, "type NoneType")):
         with pytest.raises(InputTypeError, match=text):
             sk.tl.embed(toy, wrong)
-    for extra in ({"power": 2.0}, {"rng": 0}):
+    for extra in ({"power": 2.0}, {"rng": 1}):
         with pytest.raises(InputError, match="a model object, and options"):
             sk.tl.embed(toy, _Halves(), **extra)
 
@@ -296,7 +297,7 @@ def test_her2st(real_data):
         sk.tl.embed(adata, "neighbor_pca")
     train = np.asarray(adata.obs["patient"] != "C")
     sk.tl.embed(adata, "neighbor_pca", sample_key="section", patient_key="patient", train=train)
-    assert list(adata.uns["stfmkit"]["embed"]["results"]["X_neighbor_pca"]["patients_fitted"]) == ["A", "B"]
+    assert list(adata.uns["stfmkit"]["embeddings"]["X_neighbor_pca"]["patients_fitted"]) == ["A", "B"]
     assert np.isfinite(adata.obsm["X_neighbor_pca"]).all()
 
 
@@ -307,9 +308,48 @@ def test_the_table_is_checked_before_weights_are_fetched(toy, options, text, mon
     def fetch(*_args, **_options):
         pytest.fail("weights were looked for")
 
-    monkeypatch.setattr("stfmkit.tl._embed.load_model", fetch)
+    monkeypatch.setattr("stfmkit.models.nets.checkpoint.resolve_weights", fetch)
     with pytest.raises(MissingKeyError, match=text):
         sk.tl.embed(toy, "scgpt", **options)
     toy.obs_names = ["spot"] * toy.n_obs
     with pytest.raises(InputError, match="duplicated observation names"):
         sk.tl.embed(toy, "scgpt")
+
+
+def test_a_network_is_refused_before_its_weights_are_fetched(toy, monkeypatch):
+    def fetch(*_args, **_options):
+        pytest.fail("weights were looked for")
+
+    monkeypatch.setattr("stfmkit.models.nets.checkpoint.resolve_weights", fetch)
+    toy.X.data = np.log1p(toy.X.data)
+    with pytest.raises(InputError, match="not integers"):
+        sk.tl.embed(toy, "scgpt")
+    with pytest.raises(InputError, match="on_empty='skip'"):
+        sk.tl.embed(toy, "scgpt", on_empty="skip")
+
+
+def test_a_model_of_images_says_that_there_is_none(toy):
+    class Mean(sk.models.EmbeddingModel):
+        card = sk.models.ModelCard(
+            name="mean-colour", target="mine:Mean", family="histology", summary="A test.", needs=("image",)
+        )
+
+        def prepare(self, block):
+            return block.read("image")
+
+        def encode(self, batch):
+            return batch.mean(axis=(1, 2))
+
+    with pytest.raises(InputError, match="image"):
+        sk.tl.embed(toy, Mean())
+
+
+def test_finished_parts_are_found_again(toy, tmp_path):
+    sk.tl.embed(toy, "library_size", resume=tmp_path)
+    kept = sorted(tmp_path.iterdir())
+    assert len(kept) == 1
+    before = kept[0].stat().st_mtime_ns
+    sk.tl.embed(toy, "library_size", resume=tmp_path)
+    assert [path.stat().st_mtime_ns for path in sorted(tmp_path.iterdir())] == [before]
+    with pytest.raises(InputError, match="resume= for 'hvg_pca', which fits"):
+        sk.tl.embed(toy, "hvg_pca", resume=tmp_path)

@@ -1,6 +1,6 @@
-"""Read matrices of counts or expression out of a table, checked; in memory, or rows of one that is not."""
+"""Read matrices of counts or expression out of a table, checked."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ def read_matrix(adata: AnnData, layer: str | None = None) -> sparse.csr_array | 
     A sparse matrix has every gene of a row once, in order. A matrix of a backed table, or a dask array, is read as a
     whole: it costs the memory of its values.
     """
-    return as_matrix(in_memory(_stored(adata, layer)))
+    return as_matrix(in_memory(stored_matrix(adata, layer)))
 
 
 def as_matrix(held: Any) -> sparse.csr_array | np.ndarray:
@@ -67,7 +67,7 @@ def read_totals(adata: AnnData, layer: str | None = None) -> np.ndarray:
         Values are negative, not finite, or not integers.
     """
     found = [np.empty(0)]
-    for block in _row_blocks(_stored(adata, layer)):
+    for block in _row_blocks(stored_matrix(adata, layer)):
         counts = sparse.csr_array(as_matrix(block))
         _check_counts(counts.data, where=_where(layer))
         found.append(np.asarray(counts.sum(axis=1), dtype=np.float64).ravel())
@@ -101,30 +101,7 @@ def check_no_empty(counts: sparse.csr_array, obs_names: pd.Index, *, what: str =
         )
 
 
-def row_reader(adata: AnnData, layer: str | None) -> Callable[[np.ndarray], sparse.csr_array] | None:
-    """Return a function that reads the checked counts of some rows, or None for a matrix in memory.
-
-    Rows that follow each other are read as one slice; others one by one, in the order of the file.
-    """
-    matrix = adata.X if layer is None else adata.layers.get(layer)
-    if matrix is None or isinstance(matrix, np.ndarray) or sparse.issparse(matrix):
-        return None
-
-    def read(rows: np.ndarray) -> sparse.csr_array:
-        order = np.argsort(rows, kind="stable")
-        wanted = rows[order]
-        one_slice = len(wanted) > 0 and wanted[-1] - wanted[0] + 1 == len(wanted)
-        part = matrix[wanted[0] : wanted[-1] + 1] if one_slice else matrix[wanted]
-        part = part.compute() if hasattr(part, "compute") else part
-        held = read_counts(AnnData(part))
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        return held if (back == np.arange(len(back))).all() else sparse.csr_array(held[back])
-
-    return read
-
-
-def _stored(adata: AnnData, layer: str | None) -> Any:
+def stored_matrix(adata: AnnData, layer: str | None) -> Any:
     """Return ``X`` or a layer as the table holds it."""
     if layer is not None and layer not in adata.layers:
         raise MissingKeyError(

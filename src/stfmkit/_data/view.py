@@ -1,13 +1,19 @@
 """Resolve what a caller passes, AnnData or SpatialData, to the table that is meant and what belongs to it."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
+import numpy as np
 from anndata import AnnData
 
+from stfmkit._core import slots
 from stfmkit._core.arguments import check_known, listed
 from stfmkit._core.errors import InputError, InputTypeError
+from stfmkit._data.coordinates import read_coords, read_microns_per_unit
+from stfmkit._data.elements import table_coordinates
+from stfmkit._data.located_images import image_names
 
 if TYPE_CHECKING:
     from spatialdata import SpatialData
@@ -67,7 +73,7 @@ def resolve_table(data: "Container", *, table_key: str | None = None) -> AnnData
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class View:
-    """A table with what belongs to it.
+    """A table with what belongs to it; everything but the table is read on demand.
 
     Attributes
     ----------
@@ -93,3 +99,61 @@ class View:
         if not is_spatialdata(data):
             return cls(table=table)
         return cls(table=table, container=data, table_key=table_key or next(iter(data.tables)))
+
+    @property
+    def image_names(self) -> tuple[str, ...]:
+        """Names of the images: of the elements, or "library/resolution" of ``uns["spatial"]``."""
+        return image_names(self)
+
+    @property
+    def points(self) -> Mapping[str, Any]:
+        """Points elements by name, such as molecules; none for an AnnData."""
+        return {} if self.container is None else self.container.points
+
+    @property
+    def shapes(self) -> Mapping[str, Any]:
+        """Shapes elements by name, such as outlines of cells; none for an AnnData."""
+        return {} if self.container is None else self.container.shapes
+
+    @property
+    def coordinate_systems(self) -> tuple[str, ...]:
+        """Coordinate systems of the SpatialData; none for an AnnData."""
+        return () if self.container is None else tuple(self.container.coordinate_systems)
+
+    def coordinates(self, coordinate_system: str | None = None, *, spatial_key: str = slots.SPATIAL) -> np.ndarray:
+        """Return coordinates of the observations (n_obs, 2), x and y.
+
+        Parameters
+        ----------
+        coordinate_system
+            Coordinate system of the SpatialData, in which the centres of the elements that the table annotates are
+            returned; None for the coordinates in ``obsm``.
+        spatial_key
+            Key of the coordinates in ``obsm``.
+
+        Raises
+        ------
+        InputError
+            A coordinate system of an AnnData, or observations without an instance of their element.
+        MissingKeyError
+            ``obsm`` has no such key, or an element no such coordinate system.
+        """
+        if coordinate_system is None:
+            return read_coords(self.table, spatial_key=spatial_key)
+        if self.container is None:
+            raise InputError(
+                f"coordinate_system={coordinate_system!r} with an AnnData.",
+                allowed="coordinate_system with SpatialData only",
+                remedy="leave coordinate_system out.",
+            )
+        return table_coordinates(self.container, self.table, coordinate_system=coordinate_system)
+
+    def microns_per_unit(self, value: float | None = None) -> float:
+        """Return the length in µm of one unit of the coordinates in ``obsm``, `value` where it is given.
+
+        Raises
+        ------
+        UnitsError
+            It is not known.
+        """
+        return read_microns_per_unit(self.table, value)

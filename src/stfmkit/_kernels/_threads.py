@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
-from numba import config
 
 Result = TypeVar("Result")
 
@@ -16,6 +15,8 @@ N_SPANS = 16
 
 def n_threads() -> int:
     """Return how many threads numba may use here; ``NUMBA_NUM_THREADS`` sets it, and joblib's workers obey."""
+    from numba import config  # here, so that what only asks for neighbours does not wait for numba
+
     return int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
 
 

@@ -20,6 +20,7 @@ from stfmkit.pp._controls import control_names
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
 
+
 def audit(
     data: "Container", protocol: Protocol, *, contenders: object = (), table_key: str | None = None
 ) -> list[Finding]:

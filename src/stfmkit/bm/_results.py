@@ -14,10 +14,9 @@ from stfmkit._core.files import write_atomic
 from stfmkit.bm.contenders import CONTROL
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.folder import check_output, check_report, read_json, read_parquet, write_parquet
-from stfmkit.bm.metric_facts import facts_of
 from stfmkit.bm.ranking import COLUMNS, compare_contenders, rank_table
-from stfmkit.bm.score_table import KEY, OBSERVATIONS, TABLE, find_key, keys_of, primary_of, rows_of
-from stfmkit.bm.task import MetricKey
+from stfmkit.bm.score_table import OBSERVATIONS, TABLE, primary_of
+from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, find_key, keys_of, rows_of
 
 _FORMAT = 2
 _RANKED = ("scored", "of ceiling")
@@ -31,8 +30,8 @@ class Results:
     ----------
     table
         One row for every score, with the columns task, metric, setting, scope, contender, fold, patient, sample, gene,
-        niche, value, status, reason, seconds, protocol_id. ``metric`` is a name of `sk.metrics`, ``setting`` says how it
-        was applied ("probe=linear", "n=10"), ``scope`` is the finest unit that the row speaks of ("cohort" for all
+        niche, value, status, reason, seconds, protocol_id. ``metric`` is a name of `sk.metrics`, ``setting`` says how
+        it was applied ("probe=linear", "n=10"), ``scope`` is the finest unit that the row speaks of ("cohort" for all
         patients together). ``status`` is "scored" or "undefined" (no value, for the reason that is given); "ceiling"
         for how good a score can be on these data, which stands beside a control; "of ceiling" for the score as a share
         of it. ``fold`` is -1 where predictions of several folds were scored together; ``patient``, ``sample``, ``gene``

@@ -20,7 +20,7 @@ from stfmkit.bm.contenders import CONTROL, Contender
 from stfmkit.bm.finding import by_severity
 from stfmkit.bm.folder import FINISHED, check_output
 from stfmkit.bm.metric_facts import metric_facts
-from stfmkit.bm.model_contenders import control_names, registered
+from stfmkit.bm.model_contenders import control_names, from_registry
 from stfmkit.bm.resolve_contenders import resolve_contenders
 from stfmkit.bm.score_findings import findings_of_scores
 from stfmkit.bm.study import Study, check_labels, load_study
@@ -68,11 +68,12 @@ def run(
         AnnData or SpatialData with raw counts.
     contenders
         What is compared: a list, or a mapping from labels. A contender is the name of a registered model; a key of
-        ``obsm`` (an embedding, or a table of proportions or predicted expression), a column of ``obs`` (labels) or of
-        ``var`` (scores of genes), or a layer (predicted expression, on the scale of the protocol). A name that stands
-        for several things is refused; with a prefix, as in "model:hvg_pca", "obsm:X_pca", "obs:cluster", "layer:x" or
-        "var:score", it never does. Models as objects may stand in the list, too; ``(name, options)``, arrays and tables
-        need a label.
+        ``obsm`` (an embedding, or a table of proportions or predicted expression), a column of ``obs`` (labels, or
+        clusters where none has the name of a label) or of ``var`` (scores of genes), a layer (predicted expression, on
+        the scale of the protocol), or a method, which is given training observations as its reference. A name that
+        stands for several things is refused; with a prefix, as in "model:hvg_pca", "method:annotate/knn", "obsm:X_pca",
+        "obs:cluster", "layer:x" or "var:score", it never does. Models as objects may stand in the list, too;
+        ``(name, options)``, arrays and tables need a label.
     protocol
         Every choice of the comparison.
     tasks
@@ -181,7 +182,7 @@ def check_kinds(contenders: Sequence[Contender], tasks: Sequence[Task]) -> None:
 
 def _control_models(study: Study, tasks: Sequence[Task]) -> list[Contender]:
     names = dict.fromkeys(name for task in tasks for name in task.control_models)
-    return [registered(CONTROL + name, name, {}, study) for name in names]
+    return [from_registry(CONTROL + name, name, {}, study) for name in names]
 
 
 def _references(contenders: Sequence[Contender]) -> dict[str, str | None]:

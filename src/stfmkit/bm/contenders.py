@@ -1,11 +1,15 @@
 """Whatever is compared: its kind of output, its identity, and what it may have seen."""
 
+import os
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+import pandas as pd
 
 from stfmkit._core.identity import exact
 from stfmkit.splits.folds import Fold
@@ -13,9 +17,9 @@ from stfmkit.splits.folds import Fold
 CONTROL = "control:"
 """How the names of controls begin; no contender of the caller has such a name."""
 
-Kind = Literal["embedding", "labels", "proportions", "expression", "gene scores"]
-"""What a contender gives. Of an observation: a vector, a label, shares of cell types, or expression of genes; of a gene:
-a score."""
+Kind = Literal["embedding", "labels", "clusters", "proportions", "expression", "gene_scores"]
+"""What a contender gives: of an observation a vector, a label (of a cluster: one whose name says nothing), shares or
+expression; of a gene a score."""
 KINDS: tuple[str, ...] = get_args(Kind)
 
 Role = Literal["model", "baseline", "control", "given"]
@@ -32,7 +36,7 @@ class Output:
         What the values are.
     train, test
         Values of the training and of the test observations of the fold, rows in its order: (n, d) numbers, or (n,)
-        text for labels ("" where there is none). Scores of genes (n_genes,) are the same on both sides.
+        text for labels and clusters ("" where there is none). Scores of genes (n_genes,) are the same on both sides.
     columns
         Genes of predicted expression, or cell types of proportions; empty for other kinds.
     seconds
@@ -115,7 +119,7 @@ class GivenContender(Contender):
     Attributes
     ----------
     values
-        (n_obs, d) numbers, (n_obs,) text of labels, or (n_genes,) scores.
+        (n_obs, d) numbers, (n_obs,) text of labels or clusters, or (n_genes,) scores.
     columns
         Genes or cell types, one for every column.
     n_obs_fitted
@@ -129,11 +133,9 @@ class GivenContender(Contender):
     def output(self, inputs: Any, fold: Fold, *, hidden: np.ndarray, resume: Path | None = None) -> Output:
         """Return the rows of the fold; nothing can be hidden from what is already computed."""
         del inputs, hidden, resume
-        if self.kind == "gene scores":
+        if self.kind == "gene_scores":
             return Output(kind=self.kind, train=self.values, test=self.values)
-        return Output(
-            kind=self.kind, train=self.values[fold.train], test=self.values[fold.test], columns=self.columns
-        )
+        return Output(kind=self.kind, train=self.values[fold.train], test=self.values[fold.test], columns=self.columns)
 
     def identity(self) -> str:
         """Return a hash of the values."""
@@ -143,3 +145,22 @@ class GivenContender(Contender):
         """Return facts for the report, ready for JSON."""
         width = int(self.values.shape[1]) if self.values.ndim == 2 else None
         return {**super().describe(), "family": self.kind, "summary": "computed elsewhere", "dimension": width}
+
+
+def can_be_told(value: object) -> bool:
+    """Tell whether `exact` tells a value from all others: it is plain, or a table or array of numbers or text."""
+    if isinstance(value, Mapping):
+        return all(can_be_told(part) for part in value.values())
+    if isinstance(value, (list, tuple)):
+        return all(can_be_told(part) for part in value)
+    plain = (str, bytes, int, float, np.generic, os.PathLike, pd.DataFrame, pd.Index)
+    return value is None or isinstance(value, plain) or (isinstance(value, np.ndarray) and value.dtype != object)
+
+
+def definition_of(kind: type) -> str | None:
+    """Return a class with the version of its package; None where no package is known, as in a notebook."""
+    try:
+        made_by = version(kind.__module__.partition(".")[0])
+    except PackageNotFoundError:
+        return None
+    return f"{kind.__module__}:{kind.__qualname__} {made_by}"

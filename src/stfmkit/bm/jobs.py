@@ -122,9 +122,7 @@ class Job:
                         scores = Scores(table=table, kept=scores.kept, observations=scores.observations)
                     held = (scores, perf_counter() - start)
                     self._write(name, *held)
-                yield FinishedTask(
-                    label=label, task=task.name, fold=self.fold.number, scores=held[0], seconds=held[1]
-                )
+                yield FinishedTask(label=label, task=task.name, fold=self.fold.number, scores=held[0], seconds=held[1])
 
     def _name(self, task: Task, label: str, contender: str | None) -> str | None:
         """Return the identity of finished scores; None where contender or task cannot be told from others."""
@@ -144,4 +142,3 @@ class Job:
         if self.store is not None and name is not None:
             tables = {key: value for key, value in vars(scores).items() if value is not None}
             self.store.put(name, {**tables, "seconds": np.array([seconds])})
-

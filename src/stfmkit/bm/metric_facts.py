@@ -1,13 +1,13 @@
 """How to read the metrics of a comparison, for everything that shows them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from stfmkit._core.errors import MissingKeyError
-from stfmkit.bm.score_table import keys_of
-from stfmkit.bm.task import MetricKey, Task
+from stfmkit.bm.task import Task
+from stfmkit.evaluation.metric_keys import MetricKey, keys_of
 from stfmkit.metrics import describe
 
 _FIELDS = ("title", "label", "higher_is_better", "bounds", "chance", "source", "summary")
@@ -21,11 +21,6 @@ def metric_facts(table: pd.DataFrame, tasks: Sequence[Task]) -> list[dict[str, A
             if key not in facts:
                 facts[key] = {**key._asdict(), **_facts(key, task)}
     return list(facts.values())
-
-
-def facts_of(metrics: Iterable[Mapping[str, Any]], key: MetricKey) -> Mapping[str, Any]:
-    """Return what is known of a metric; empty where nothing is."""
-    return next((facts for facts in metrics if all(facts.get(n) == v for n, v in key._asdict().items())), {})
 
 
 def _facts(key: MetricKey, task: Task) -> dict[str, Any]:

@@ -2,58 +2,48 @@
 
 import copy
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from time import perf_counter
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
-import pandas as pd
 
 from stfmkit._core.files import sha256_of
 from stfmkit._core.identity import exact
 from stfmkit._core.random import int_seed, stream
-from stfmkit.bm.contenders import Contender, Output, Role
+from stfmkit._core.store import Store
+from stfmkit.bm.contenders import Contender, Output, Role, can_be_told, definition_of
 from stfmkit.bm.study import Study
-from stfmkit.models._base import Block, EmbeddingModel
-from stfmkit.models._block import build_block
-from stfmkit.models._card import ModelCard
-from stfmkit.models._load_model import load_model
-from stfmkit.models._model_card import model_card
-from stfmkit.models._registry import registry
-from stfmkit.models._runner import fit_model, run_model
+from stfmkit.models._load_model import make_model
+from stfmkit.models.card import ModelCard
+from stfmkit.models.catalogue import MODELS
+from stfmkit.models.contract import Block, EmbeddingModel
+from stfmkit.models.open_block import open_block
+from stfmkit.models.runtime.run import ModelRun
 from stfmkit.splits.folds import Fold
+
+_SHARED = ("counts", "expression", "coordinates")
+"""Modalities that the study has read already."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ModelContender(Contender):
-    """A registered model, or the caller's model object, which is copied and never fitted.
+    """A registered model, or the caller's model object; a copy is loaded and fitted, never the model itself.
 
     Attributes
     ----------
-    card
-        Card of the model.
-    seed
-        Seed of a registered model.
-    options
-        Options of a registered model.
     model
-        The model object; None for a registered model.
-    columns
-        Hash of what the model reads of the table beside counts, coordinates, patients, samples and labels.
-    obs_keys, var_keys
-        Columns of obs and of var that the options name.
+        The model as it was made; nothing is opened.
+    registered
+        Whether it was made from a registered name and options, which tell it from others.
+    extras
+        What it reads of the table beside counts and coordinates.
     """
 
-    card: ModelCard
-    seed: int
-    options: Mapping[str, Any] = field(default_factory=dict)
-    model: EmbeddingModel | None = None
-    columns: str = ""
-    obs_keys: tuple[str, ...] = ()
-    var_keys: tuple[str, ...] = ()
+    model: EmbeddingModel
+    registered: bool
+    extras: Block
 
     def output(self, inputs: Any, fold: Fold, *, hidden: np.ndarray, resume: Path | None = None) -> Output:
         """Return the embedding in one fold.
@@ -61,100 +51,119 @@ class ModelContender(Contender):
         The model starts anew and is fitted on training observations only. Training and test are encoded apart, so that
         neighbours never reach across the split. The genes at `hidden` are removed.
         """
-        start = perf_counter()
-        block: Block = inputs
-        seen = block.without_genes(hidden) if self.card.reads_expression else replace(block, counts=None, genes=None)
-        model = self._fresh()
-        folder = resume if hasattr(model, "provenance") else None
+        shared: Block = inputs
+        block = replace(
+            shared,
+            inputs={**shared.inputs, **self.extras.inputs},
+            obs=self.extras.obs,
+            var=self.extras.var,
+        )
+        seen = block.only(self.model.requirements()).without_genes(hidden)
+        model = copy.deepcopy(self.model)
+        model.load()
+        keep = resume is not None and not model.card.fits and model.record() is not None
+        run = ModelRun(model, store=Store(resume) if keep and resume is not None else None)
         train, test = seen.take(fold.train), seen.take(fold.test)
-        if self.card.fits:
-            fit_model(model, train)
-        values = [
-            run_model(model, part, show_progress=False, resume=folder) if part.n_obs else None for part in (train, test)
-        ]
-        width = next(v.shape[1] for v in values if v is not None)
-        first, second = (np.zeros((0, width), dtype=np.float32) if v is None else v for v in values)
-        return Output(kind="embedding", train=first, test=second, seconds=perf_counter() - start)
+        if model.card.fits:
+            run.fit(train)
+        values = [run.embed(part) if part.n_obs else None for part in (train, test)]
+        width = max(0 if part is None else part.shape[1] for part in values)
+        first, second = (np.zeros((0, width), dtype=np.float32) if part is None else part for part in values)
+        return Output(kind="embedding", train=first, test=second, seconds=run.seconds)
 
     def identity(self) -> str | None:
-        """Return name, options, content of local weights and seed; None for model objects, whose state is not known."""
-        if self.model is not None or not _can_be_told(self.options):
+        """Return name, options, content of local weights, seed and columns; None for what cannot be told.
+
+        That is the state of a model object, an option that is an object, and an image.
+        """
+        model = self.model
+        options = {name: v for name, v in model.options().items() if name not in model.options_without_effect}
+        needs, made_by = model.requirements(), definition_of(type(model))
+        if made_by is None or not self.registered or not can_be_told(options) or "image" in needs.needs:
             return None
-        seed = self.seed if self.card.needs_rng else None
-        weights = files_content(self.options.get("weights"))
-        made_by = version("stfmkit")
-        return f"model {self.card.name} {made_by} {exact(self.options)} {weights} seed {seed} {self.columns}"
+        facts = {
+            "model": model.card.name,
+            "definition": made_by,
+            "options": options,
+            "weights": files_content(options.get("weights")),
+            "seed": model.rng if needs.draws else None,
+            "columns": self.extras.identity(),
+        }
+        return exact(facts)
 
     def describe(self) -> dict[str, Any]:
         """Return facts for the report, ready for JSON."""
-        facts = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self.card).items()}
-        return {**facts, **super().describe(), "options": {k: repr(v) for k, v in self.options.items()}}
-
-    def _fresh(self) -> EmbeddingModel:
-        if self.model is not None:
-            return copy.deepcopy(self.model)
-        return load_model(self.card.name, rng=self.seed, **self.options)
+        facts = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self.model.card).items()}
+        options = {name: repr(value) for name, value in self.model.options().items()}
+        return {**facts, **super().describe(), "options": options}
 
 
 def model_names() -> list[str]:
     """Return the names of all registered models."""
-    return list(registry.cards())
+    return list(MODELS.entries())
 
 
 def control_names() -> list[str]:
     """Return the names of the registered models that a representation has to beat before it is worth anything."""
-    return [name for name in model_names() if _role(model_card(name)) == "control"]
+    return [card.name for card in MODELS.entries().values() if card.control]
 
 
-def is_model(thing: object) -> bool:
+def is_model(thing: object) -> TypeGuard[EmbeddingModel]:
     """Tell whether an object is a model."""
     return isinstance(thing, EmbeddingModel)
 
 
-def registered(label: str, name: str, options: Mapping[str, Any], study: Study) -> ModelContender:
-    """Return a registered model as a contender, its options checked."""
+def from_registry(label: str, name: str, options: Mapping[str, Any], study: Study) -> ModelContender:
+    """Return a registered model as a contender, its options checked; the seed depends on the label."""
     seed = int_seed(stream(study.protocol.rng, "model", label))
-    return _contender(label, load_model(name, rng=seed, **options), study, options=dict(options), origin=f"model:{name}")
+    model = make_model(name, rng=seed, **options)
+    return _contender(label, model, study, origin=f"model:{model.card.name}", registered=True)
 
 
-def from_object(label: str, model: Any, study: Study) -> ModelContender:
+def from_object(label: str, model: EmbeddingModel, study: Study) -> ModelContender:
     """Return a model object as a contender."""
-    return _contender(label, model, study, options={}, origin="object", own=model)
+    return _contender(label, model, study, origin="object", registered=False)
 
 
-def _contender(
-    label: str,
-    model: EmbeddingModel,
-    study: Study,
-    *,
-    options: Mapping[str, Any],
-    origin: str,
-    own: EmbeddingModel | None = None,
-) -> ModelContender:
-    card = model.card if own is not None else model_card(origin.removeprefix("model:"))
-    obs_keys, var_keys = getattr(model, "obs_keys", ()), getattr(model, "var_keys", ())
+def _contender(label: str, model: EmbeddingModel, study: Study, *, origin: str, registered: bool) -> ModelContender:
+    card, needs, protocol = model.card, model.requirements(), study.protocol
+    extras = open_block(
+        study.view,
+        replace(needs, needs=tuple(need for need in needs.needs if need not in _SHARED)),
+        model=label,
+        layer=protocol.layer,
+        sample_key=protocol.sample_key,
+        spatial_key=protocol.spatial_key,
+        celltype_key=protocol.celltype_key,
+    )
     return ModelContender(
         label=label,
         kind="embedding",
         role=_role(card),
         origin=origin,
         exposure=_exposure(card),
-        reads_expression=card.reads_expression,
-        by_row=not card.fits and not card.uses_neighbors,
-        card=card,
-        seed=int_seed(stream(study.protocol.rng, "model", label)),
-        options=options,
-        model=own,
-        columns=_columns_content(study, card, obs_keys, var_keys),
-        obs_keys=tuple(obs_keys),
-        var_keys=tuple(var_keys),
+        reads_expression=needs.matrix is not None,
+        by_row=not card.fits and not needs.whole_samples and not needs.follows_order,
+        model=model,
+        registered=registered,
+        extras=extras,
+    )
+
+
+def shared_inputs(study: Study) -> Block:
+    """Return what most models read, as the study has read and checked it."""
+    return Block(
+        obs_names=study.obs_names,
+        samples=study.sample_codes,
+        inputs={"counts": study.counts, "coordinates": study.coords},
+        genes=study.genes,
     )
 
 
 def _role(card: ModelCard) -> Role:
-    if card.family != "baseline":
-        return "model"
-    return "control" if card.source.startswith("control for") else "baseline"
+    if card.control:
+        return "control"
+    return "baseline" if card.family == "baseline" else "model"
 
 
 def _exposure(card: ModelCard) -> str:
@@ -163,53 +172,10 @@ def _exposure(card: ModelCard) -> str:
     return f"trained on {card.corpus}" if card.corpus else "fitted on nothing"
 
 
-def _columns_content(study: Study, card: ModelCard, obs_keys: Sequence[str], var_keys: Sequence[str]) -> str:
-    """Return a hash of the columns that a model reads and that the fingerprint of the study does not hold."""
-    adata, key = study.adata, study.protocol.celltype_key
-    parts = {f"obs {name}": adata.obs[name].astype(str).to_numpy(str) for name in obs_keys if name in adata.obs}
-    parts |= {f"var {name}": adata.var[name].astype(str).to_numpy(str) for name in var_keys if name in adata.var}
-    if "composition" in card.needs and key is not None:
-        if key in adata.obs:
-            parts["composition"] = adata.obs[key].astype(str).to_numpy(str)
-        elif key in adata.obsm:
-            table = adata.obsm[key]
-            parts["composition"] = table if isinstance(table, pd.DataFrame) else np.asarray(table)
-    return exact(parts)
-
-
-def shared_inputs(study: Study, contenders: Sequence[Contender]) -> Block:
-    """Return all that any of the models reads, checked and read once."""
-    models = [c for c in contenders if isinstance(c, ModelContender)]
-    needs = tuple(sorted({need for c in models for need in c.card.needs} | {"coordinates"}))
-    readers = [c.label for c in models if "composition" in c.card.needs] or [c.label for c in models]
-    union = ModelCard(name=", ".join(readers), target="", family="baseline", summary="", needs=needs)  # type: ignore[arg-type]
-    protocol = study.protocol
-    return build_block(
-        study.adata,
-        union,
-        obs_keys=sorted({key for c in models for key in c.obs_keys}),
-        var_keys=sorted({key for c in models for key in c.var_keys}),
-        layer=protocol.layer,
-        sample_key=protocol.sample_key,
-        spatial_key=protocol.spatial_key,
-        celltype_key=protocol.celltype_key,
-    )
-
-
 def files_content(weights: object) -> str:
     """Return the hashes of the files of local weights; nothing for weights that are not on disk."""
     if not isinstance(weights, (str, os.PathLike)):
         return ""
     place = Path(weights)
-    files = [place] if place.is_file() else sorted(path for path in place.glob("*") if path.is_file())
-    return str([(path.name, sha256_of(path)) for path in files])
-
-
-def _can_be_told(value: object) -> bool:
-    """Tell whether `exact` tells a value from all others: it is plain, or a table or array of numbers or text."""
-    if isinstance(value, Mapping):
-        return all(_can_be_told(part) for part in value.values())
-    if isinstance(value, (list, tuple)):
-        return all(_can_be_told(part) for part in value)
-    plain = (str, bytes, int, float, np.generic, os.PathLike, pd.DataFrame, pd.Index)
-    return value is None or isinstance(value, plain) or (isinstance(value, np.ndarray) and value.dtype != object)
+    files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
+    return exact([(str(path.relative_to(place.parent)), sha256_of(path)) for path in files])

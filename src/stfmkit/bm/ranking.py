@@ -5,9 +5,9 @@ import pandas as pd
 
 from stfmkit._core.random import stream
 from stfmkit.bm.contenders import CONTROL
-from stfmkit.bm.score_table import KEY
 from stfmkit.bm.statistics import hierarchical_bootstrap, holm, interval, sign_flip
 from stfmkit.evaluation.averages import per_sample
+from stfmkit.evaluation.metric_keys import KEY
 
 TEST_FROM = 6
 """Patients from which an exact sign-flip test can reach p < .05 (2 / 2**6 = .031)."""
@@ -65,7 +65,9 @@ def _paired(blocks: list[np.ndarray], rng: np.random.Generator, n_boot: int) -> 
 def _rank(scores: pd.DataFrame, *, higher: bool, n_boot: int, seed: int) -> pd.DataFrame:
     """Rank the contenders of one task and metric; patients without a score of every contender are left out of all."""
     key = scores[["task", *KEY]].iloc[0].to_dict()
-    wide = scores.pivot_table(index=["patient", "sample"], columns="contender", values="value", observed=True, dropna=False)
+    wide = scores.pivot_table(
+        index=["patient", "sample"], columns="contender", values="value", observed=True, dropna=False
+    )
     silent = [name for name in wide.columns if wide[name].isna().all()]
     complete = wide.drop(columns=silent).dropna()
     names = list(complete.columns)

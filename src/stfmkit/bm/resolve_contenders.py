@@ -11,7 +11,8 @@ from stfmkit._core.arguments import check_known, listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._data.embeddings import embedding_record
 from stfmkit.bm.contenders import CONTROL, Contender, GivenContender, Kind
-from stfmkit.bm.model_contenders import from_object, is_model, model_names, registered
+from stfmkit.bm.method_contenders import from_method, method_names
+from stfmkit.bm.model_contenders import from_object, from_registry, is_model, model_names
 from stfmkit.bm.study import Study
 
 _ROUNDING = 1e-3
@@ -74,9 +75,14 @@ def _contender(label: str, spec: object, study: Study) -> Contender:
 
 
 def _with_options(label: str, name: object, options: Mapping[str, Any], study: Study) -> Contender:
-    plain = str(name).removeprefix("model:")
-    check_known(plain, model_names(), what="model", remedy="pass the name of a registered model (stfmkit models).")
-    return registered(label, plain, options, study)
+    prefix, colon, rest = str(name).partition(":")
+    if colon and prefix == "method":
+        return from_method(label, rest, options, study)
+    plain = rest if colon and prefix == "model" else str(name)
+    known = [*model_names(), *method_names()]
+    check_known(plain, known, what="model or method", remedy="pass a registered name (stfmkit models).")
+    make = from_registry if plain in model_names() else from_method
+    return make(label, plain, options, study)
 
 
 # names
@@ -109,11 +115,15 @@ def _from_var(label: str, key: str, study: Study) -> Contender:
             allowed="one finite score for every gene",
             remedy="pass a column of numbers.",
         )
-    return _given(label, "gene scores", values.astype(np.float64), origin=f"var:{key}")
+    return _given(label, "gene_scores", values.astype(np.float64), origin=f"var:{key}")
 
 
 def _from_model(label: str, key: str, study: Study) -> Contender:
-    return registered(label, key, {}, study)
+    return from_registry(label, key, {}, study)
+
+
+def _from_method(label: str, key: str, study: Study) -> Contender:
+    return from_method(label, key, {}, study)
 
 
 def _places(study: Study) -> dict[str, tuple[list[str], Callable[[str, str, Study], Contender]]]:
@@ -121,6 +131,7 @@ def _places(study: Study) -> dict[str, tuple[list[str], Callable[[str, str, Stud
     adata = study.adata
     return {
         "model": (model_names(), _from_model),
+        "method": (method_names(), _from_method),
         "obsm": (list(adata.obsm), _from_obsm),
         "obs": (list(map(str, adata.obs.columns)), _from_obs),
         "layer": (list(map(str, adata.layers)), _from_layer),
@@ -134,6 +145,8 @@ def _named(label: str, name: str, study: Study) -> Contender:
     prefix, colon, rest = name.partition(":")
     if colon and prefix in places:
         names, make = places[prefix]
+        if prefix == "method":
+            return make(label, rest, study)  # the name alone will do where one task has it
         check_known(rest, names, what=f"{prefix} entry", remedy=f"pass one of these after '{prefix}:'.")
         return make(label, rest, study)
     hits = [prefix for prefix, (names, _) in places.items() if name in names]
@@ -159,9 +172,7 @@ def _named(label: str, name: str, study: Study) -> Contender:
 
 def _given(label: str, kind: Kind, values: np.ndarray, *, origin: str, **more: Any) -> GivenContender:
     exposure = more.pop("exposure", "computed elsewhere: it may have read target genes or test observations")
-    return GivenContender(
-        label=label, kind=kind, role="given", origin=origin, exposure=exposure, values=values, **more
-    )
+    return GivenContender(label=label, kind=kind, role="given", origin=origin, exposure=exposure, values=values, **more)
 
 
 def _values(label: str, values: Any, study: Study, *, where: str, origin: str, **more: Any) -> GivenContender:
@@ -169,7 +180,10 @@ def _values(label: str, values: Any, study: Study, *, where: str, origin: str, *
     if isinstance(values, pd.DataFrame):
         return _table(label, values, study, where=where, origin=origin, **more)
     if isinstance(values, (pd.Series, pd.Categorical)) or np.ndim(values) == 1:
-        return _given(label, "labels", _labels(pd.Series(values), study, where=where), origin=origin, **more)
+        names = _labels(pd.Series(values), study, where=where)
+        known = set() if study.labels is None else set(study.labels.categories.astype(str))
+        kind: Kind = "labels" if known & set(names.tolist()) else "clusters"
+        return _given(label, kind, names, origin=origin, **more)
     array = values.toarray() if sparse.issparse(values) else np.asarray(values)
     return _given(label, "embedding", _finite(array, study, where=where), origin=origin, **more)
 

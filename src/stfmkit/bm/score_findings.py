@@ -8,9 +8,8 @@ import pandas as pd
 
 from stfmkit.bm.contenders import CONTROL, Contender
 from stfmkit.bm.finding import Finding
-from stfmkit.bm.metric_facts import facts_of
-from stfmkit.bm.score_table import keys_of, patient_values, rows_of
-from stfmkit.bm.task import MetricKey, Task
+from stfmkit.bm.task import Task
+from stfmkit.evaluation.metric_keys import MetricKey, facts_of, keys_of, patient_values, rows_of
 
 _POSITION = f"{CONTROL}coordinates"
 

@@ -84,9 +84,7 @@ class Stage:
             return self._kept(contender, fold, hidden)
         whole = self.shared[name] if name in self.shared else self._kept(contender, self._everything(), hidden)
         share = len(fold.test) / self.n_obs if name in self.shared else 1.0  # its time is dealt to the folds
-        return replace(
-            whole, train=whole.test[fold.train], test=whole.test[fold.test], seconds=whole.seconds * share
-        )
+        return replace(whole, train=whole.test[fold.train], test=whole.test[fold.test], seconds=whole.seconds * share)
 
     def _everything(self) -> Fold:
         return Fold(-1, NO_GENES, np.arange(self.n_obs), NO_GENES)
@@ -111,12 +109,9 @@ class Stage:
             )
         output = contender.output(self.inputs, fold, hidden=hidden, resume=self.store.folder)
         columns, seconds = np.array(output.columns, dtype=str), np.array([output.seconds])
-        self.store.put(
-            identity, {"train": output.train, "test": output.test, "columns": columns, "seconds": seconds}
-        )
+        self.store.put(identity, {"train": output.train, "test": output.test, "columns": columns, "seconds": seconds})
         return output
 
 
 def _name(contender: Contender, hidden: np.ndarray) -> str:
     return f"{contender.label}\n{exact(hidden)}"
-

@@ -17,7 +17,7 @@ from stfmkit._data.coordinates import check_positions, read_coords
 from stfmkit._data.identity import check_nested
 from stfmkit._data.matrices import check_no_empty, read_counts
 from stfmkit._data.names import check_names
-from stfmkit._data.view import resolve_table
+from stfmkit._data.view import View
 from stfmkit._kernels._normalize import totals
 from stfmkit.bm._protocol import Protocol
 from stfmkit.pp._split import split_rows
@@ -33,6 +33,8 @@ class Study:
 
     Attributes
     ----------
+    view
+        The table and what belongs to it.
     counts
         Raw counts (n_obs, n_genes).
     depth
@@ -43,7 +45,7 @@ class Study:
         Hash of everything that was read.
     """
 
-    adata: AnnData
+    view: View
     protocol: Protocol
     counts: sparse.csr_array
     depth: np.ndarray
@@ -57,7 +59,12 @@ class Study:
 
     def without_counts(self) -> "Study":
         """Return the study without its table and counts, to be sent to other processes."""
-        return replace(self, adata=self.adata[:0, :0].copy(), counts=self.counts[:0])
+        return replace(self, view=View(table=self.adata[:0, :0].copy()), counts=self.counts[:0])
+
+    @property
+    def adata(self) -> AnnData:
+        """The table."""
+        return self.view.table
 
     @property
     def genes(self) -> pd.Index:
@@ -93,7 +100,8 @@ class Study:
 
 def load_study(data: "Container", protocol: Protocol, *, table_key: str | None = None) -> Study:
     """Read and check everything that a comparison needs."""
-    adata = resolve_table(data, table_key=table_key)
+    view = View.of(data, table_key=table_key)
+    adata = view.table
     check_names(adata)
     patients = read_groups(adata, protocol.patient_key, role="patient_key")
     samples = read_groups(adata, protocol.sample_key, role="sample_key")
@@ -114,7 +122,7 @@ def load_study(data: "Container", protocol: Protocol, *, table_key: str | None =
     )
     folds = protocol.split.split(rows, rng=stream(protocol.rng, "split"))
     return Study(
-        adata=adata,
+        view=view,
         protocol=protocol,
         counts=counts,
         depth=totals(counts),

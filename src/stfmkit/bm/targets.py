@@ -116,6 +116,10 @@ class TargetTask(Task):
     negatives: ClassVar[tuple[str, ...]] = ("mean", "shuffled", "coordinates")
     control_models: ClassVar[tuple[str, ...]] = ("coordinates",)
     shares: ClassVar[str] = "target genes"
+    ceiling_remark: ClassVar[str] = (
+        "control:thinned holds half of the molecules that it is judged by, and so passes it; a prediction that smooths "
+        "noise away can pass it, too."
+    )
 
     def hidden(self, study: Study, fold: Fold) -> np.ndarray:
         """Return the positions of the target genes."""
@@ -152,6 +156,10 @@ class TargetTask(Task):
             "mean": training_mean(truth.train, len(values)),
             "shuffled": shuffled(values, study.sample_codes[fold.test], rng=rng),
         }
+
+    def perfect(self, truth: TargetTruth) -> np.ndarray:
+        """Return the measured expression."""
+        return truth.test.expression
 
     def facts(self, truth: TargetTruth) -> dict[str, Any]:
         """Return the names of the target genes."""

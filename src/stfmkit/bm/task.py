@@ -7,35 +7,28 @@ allows; what only all folds together can say is scored by `pooled`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm.contenders import Kind, Output
+from stfmkit.bm.contenders import Kind, Output, definition_of
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.study import Study
+from stfmkit.evaluation.metric_keys import MetricKey
 from stfmkit.evaluation.scores import to_table
 from stfmkit.splits.folds import Fold
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from matplotlib.figure import Figure
 
 NO_GENES = np.empty(0, dtype=np.int64)
 OBSERVED = {"row": "int64", "truth": "str", "predicted": "str", "score": "float64"}
 """Columns of `Scores.observations`: row of the study, and what a map shows."""
-
-
-class MetricKey(NamedTuple):
-    """What tells the scores of one metric from all others in a table: four of its columns."""
-
-    metric: str
-    setting: str = ""
-    scope: str = ""
-    status: str = "scored"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,9 +88,9 @@ class Section:
 class Task(ABC):
     """A question to contenders, with its truth, its scores and its controls.
 
-    A subclass states the facts below as class attributes and implements `truth`, `predict`, `score` and `controls`;
-    everything else has a default. `sk.testing.check_task` checks a task on data that you pass. Nothing may be changed
-    on the object while it works: one object serves all folds and processes.
+    A subclass states the facts below as class attributes and implements `truth`, `predict`, `score`, `controls` and
+    `perfect`; everything else has a default. `sk.testing.check_task` checks a task, on data of yours if you pass them.
+    Nothing may be changed on the object while it works: one object serves all folds and processes.
 
     Attributes
     ----------
@@ -134,6 +127,8 @@ class Task(ABC):
     shares: ClassVar[str] = ""
     ceiling_note: ClassVar[str] = "two halves of the counts agree with"
     """What the report calls the mean ceiling of the primary metric."""
+    ceiling_remark: ClassVar[str] = ""
+    """What a reader of scores as shares of ceilings must know."""
 
     # one fold
 
@@ -158,6 +153,10 @@ class Task(ABC):
     def controls(self, truth: Any) -> Mapping[str, Any]:
         """Return predictions by name: what a sound metric puts first, and what it puts last."""
 
+    @abstractmethod
+    def perfect(self, truth: Any) -> Any:
+        """Return the prediction of someone who knows the truth; `sk.testing.check_task` holds that it scores best."""
+
     def ceiling(self, truth: Any) -> pd.DataFrame:
         """Return what the noise of the data allows, as scores of status "ceiling", and descriptions of the truth."""
         del truth
@@ -171,7 +170,7 @@ class Task(ABC):
     # all folds together
 
     def pooled_truth(self, study: Study, hidden: Mapping[int, np.ndarray]) -> Any:
-        """Return the truth of all folds together, given the hidden genes of every fold; None where nothing is pooled."""
+        """Return the truth of all folds together; None where nothing is pooled. `hidden` is by fold."""
         del study, hidden
         return None
 
@@ -198,7 +197,7 @@ class Task(ABC):
     # reading the results
 
     def describe_metric(self, key: MetricKey) -> dict[str, Any] | None:
-        """Return title, higher_is_better, bounds, chance, source and summary of a metric that is not in `sk.metrics`."""
+        """Return title, higher_is_better, bounds, chance, source, summary of a metric that is not in `sk.metrics`."""
         del key
         return None
 
@@ -220,6 +219,7 @@ class Task(ABC):
             "positive": f"control:{self.positive}",
             "negatives": [f"control:{name}" for name in self.negatives],
             "ceiling_note": self.ceiling_note,
+            "ceiling_remark": self.ceiling_remark,
         }
 
     def identity(self) -> str | None:
@@ -228,9 +228,4 @@ class Task(ABC):
         The definition is known by its package and the version of it; finished work of a task that is written in a
         notebook is never taken from a folder.
         """
-        package = type(self).__module__.partition(".")[0]
-        try:
-            made_by = version(package)
-        except PackageNotFoundError:
-            return None
-        return f"{type(self).__module__}:{type(self).__qualname__} {made_by}"
+        return definition_of(type(self))

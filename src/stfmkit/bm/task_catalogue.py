@@ -10,9 +10,10 @@ import pandas as pd
 from stfmkit._core.arguments import check_known, listed
 from stfmkit._core.catalogue import NAME, Catalogue
 from stfmkit._core.errors import InputError, InputTypeError
-from stfmkit.bm.contenders import KINDS
 from stfmkit.bm._protocol import Protocol
-from stfmkit.bm.task import MetricKey, Task
+from stfmkit.bm.contenders import KINDS
+from stfmkit.bm.task import Task
+from stfmkit.evaluation.metric_keys import MetricKey
 
 _FACTS = ("name", "title", "question", "primary", "positive", "negatives")
 _SHARED = ("hidden", "truth", "predict", "controls")
@@ -108,8 +109,8 @@ def check_task_facts(task: Task) -> None:
         raise InputError(
             f"a task {type(task).__name__} without {listed(missing)}, with the unknown {listed(wrong)}, or with a name "
             "or primary metric that cannot be one.",
-            allowed=f"a name of lower-case letters, the facts {listed(_FACTS)}, kinds out of {listed(KINDS)}, and fields "
-            "of Protocol as needs",
+            allowed=f"a name of lower-case letters, the facts {listed(_FACTS)}, kinds out of {listed(KINDS)}, and "
+            "fields of Protocol as needs",
             remedy="state them as attributes of the class; primary is a MetricKey.",
         )
 

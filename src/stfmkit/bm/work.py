@@ -70,7 +70,7 @@ class Work:
     def _stage(self) -> Stage:
         known = {c.label: None if self.store is None else c.identity() for c in self.contenders}
         return Stage(
-            inputs=shared_inputs(self.study, self.contenders),
+            inputs=shared_inputs(self.study),
             n_obs=len(self.study.obs_names),
             data=self.study.fingerprint,
             store=self.store,
@@ -81,7 +81,9 @@ class Work:
         """Yield the groups in which a contender takes part; a control takes part in the tasks that name it."""
         own = contender.label.startswith(CONTROL)
         for group in self.groups:
-            tasks = tuple(t for t in group.tasks if not own or contender.label.removeprefix(CONTROL) in t.control_models)
+            tasks = tuple(
+                t for t in group.tasks if not own or contender.label.removeprefix(CONTROL) in t.control_models
+            )
             if tasks and contender.kind in tasks[0].accepts:
                 yield replace(group, tasks=tasks)
 

@@ -75,10 +75,9 @@ def embed(
             key_added=key_added,
             weights=weights,
             device=device,
-            batch_size=batch_size,
             resume=resume,
             rng=seed,
-            **options,
+            **options if batch_size is None else {"batch_size": batch_size, **options},
         )
         write_with(out, table.write_h5ad)
         say(f"Wrote {out}")

@@ -29,6 +29,8 @@ def sample_rows(samples: np.ndarray, patients: np.ndarray, *, min_obs: int = 1) 
     min_obs
         Smaller samples are left out.
     """
+    if len(samples) == 0:
+        return
     names, codes = np.unique(np.asarray(samples).astype(str), return_inverse=True)
     order = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes, minlength=len(names)))

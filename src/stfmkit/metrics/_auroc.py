@@ -1,4 +1,4 @@
-"""How well each gene alone tells observations apart."""
+"""AUROC of every gene for a mask, for groups, and for niches within patients."""
 
 from collections.abc import Sequence
 from typing import Any

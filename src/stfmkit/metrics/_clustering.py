@@ -16,7 +16,7 @@ from stfmkit.metrics._metric import metric
     bounds=(-0.5, 1),
     chance=0,
     source="Hubert and Arabie 1985, J Classif 2:193",
-    summary="Agreement of two partitions on who is with whom, adjusted for chance.",
+    summary="Agreement of two partitions on pairs of observations, adjusted for chance.",
 )
 def ari(truth: ArrayLike, predicted: ArrayLike) -> float:
     """Return the adjusted Rand index of two partitions (Hubert and Arabie 1985), as scikit-learn has it.

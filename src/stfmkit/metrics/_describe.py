@@ -106,7 +106,7 @@ def describe(metric: str, setting: str = "", status: str = "scored", *, scope: s
     direction, bounds, chance = about.higher_is_better, about.bounds, about.chance
     source, summary = about.source, about.summary
     if status == "ceiling":
-        title, label = f"Ceiling of {title}", f"ceiling of {label}"
+        title, label = f"Ceiling of {title}", f"Ceiling of {label}"
         direction, chance = None, None
         bounds, source, summary = _ceiling(about)
     elif status == "of ceiling":

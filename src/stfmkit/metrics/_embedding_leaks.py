@@ -1,4 +1,4 @@
-"""What an embedding gives away that it should not: depth, place, and who the patient is."""
+"""Whether library size, coordinates or the patient can be predicted from an embedding."""
 
 import numpy as np
 import pandas as pd
@@ -28,10 +28,10 @@ _ALPHAS = 10.0 ** np.arange(-2, 7)
     bounds=(None, 1),
     chance=0,
     source="stfmkit documentation",
-    summary="How well log library size of held-out groups can be read from an embedding, tuned by held-out groups.",
+    summary="R² of the log library size, predicted from an embedding with whole groups held out.",
 )
 def library_size_r2(embedding: ArrayLike, library_size: ArrayLike, groups: ArrayLike) -> float:
-    """Return how well the log library size of held-out groups can be read from an embedding.
+    """Return R² of the log library size of held-out groups, predicted from an embedding.
 
     The ridge regression of `grouped_ridge`: groups are held out whole in up to five folds, and whole groups again to
     choose the penalty. R² of the held-out predictions, pooled over groups.
@@ -85,13 +85,13 @@ def library_size_r2(embedding: ArrayLike, library_size: ArrayLike, groups: Array
     bounds=(None, 1),
     chance=0,
     source="stfmkit documentation",
-    summary="How well the place in the slide can be read from an embedding; compare with an expression baseline.",
+    summary="R² of coordinates, predicted from an embedding within slides; compare with an expression baseline.",
 )
 def coordinate_r2(embedding: ArrayLike, coords: ArrayLike, groups: ArrayLike, *, rng: RNGLike = 0) -> float:
-    """Return how well the place in the slide can be read from an embedding.
+    """Return R² of the coordinates in the slide, predicted from an embedding.
 
     Within every sample, ridge regression of the coordinates in five random folds; R² averaged over axes, then samples.
-    It is an alarm and not a flaw by itself: tissue has structure, so that expression tells place. What counts is the
+    A high value is no flaw by itself: tissue has structure, so that expression predicts coordinates. What counts is the
     difference to an expression baseline such as ``hvg_pca``.
 
     Parameters
@@ -101,13 +101,14 @@ def coordinate_r2(embedding: ArrayLike, coords: ArrayLike, groups: ArrayLike, *,
     coords
         Coordinates (n_obs, n_axes).
     groups
-        Sample of every observation (n_obs,), because every sample has its own frame; ten observations or more in each.
+        Sample of every observation (n_obs,), because every sample has its own coordinate system; ten observations or
+        more in each.
     rng
         Seed or generator of the folds.
 
     Returns
     -------
-    A number of at most 1; high where place can be read off.
+    A number of at most 1; high where coordinates can be predicted.
 
     Raises
     ------
@@ -150,12 +151,12 @@ def coordinate_r2(embedding: ArrayLike, coords: ArrayLike, groups: ArrayLike, *,
     bounds=(0, 1),
     chance=None,
     source="stfmkit documentation",
-    summary="Balanced accuracy of telling the patient from the nearest neighbours; chance is one over their number.",
+    summary="Balanced accuracy of the patient, predicted from nearest neighbours; chance is one over their number.",
 )
 def group_probe_accuracy(
     embedding: ArrayLike, groups: ArrayLike, *, n_neighbors: int = 10, neighbors: Neighbors | None = None
 ) -> float:
-    """Return how well the patient can be told from the nearest neighbours in an embedding.
+    """Return the balanced accuracy of the patient, predicted from the nearest neighbours in an embedding.
 
     Each observation gets the majority of its nearest others in the standardised embedding (leave one out; of equal
     votes the first group in sorted order wins), scored by balanced accuracy. One over the number of groups is chance,

@@ -1,4 +1,4 @@
-"""How alike two embeddings of the same observations are, and whether one changes with the frame."""
+"""Similarity of two embeddings of the same observations, and change of one under rigid motions."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ _FEWEST = 4  # the debiased estimate divides by n - 3
     bounds=(0, 1),
     chance=None,
     source="stfmkit documentation",
-    summary="Share of nearest neighbours that two embeddings have in common; says alike, not good.",
+    summary="Share of nearest neighbours that two embeddings have in common; it measures similarity, not quality.",
 )
 def knn_overlap(
     first: ArrayLike,
@@ -75,7 +75,7 @@ def knn_overlap(
     bounds=(None, 1),
     chance=None,
     source="Kornblith et al. 2019, ICML; debiased: Song et al. 2012, JMLR 13:1393",
-    summary="Centred kernel alignment of two embeddings; says alike, not good.",
+    summary="Centred kernel alignment of two embeddings; it measures similarity, not quality.",
 )
 def cka(first: ArrayLike, second: ArrayLike, *, debiased: bool = False) -> float:
     """Return the linear centred kernel alignment of two embeddings.

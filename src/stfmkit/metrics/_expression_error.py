@@ -202,7 +202,7 @@ def rmse(truth: ArrayLike, predicted: ArrayLike) -> np.ndarray:
     chance=1,
     over_genes="median",
     source="textbook",
-    summary="Root mean squared error over the standard deviation of the truth; 1 is the mean of the slide.",
+    summary="Root mean squared error over the standard deviation of the truth; 1 is as good as the mean of the slide.",
 )
 def nrmse(truth: ArrayLike, predicted: ArrayLike) -> np.ndarray:
     """Return the root mean squared error of every gene over the standard deviation of its truth.

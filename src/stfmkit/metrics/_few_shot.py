@@ -1,4 +1,4 @@
-"""How many labels an embedding needs."""
+"""Probe of an embedding that is trained on few labels of each class."""
 
 import warnings
 from collections.abc import Sequence

@@ -181,14 +181,15 @@ def metric(
         if not isinstance(value, str):
             raise InputTypeError(f"{name}={value!r}.", allowed="text", remedy=f"leave {name} out.")
 
-    def describe(function: F) -> F:
+    def decorate(function: F) -> F:
+        needs = _needs(function)
         _SPECS[function] = MetricSpec(
-            name=function.__name__ if inspect.isfunction(function) else "",
+            name=function.__name__,
             title=title,
             label=label or title,
             family=family,
             target=f"{function.__module__}:{function.__qualname__}",
-            needs=_needs(function),
+            needs=needs,
             higher_is_better=higher_is_better,
             bounds=limits,
             chance=level,
@@ -201,7 +202,7 @@ def metric(
         )
         return function
 
-    return describe
+    return decorate
 
 
 def spec_of(function: object) -> MetricSpec:

@@ -1,4 +1,4 @@
-"""Nicheformer's tasks: what surrounds a cell, and how densely, told from the embedding of the cell."""
+"""Composition and density of neighbourhoods, and scores of their prediction; the tasks of Nicheformer."""
 
 from typing import NamedTuple
 

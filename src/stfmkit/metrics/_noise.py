@@ -1,4 +1,4 @@
-"""How good a score can be, given the noise of the data."""
+"""Reliability of genes, and the noise ceiling of scores."""
 
 import numpy as np
 from numpy.typing import ArrayLike

@@ -1,4 +1,4 @@
-"""Overlap of two signatures, and what chance would give."""
+"""Overlap of two signatures, raw and adjusted for chance."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

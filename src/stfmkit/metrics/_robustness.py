@@ -1,4 +1,4 @@
-"""Whether an embedding sorts by biology, or by who, where and with what it was measured."""
+"""Whether neighbours in an embedding share the biology, or the patient, slide, panel or platform."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from stfmkit.metrics._neighbors import Neighbors, embedding_neighbors, nearest
     bounds=(0, 1),
     chance=None,
     source="Kömen et al. 2026, Nat Commun 17:5218 (PathoROB)",
-    summary="Of the neighbours that tell biology from confounder, the share that is biology; chance depends on sizes.",
+    summary="Share of biology among neighbours that share either biology or confounder; chance depends on sizes.",
 )
 def robustness_index(
     embedding: ArrayLike,
@@ -29,7 +29,7 @@ def robustness_index(
     exclude: ArrayLike | None = None,
     neighbors: Neighbors | None = None,
 ) -> float:
-    """Return the robustness index: of the neighbours that tell biology from confounder, the share that is biology.
+    """Return the robustness index: the share of biology among neighbours that share either biology or confounder.
 
     Among the nearest others of every observation, SO counts those of the Same biology and Other confounder, OS those of
     Other biology and the Same confounder; the index is SO / (SO + OS) over all observations. Neighbours that share both

@@ -15,10 +15,10 @@ from stfmkit.metrics._scib import LISI, SOURCE, load_scib, own_first, read_input
     bounds=(0, 1),
     chance=None,
     source=SOURCE,
-    summary="Rescaled silhouette of the labels that the fewest batches hold.",
+    summary="Rescaled silhouette of the labels that are present in the fewest batches.",
 )
 def scib_isolated_labels(embedding: ArrayLike, labels: ArrayLike, batches: ArrayLike) -> float:
-    """Return the silhouette, rescaled to [0, 1], of the labels that the fewest batches hold.
+    """Return the silhouette, rescaled to [0, 1], of the labels that are present in the fewest batches.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which genes mark a niche: statistics, the true set, and the predicted set."""
+"""Niche signatures: statistics of genes, true and predicted signatures, and scores of one niche."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -347,7 +347,7 @@ def signature_ranking_auroc(truth: Iterable[int], scores: ArrayLike) -> float:
 
 
 @metric(
-    title="Spearman of fold changes",
+    title="Spearman ρ of fold changes",
     label="Fold changes ρ",
     family="signatures",
     higher_is_better=True,

@@ -1,7 +1,6 @@
-"""Models as equals: cards, a registry, one contract, and transparent baselines.
+"""Models as equals: cards, a catalogue, one contract, and transparent baselines.
 
-A model is a card (`ModelCard`) and two verbs, ``prepare(block)`` and ``encode(batch)``; models that learn from the data
-also have ``fit(block)``. Looking a model up imports none of its code.
+A model is a class under `EmbeddingModel` and a `ModelCard`. Looking a network up imports none of its code.
 """
 
 import lazy_loader

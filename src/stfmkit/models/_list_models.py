@@ -4,13 +4,13 @@ import pandas as pd
 
 from stfmkit._core.arguments import check_choice
 from stfmkit._core.errors import InputError
-from stfmkit.models._card import FAMILIES, Family, ModelCard
-from stfmkit.models._extras import missing_packages
-from stfmkit.models._registry import registry
+from stfmkit.models.card import FAMILIES, Family, ModelCard
+from stfmkit.models.catalogue import MODELS
+from stfmkit.models.extras import missing_packages
 
 
 def list_models(*, family: Family | None = None, runnable: bool | None = None) -> pd.DataFrame:
-    """List the known models, one row each; no model is imported.
+    """List the known models, one row each; no network is imported.
 
     Parameters
     ----------
@@ -30,23 +30,25 @@ def list_models(*, family: Family | None = None, runnable: bool | None = None) -
     >>> import stfmkit as sk
     >>> sk.models.list_models(family="baseline")[["name", "needs", "fits"]]
                        name                     needs   fits
-    0          library_size                    counts  False
+    0  celltype_composition  coordinates, composition  False
     1           coordinates               coordinates   True
-    2                random                   nothing  False
-    3         random_smooth               coordinates  False
-    4               hvg_pca                    counts   True
-    5          neighbor_pca       counts, coordinates   True
-    6  celltype_composition  coordinates, composition  False
+    2               hvg_pca                    counts   True
+    3          library_size                    counts  False
+    4          neighbor_pca       counts, coordinates   True
+    5                random                   nothing  False
+    6         random_smooth               coordinates  False
     """
     if family is not None:
         check_choice(family, FAMILIES, name="family")
     if runnable not in {None, True, False}:
         raise InputError(f"runnable={runnable!r}.", allowed="True, False or None", remedy="pass one of these.")
+    cards = MODELS.entries().values()
+    missing = {extra: missing_packages(extra) for extra in {card.extra for card in cards}}
     rows = [
         {
             "name": card.name,
             "family": card.family,
-            "needs": ", ".join(card.needs),
+            "needs": ", ".join(card.needs) or "nothing",
             "fits": card.fits,
             "uses_neighbors": card.uses_neighbors,
             "species": ", ".join(card.species),
@@ -57,9 +59,9 @@ def list_models(*, family: Family | None = None, runnable: bool | None = None) -
             "summary": card.summary,
             "reason": reason,
         }
-        for card in registry.cards().values()
+        for card in cards
         if family in {None, card.family}
-        for reason in [_why_not(card)]
+        for reason in [_why_not(card, missing[card.extra])]
         if runnable in {None, not reason}
     ]
     return pd.DataFrame(rows, columns=_COLUMNS).astype(_TYPES)
@@ -82,9 +84,8 @@ _COLUMNS = [
 ]
 
 
-def _why_not(card: ModelCard) -> str:
+def _why_not(card: ModelCard, missing: tuple[str, ...]) -> str:
     """Return why a model cannot be run here, or nothing."""
     if not card.runnable:
         return card.reason
-    missing = missing_packages(card.extra)
     return f"needs pip install 'stfmkit[{card.extra}]'" if missing else ""

@@ -4,23 +4,17 @@ import os
 from importlib import import_module
 from typing import Any
 
-import numpy as np
-
-from stfmkit._core.arguments import check_integer
 from stfmkit._core.errors import InputError, InputTypeError
-from stfmkit._core.random import RNGLike, int_seed
-from stfmkit.models._base import EmbeddingModel
-from stfmkit.models._card import ModelCard
-from stfmkit.models._extras import missing_packages
-from stfmkit.models._options import check_kinds, check_options, parameters
-from stfmkit.models._registry import registry
-
-_SEEDS = 2**63
-"""h5ad and zarr store no larger integer, and the seed is recorded."""
+from stfmkit._core.random import RNGLike, as_seed
+from stfmkit.models.card import ModelCard
+from stfmkit.models.catalogue import MODELS
+from stfmkit.models.contract import EmbeddingModel
+from stfmkit.models.extras import missing_packages
+from stfmkit.models.options import check_kinds, check_options, parameters
 
 
 def load_model(
-    name: str, *, weights: str | os.PathLike[str] | None = None, rng: RNGLike = None, **options: Any
+    name: str, *, weights: str | os.PathLike[str] | None = None, rng: RNGLike = 0, **options: Any
 ) -> EmbeddingModel:
     """Return a fresh, unfitted model; a network with its weights.
 
@@ -32,22 +26,21 @@ def load_model(
         For networks: None to fetch the published weights, a local folder or file in the published layout,
         ``owner/repository`` of the hub, or "random" for the untrained network.
     rng
-        Seed of models that draw random numbers (``card.needs_rng``) and of ``weights="random"``. Baselines that draw
-        require it; networks take 0 where it is None. A generator is asked for one integer.
+        Seed of models that draw random numbers and of ``weights="random"``. A generator is asked for one integer,
+        None takes one from the system; others leave it alone.
     options
         Options of the model, by name.
 
     Returns
     -------
-    An object with ``card``, ``prepare``, ``encode``, and ``fit`` where ``card.fits``.
+    An object of a class under `EmbeddingModel`.
 
     Raises
     ------
     MissingKeyError
         No model has this name; the nearest names are suggested.
     InputError
-        An option is not known, a random model is asked for without a seed, the model cannot be run (the card says
-        why), or the weights are not those of the model.
+        An option is not known, the model cannot be run (the card says why), or the weights are not those of the model.
     MissingFileError
         The weights are not there; the text says where they are published.
     InputTypeError
@@ -62,40 +55,34 @@ def load_model(
     >>> model.card.name, model.n_components
     ('hvg_pca', 20)
     """
-    card = registry.find(name)
-    kind = _imported(card)
+    model = make_model(name, weights=weights, rng=rng, **options)
+    model.load()
+    return model
+
+
+def make_model(
+    name: str, *, weights: str | os.PathLike[str] | None = None, rng: RNGLike = 0, **options: Any
+) -> EmbeddingModel:
+    """Return a model whose options are stored and checked, and whose files are not opened yet.
+
+    Arguments and errors are those of `load_model`, apart from what only files can tell.
+    """
+    card = MODELS.find(name)
+    kind = model_class(card)
     if weights is not None:
         options["weights"] = weights
     check_options(kind, options, model=card.name)
     check_kinds(kind, options, model=card.name)
     taken = parameters(kind)
-    required = card.needs_rng and "weights" not in taken  # a network takes 0, and records it
-    seed = _seed(card, rng, required=required) if "rng" in taken else None
-    more: dict[str, Any] = {} if seed is None else {"rng": seed}
+    more: dict[str, Any] = {"rng": as_seed(rng)} if "rng" in taken else {}
     if "card" in taken:
         more["card"] = card
     model: EmbeddingModel = kind(**options, **more)
     return model
 
 
-def _seed(card: ModelCard, rng: RNGLike, *, required: bool) -> int | None:
-    if rng is None:
-        if not required:
-            return None
-        raise InputError(
-            f"the model {card.name!r} draws random numbers, and rng is None.",
-            allowed="a seed, so that the result can be repeated",
-            remedy="pass rng=0 (or any integer).",
-        )
-    if isinstance(rng, np.random.Generator):
-        return int_seed(rng)
-    check_integer(rng, name="rng", least=0)  # type: ignore[arg-type]
-    if int(rng) >= _SEEDS:
-        raise InputError(f"rng={rng!r}.", allowed="an integer below 2**63", remedy="pass a smaller seed.")
-    return int(rng)
-
-
-def _imported(card: ModelCard) -> type:
+def model_class(card: ModelCard) -> type[EmbeddingModel]:
+    """Return the class that a card points to, or say what has to be installed or corrected first."""
     if not card.runnable:
         raise InputError(
             f"the model {card.name!r} cannot be run: {card.reason}",
@@ -110,11 +97,11 @@ def _imported(card: ModelCard) -> type:
         )
         raise ImportError(msg)
     module, _, attribute = card.target.partition(":")
-    kind = getattr(import_module(module), attribute, None)
-    if not isinstance(kind, type):
+    kind = vars(import_module(module)).get(attribute)
+    if not (isinstance(kind, type) and issubclass(kind, EmbeddingModel)):
         raise InputTypeError(
-            f"the card of {card.name!r} points to {card.target!r}, which is not a class.",
-            allowed="'package.module:Class'",
+            f"the card of {card.name!r} points to {card.target!r}, which is not a class under EmbeddingModel.",
+            allowed="'package.module:Class', the class under sk.models.EmbeddingModel",
             remedy="correct target on the card, or install the version of the plug-in that has the class.",
         )
     return kind

@@ -1,7 +1,7 @@
 """The card of one model."""
 
-from stfmkit.models._card import ModelCard
-from stfmkit.models._registry import registry
+from stfmkit.models.card import ModelCard
+from stfmkit.models.catalogue import MODELS
 
 
 def model_card(name: str) -> ModelCard:
@@ -23,4 +23,4 @@ def model_card(name: str) -> ModelCard:
     >>> sk.models.model_card("hvg_pca").fits
     True
     """
-    return registry.find(name)
+    return MODELS.find(name)

@@ -1,7 +1,7 @@
 """Add a model to the registry of this session."""
 
-from stfmkit.models._card import ModelCard
-from stfmkit.models._registry import registry
+from stfmkit.models.card import ModelCard
+from stfmkit.models.catalogue import MODELS
 
 
 def register_model(card: ModelCard, *, overwrite: bool = False) -> None:
@@ -30,7 +30,7 @@ def register_model(card: ModelCard, *, overwrite: bool = False) -> None:
 
         card = sk.models.ModelCard(
             name="my-model.v1",
-            target="my_package.models:MyModel",
+            target="my_package.models:MyModel",  # a class under sk.models.EmbeddingModel
             family="rna",
             summary="What it does, in one sentence.",
             needs=("counts",),
@@ -42,4 +42,4 @@ def register_model(card: ModelCard, *, overwrite: bool = False) -> None:
     >>> import stfmkit as sk
     >>> sk.models.register_model(sk.models.model_card("hvg_pca"), overwrite=True)
     """
-    registry.add(card, overwrite=overwrite)
+    MODELS.add(card, overwrite=overwrite)

@@ -1,5 +1,6 @@
-"""Scores of models, patient by patient."""
+"""Scores of contenders, patient by patient."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -7,13 +8,17 @@ import pandas as pd
 
 from stfmkit._core.arguments import check_known, listed
 from stfmkit._core.errors import InputError
+from stfmkit.evaluation.metric_keys import MetricKey, facts_of, find_key, keys_of, patient_values
+from stfmkit.pl._finish import check_save, finish, new_axes
 from stfmkit.pl._style import CONTROL, GREY, INK, MARKERS, PALE, PALETTE, plain, style
-from stfmkit.pl._tables import patient_values, require_columns
+from stfmkit.pl._tables import require_columns, with_keys
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_COLUMNS = ("task", "metric", "model", "patient", "sample", "value")
+    from stfmkit.pl._finish import Save
+
+_COLUMNS = ("task", "metric", "contender", "patient", "sample", "value")
 
 
 def benchmark(
@@ -21,27 +26,38 @@ def benchmark(
     *,
     task: str,
     metric: str | None = None,
+    setting: str = "",
+    scope: str = "",
     intervals: pd.DataFrame | None = None,
     ax: "Axes | None" = None,
+    show: bool = False,
+    save: "Save" = None,
 ) -> "Axes":
-    """Plot one point per model and patient, with the mean and its interval.
+    """Plot one point per contender and patient, with the mean and its interval.
 
-    Models are sorted, the best on top; controls stand below a line, in grey. A patient keeps its shape and colour
+    Contenders are sorted, the best on top; controls stand below a line, in grey. A patient keeps its shape and colour
     in all rows.
 
     Parameters
     ----------
     results
-        :class:`stfmkit.bm.Results`, or its long table (columns task, metric, model, patient, sample, value).
+        :class:`stfmkit.bm.Results`, or its long table (columns task, metric, contender, patient, sample, value, and
+        setting, scope and status of the metric).
     task
         Task to show.
     metric
         Metric to show; by default the primary one of the task.
+    setting, scope
+        Of the metric, such as "probe=knn"; by default those of the primary one, where the metric has them.
     intervals
-        Table with the columns task, metric, model, mean, low, high (as ``Results.rank()`` returns it); by default asked
+        Table with the columns contender, mean, low, high (as ``Results.rank()`` returns it); by default asked
         from `results`. A bare table is drawn without intervals.
     ax
-        Axes to draw on; a new figure by default.
+        Axes to draw on, None for a new figure.
+    show
+        Show the figure.
+    save
+        Path of an image file to write, None for none; the ending names the format.
 
     Returns
     -------
@@ -57,31 +73,30 @@ def benchmark(
     Examples
     --------
     >>> import pandas as pd
-    >>> columns = ["task", "metric", "model", "patient", "sample", "value"]
-    >>> rows = [("niche_probe", "macro_f1_linear", m, f"P{p}", f"S{p}", 0.1 * p) for m in "ab" for p in range(3)]
+    >>> columns = ["task", "metric", "contender", "patient", "sample", "value"]
+    >>> rows = [("niche_probe", "macro_f1", c, f"P{p}", f"S{p}", 0.1 * p) for c in "ab" for p in range(3)]
     >>> ax = benchmark(pd.DataFrame(rows, columns=columns), task="niche_probe")
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['a', 'b']
     """
-    table = require_columns(getattr(results, "table", results), _COLUMNS, what="a benchmark table")
+    check_save(save)
+    table = with_keys(require_columns(getattr(results, "table", results), _COLUMNS, what="a benchmark table"))
     protocol = _protocol(table)
-    meta = {} if table is results else getattr(results, "meta", {})
+    meta = getattr(results, "meta", {})
     check_known(task, sorted(set(table["task"].astype(str))), what="task", remedy="pass one of these.")
-    metric = _metric(table, task, metric, meta)
-    about = meta.get("metrics", {}).get(metric, {})
-    values = patient_values(table, task=task, metric=metric)
-    if intervals is None and table is not results and hasattr(results, "rank"):
-        intervals = results.rank(task=task, metric=metric)
+    key = _key(table, task, MetricKey(metric or "", setting, scope), meta)
+    about: Mapping[str, Any] = facts_of(meta.get("metrics", ()), key) or {}
+    values = patient_values(table, task, key)
+    if intervals is None and hasattr(results, "rank"):
+        intervals = results.rank(task=task, metric=key.metric, setting=key.setting, scope=key.scope)
     order = _order(values, lowest_first=about.get("higher_is_better", True) is False)
     with style():
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots(figsize=(7, 0.9 + 0.34 * max(len(order), 2)), layout="constrained")
+        ax = new_axes(ax, width=7, height=0.9 + 0.34 * max(len(order), 2))
         _draw_rows(ax, values.loc[order])
-        _draw_means(ax, order, _means(values.loc[order], intervals, task, metric))
-        _finish(ax, order, about, metric=metric, task=task)
+        _draw_means(ax, order, _means(values.loc[order], intervals))
+        _finish(ax, order, about, metric=key.metric, task=task)
         _stamp(ax, protocol)
+        finish(ax.figure, show=show, save=save)
     return ax
 
 
@@ -96,19 +111,20 @@ def _protocol(table: pd.DataFrame) -> str:
     return "".join(ids)
 
 
-def _metric(table: pd.DataFrame, task: str, metric: str | None, meta: dict[str, Any]) -> str:
-    known = sorted(set(table.loc[table["task"] == task, "metric"].astype(str)))
-    metric = metric or meta.get("tasks", {}).get(task, {}).get("primary")
-    if metric is None:
-        if len(known) > 1:
+def _key(table: pd.DataFrame, task: str, like: MetricKey, meta: Mapping[str, Any]) -> MetricKey:
+    """Return the metric that is meant; without a name the primary one, or the only one of the table."""
+    primary = meta.get("tasks", {}).get(task, {}).get("primary")
+    if not like.metric and primary is None:
+        names = sorted({key.metric for key in keys_of(table[table["task"] == task])})
+        if len(names) > 1:
             raise InputError(
-                f"task {task!r} with the metrics {listed(known)}.",
+                f"task {task!r} with the metrics {listed(names)}.",
                 allowed="one metric on one plot",
                 remedy="pass metric=, or the Results object, which knows the primary one.",
             )
-        metric = known[0]
-    check_known(metric, known, what=f"metric of task {task!r}", remedy="pass one of these as metric.")
-    return metric
+        like = like._replace(metric=names[0])
+    first = MetricKey(like.metric) if primary is None else MetricKey(**primary)
+    return find_key(table, task, like if like.metric else first, first)
 
 
 def _order(values: pd.DataFrame, *, lowest_first: bool) -> list[str]:
@@ -117,15 +133,14 @@ def _order(values: pd.DataFrame, *, lowest_first: bool) -> list[str]:
     return [n for n in names if not n.startswith(CONTROL)] + [n for n in names if n.startswith(CONTROL)]
 
 
-def _means(values: pd.DataFrame, intervals: pd.DataFrame | None, task: str, metric: str) -> np.ndarray:
+def _means(values: pd.DataFrame, intervals: pd.DataFrame | None) -> np.ndarray:
     """Return mean, low, high of every row of `values`; from `intervals` where they are known."""
     out = np.full((len(values), 3), np.nan)
     out[:, 0] = values.mean(axis=1)
     if intervals is not None:
         columns = ["mean", "low", "high"]
-        frame = require_columns(intervals, ("task", "metric", "model", *columns), what="a table of intervals")
-        frame = frame.loc[(frame["task"] == task) & (frame["metric"] == metric)]
-        known = frame.set_index(frame["model"].astype(str))[columns].astype(float).reindex(values.index).to_numpy()
+        frame = require_columns(intervals, ("contender", *columns), what="a table of intervals")
+        known = frame.set_index(frame["contender"].astype(str))[columns].astype(float).reindex(values.index).to_numpy()
         out = np.where(np.isnan(known), out, known)
     return out
 
@@ -178,15 +193,15 @@ def _draw_means(ax: "Axes", order: list[str], means: np.ndarray) -> None:
         ax.plot([mean, mean], [row - 0.34, row + 0.34], color=colour, linewidth=2.2, zorder=4)
 
 
-def _finish(ax: "Axes", order: list[str], about: dict[str, Any], *, metric: str, task: str) -> None:
+def _finish(ax: "Axes", order: list[str], about: Mapping[str, Any], *, metric: str, task: str) -> None:
     from matplotlib.lines import Line2D
 
     ax.set_yticks(range(len(order)), [plain(n) for n in order])
-    n_models = sum(not n.startswith(CONTROL) for n in order)
+    n_contenders = sum(not n.startswith(CONTROL) for n in order)
     for label, name in zip(ax.get_yticklabels(), order, strict=True):
         label.set_color(GREY if name.startswith(CONTROL) else INK)
-    if 0 < n_models < len(order):
-        ax.axhline(n_models - 0.5, color=PALE, linewidth=1)
+    if 0 < n_contenders < len(order):
+        ax.axhline(n_contenders - 0.5, color=PALE, linewidth=1)
     ax.set_ylim(len(order) - 0.4, -0.6)
     chance = about.get("chance")
     if isinstance(chance, int | float) and np.isfinite(chance):

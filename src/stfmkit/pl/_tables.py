@@ -1,4 +1,4 @@
-"""Reading of the long benchmark table for plots: checks, and one value per patient."""
+"""Reading of the long benchmark table for plots."""
 
 from collections.abc import Iterable
 
@@ -26,26 +26,7 @@ def require_columns(frame: object, columns: Iterable[str], *, what: str) -> pd.D
     return frame
 
 
-def patient_values(table: pd.DataFrame, *, task: str, metric: str) -> pd.DataFrame:
-    """Return one value per model and patient: the mean over genes and niches, then folds, then samples.
-
-    Undefined values are left out.
-
-    Returns
-    -------
-    Models × patients, NaN where a model has no value.
-
-    Examples
-    --------
-    >>> rows = [("t", "f1", "a", "P1", "S1", 0.2), ("t", "f1", "a", "P1", "S1", 0.4), ("t", "f1", "a", "P1", "S2", 0.7)]
-    >>> table = pd.DataFrame(rows, columns=["task", "metric", "model", "patient", "sample", "value"])
-    >>> float(patient_values(table, task="t", metric="f1").loc["a", "P1"].round(2))
-    0.5
-    """
-    rows = table.loc[(table["task"] == task) & (table["metric"] == metric)].dropna(subset="value")
-    keys = ["model", "patient", "sample", *(["fold"] if "fold" in rows.columns else [])]
-    rows = rows.astype({"model": str, "patient": str, "sample": str})
-    while len(keys) >= 2:  # genes and niches, then folds, then samples
-        rows = rows.groupby(keys, observed=True)["value"].mean().reset_index()
-        keys = keys[:-1]
-    return rows.pivot_table(index="model", columns="patient", values="value")
+def with_keys(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of scores with the columns that tell its metrics apart; those that are missing become empty."""
+    empty = {"setting": "", "scope": "", "status": "scored", "fold": -1, "gene": "", "niche": "", "reason": ""}
+    return table.assign(**{name: value for name, value in empty.items() if name not in table.columns})

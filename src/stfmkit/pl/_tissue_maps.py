@@ -1,4 +1,4 @@
-"""Maps of where each model is right and wrong."""
+"""Maps of where each contender is right and wrong."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
     from stfmkit.pl._finish import Save
 
-_COLUMNS = ("task", "model", "patient", "sample", "x", "y", "truth", "predicted", "score")
+_COLUMNS = ("task", "contender", "patient", "sample", "x", "y", "truth", "predicted", "score")
 
 
 def tissue_maps(
     results: Any,
     *,
     task: str | None = None,
-    models: Sequence[str] | None = None,
+    contenders: Sequence[str] | None = None,
     samples: Sequence[str] | None = None,
     panel_size: float = 1.7,
     ax: "Axes | None" = None,
     show: bool = False,
     save: "Save" = None,
 ) -> np.ndarray:
-    """Draw, for every sample (column) and model (row), where the model is right and wrong.
+    """Draw, for every sample (column) and contender (row), where the contender is right and wrong.
 
     For a task with labels the first row shows the true labels, and the rows below colour every observation as right
     or wrong. For a task without labels the colour is the score of the observation, on one scale for all panels.
@@ -40,12 +40,12 @@ def tissue_maps(
     Parameters
     ----------
     results
-        :class:`stfmkit.bm.Results`, or its ``observations``: columns task, model, patient, sample, x, y, truth,
+        :class:`stfmkit.bm.Results`, or its ``observations``: columns task, contender, patient, sample, x, y, truth,
         predicted, score.
     task
         Task to show; needed if there are several.
-    models
-        Models to show, in this order; by default all but the controls.
+    contenders
+        Contenders to show, in this order; by default all but the controls.
     samples
         Samples to show, in this order; by default all.
     panel_size
@@ -65,16 +65,15 @@ def tissue_maps(
     Raises
     ------
     MissingKeyError
-        A task, model, sample or column is not there.
+        A task, contender, sample or column is not there.
     InputError
         Nothing is left to draw, or the task is not determined.
 
     Examples
     --------
     >>> import pandas as pd
-    from matplotlib.figure import Figure
     >>> spots = pd.DataFrame(
-    ...     {"task": "niche_probe", "model": "hvg_pca", "patient": "P1", "sample": "S1"}, index=range(4)
+    ...     {"task": "niche_probe", "contender": "hvg_pca", "patient": "P1", "sample": "S1"}, index=range(4)
     ... )
     >>> spots = spots.assign(x=[0, 1, 0, 1], y=[0, 0, 1, 1], truth=list("aabb"), predicted=list("abbb"))
     >>> axes = tissue_maps(spots.assign(score=[1.0, 0.0, 1.0, 1.0]))
@@ -84,16 +83,16 @@ def tissue_maps(
     frame = require_columns(getattr(results, "observations", results), _COLUMNS, what="observations")
     check_positive(panel_size, name="panel_size")
     check_save(save)
-    plan = _select(frame, task, models, samples)
+    plan = _select(frame, task, contenders, samples)
     labelled = bool((plan.frame["truth"].astype(str) != "").any())
-    n_rows = len(plan.models) + labelled
+    n_rows = len(plan.contenders) + labelled
     with style():
         width, height = panel_size * len(plan.samples) + 1.3, (panel_size + 0.22) * n_rows + 0.7
         figure = _figure_for(ax, width=width, height=height)
         axes: np.ndarray = figure.subplots(n_rows, len(plan.samples), squeeze=False)
         draw = _label_rows if labelled else _score_rows
         draw(figure, axes, plan, panel_size)
-        _name_panels(axes, plan, [*(["truth"] if labelled else []), *plan.models])
+        _name_panels(axes, plan, [*(["truth"] if labelled else []), *plan.contenders])
         finish(figure, show=show, save=save)
     return axes
 
@@ -126,12 +125,12 @@ class _Plan(NamedTuple):
     """The rows to draw, and the order of the panels."""
 
     frame: pd.DataFrame
-    models: list[str]
+    contenders: list[str]
     samples: list[str]
 
 
 def _select(
-    frame: pd.DataFrame, task: str | None, models: Sequence[str] | None, samples: Sequence[str] | None
+    frame: pd.DataFrame, task: str | None, contenders: Sequence[str] | None, samples: Sequence[str] | None
 ) -> _Plan:
     tasks = sorted(set(frame["task"].astype(str)))
     if not tasks:
@@ -141,18 +140,18 @@ def _select(
             raise InputError(f"the tasks {listed(tasks)}.", allowed="one task on one figure", remedy="pass task=.")
         task = tasks[0]
     check_known(task, tasks, what="task", remedy="pass one of these.")
-    frame = frame.loc[frame["task"] == task].astype({"model": str, "sample": str, "patient": str})
-    known = list(dict.fromkeys(frame["model"]))
-    models = [m for m in known if not m.startswith(CONTROL)] or known if models is None else list(models)
+    frame = frame.loc[frame["task"] == task].astype({"contender": str, "sample": str, "patient": str})
+    known = list(dict.fromkeys(frame["contender"]))
+    contenders = [m for m in known if not m.startswith(CONTROL)] or known if contenders is None else list(contenders)
     present = sorted(set(frame["sample"]))
     samples = present if samples is None else list(samples)
-    for name in models:
-        check_known(name, known, what=f"model in task {task!r}", remedy="pass some of these as models.")
+    for name in contenders:
+        check_known(name, known, what=f"contender in task {task!r}", remedy="pass some of these as contenders.")
     for name in samples:
         check_known(name, present, what=f"sample in task {task!r}", remedy="pass some of these as samples.")
-    if not models or not samples:
-        raise InputError("no model or no sample.", allowed="at least one of each", remedy="leave the argument out.")
-    return _Plan(frame.loc[frame["model"].isin(models) & frame["sample"].isin(samples)], models, samples)
+    if not contenders or not samples:
+        raise InputError("no contender or no sample.", allowed="at least one of each", remedy="leave the argument out.")
+    return _Plan(frame.loc[frame["contender"].isin(contenders) & frame["sample"].isin(samples)], contenders, samples)
 
 
 def _scatter(ax: "Axes", spots: pd.DataFrame, panel: float, **paint: Any) -> Any:
@@ -169,14 +168,16 @@ def _scatter(ax: "Axes", spots: pd.DataFrame, panel: float, **paint: Any) -> Any
 def _label_rows(figure: "Figure | SubFigure", axes: np.ndarray, plan: _Plan, panel: float) -> None:
     from matplotlib.lines import Line2D
 
-    frame, models, samples = plan
+    frame, contenders, samples = plan
     paint = colours(sorted(set(frame["truth"].astype(str))), but=WRONG)
     for j, sample in enumerate(samples):
         spots = frame.loc[frame["sample"] == sample]
-        once = spots.loc[spots["model"] == next((m for m in models if m in set(spots["model"])), models[0])]
+        once = spots.loc[
+            spots["contender"] == next((m for m in contenders if m in set(spots["contender"])), contenders[0])
+        ]
         _scatter(axes[0, j], once, panel, c=[paint[t] for t in once["truth"].astype(str)])
-        for i, model in enumerate(models, start=1):
-            here = spots.loc[spots["model"] == model]
+        for i, contender in enumerate(contenders, start=1):
+            here = spots.loc[spots["contender"] == contender]
             right = here["score"].to_numpy() > 0.5
             _scatter(axes[i, j], here, panel, c=np.where(right, RIGHT, WRONG))
             title = f"{100 * right.mean():.0f} % right" if len(here) else "no score"
@@ -188,19 +189,19 @@ def _label_rows(figure: "Figure | SubFigure", axes: np.ndarray, plan: _Plan, pan
 
 
 def _score_rows(figure: "Figure | SubFigure", axes: np.ndarray, plan: _Plan, panel: float) -> None:
-    frame, models, samples = plan
+    frame, contenders, samples = plan
     scores = frame["score"].to_numpy(dtype=float)
     scores = scores[np.isfinite(scores)]
     low, high = np.quantile(scores, (0.02, 0.98)) if len(scores) else (0.0, 1.0)
     drawn = None
     for j, sample in enumerate(samples):
-        for i, model in enumerate(models):
-            here = frame.loc[(frame["sample"] == sample) & (frame["model"] == model)]
+        for i, contender in enumerate(contenders):
+            here = frame.loc[(frame["sample"] == sample) & (frame["contender"] == contender)]
             drawn = _scatter(axes[i, j], here, panel, c=here["score"], vmin=low, vmax=high, cmap="viridis")
             title = f"mean {here['score'].mean():.2f}".replace("-", "−") if here["score"].notna().any() else "no score"
             axes[i, j].set_title(title, fontsize=8, pad=2)
     if drawn is not None:
-        bar = figure.colorbar(drawn, ax=axes, shrink=min(1.0, 3 / len(models)), aspect=25, pad=0.01, extend="both")
+        bar = figure.colorbar(drawn, ax=axes, shrink=min(1.0, 3 / len(contenders)), aspect=25, pad=0.01, extend="both")
         bar.set_label("score of the observation")
         bar.outline.set_visible(False)
 

@@ -1,4 +1,6 @@
+from ._annotate import annotate as annotate
 from ._coexpression import coexpression as coexpression
+from ._domains import domains as domains
 from ._embed import embed as embed
 from ._evaluate_embedding import evaluate_embedding as evaluate_embedding
 from ._evaluate_expression import evaluate_expression as evaluate_expression

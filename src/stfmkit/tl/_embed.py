@@ -1,7 +1,7 @@
 """Embed observations with any model, through one verb."""
 
 import os
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,18 +10,20 @@ import pandas as pd
 from anndata import AnnData
 
 from stfmkit._core import slots
-from stfmkit._core.arguments import check_choice
+from stfmkit._core.arguments import check_choice, check_key
 from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._core.random import RNGLike
+from stfmkit._core.store import Store
 from stfmkit._data.columns import read_column, read_groups
 from stfmkit._data.names import check_names
-from stfmkit._data.view import resolve_table
+from stfmkit._data.patches import PatchRows
+from stfmkit._data.view import View
 from stfmkit._data.write import check_free_embedding, write_embedding
-from stfmkit.models._base import EmbeddingModel, GeneModel
-from stfmkit.models._block import open_block
-from stfmkit.models._load_model import load_model
-from stfmkit.models._runner import encode_genes, fit_model, run_model
-from stfmkit.models._share import find_share
+from stfmkit.models._load_model import make_model
+from stfmkit.models.contract import EmbeddingModel
+from stfmkit.models.open_block import open_block
+from stfmkit.models.runtime.distributed import find_share
+from stfmkit.models.runtime.run import ModelRun
 from stfmkit.tl._embedding_facts import embedding_facts
 
 if TYPE_CHECKING:
@@ -39,14 +41,14 @@ def embed(
     spatial_key: str = slots.SPATIAL,
     celltype_key: str | None = None,
     train: str | np.ndarray | pd.Series | None = None,
+    image_key: str | Sequence[str] | None = None,
+    coordinate_system: str | None = None,
     weights: str | os.PathLike[str] | None = None,
-    batch_size: int | None = None,
     device: str | None = None,
-    dtype: str | None = None,
     output: Literal["obs", "genes"] = "obs",
     resume: str | os.PathLike[str] | None = None,
     key_added: str | None = None,
-    rng: RNGLike = None,
+    rng: RNGLike = 0,
     copy: bool = False,
     show_progress: bool = True,
     **options: Any,
@@ -62,8 +64,8 @@ def embed(
     data
         AnnData, or SpatialData with a table of counts.
     model
-        A name of `stfmkit.models.list_models`, or an object with a card, ``prepare`` and ``encode``. An object that
-        fits is fitted in place.
+        A name of `stfmkit.models.list_models`, or an object of a class under `stfmkit.models.EmbeddingModel`, which is
+        fitted in place where it fits.
     table_key
         The table of a SpatialData; may be left out where there is one.
     sample_key
@@ -80,15 +82,17 @@ def embed(
     train
         Boolean column of ``obs``, or mask (n_obs,): fit on these observations only. All are embedded. Without effect
         on models that fit nothing.
+    image_key
+        The images that models of images read: names of images of a SpatialData, or resolutions of ``uns["spatial"]``
+        such as "hires"; may be left out where every observation has one image. Libraries of ``uns["spatial"]`` are
+        found by the names of the samples.
+    coordinate_system
+        Coordinate system of a SpatialData in which observations meet images; may be left out where all agree.
     weights
         For networks: None to fetch the published weights, a local folder or file in the published layout,
         ``owner/repository`` of the hub, or "random" for the untrained network.
-    batch_size
-        For networks: observations in a batch. The result does not depend on it, unless the card says so.
     device
         For networks: "cpu" (also None), "cuda", "cuda:1", "mps" or "auto".
-    dtype
-        For networks: "float32" (also None), or "bfloat16" and "float16" on CUDA; recorded.
     output
         "obs" for a vector of every observation, or "genes" for one of every gene, where the model defines it.
     resume
@@ -98,14 +102,16 @@ def embed(
         Key in ``obsm`` (``varm`` for genes); ``X_<model>`` by default. An entry that stfmkit did not write is never
         overwritten.
     rng
-        Seed of models that draw random numbers and of untrained networks. Baselines that draw require it, networks
-        take 0 where it is None. A generator is asked for one integer, which is recorded.
+        Seed of models that draw random numbers and of untrained networks. A generator is asked for one integer, None
+        takes one from the system; the integer is recorded, None for models that take no seed.
     copy
         Return the embedding and write nothing.
     show_progress
         Show a bar on standard error once two seconds have passed.
     options
-        Options of the model, by name.
+        Options of the model, by name. All networks take ``batch_size`` (observations in a batch, which changes no
+        result unless the card says so), ``dtype`` ("float32", or "bfloat16" and "float16" on CUDA),
+        ``gene_key``, ``gene_table`` and ``on_empty``.
 
     Returns
     -------
@@ -116,14 +122,15 @@ def embed(
     - ``uns["stfmkit"]["embed"]["results"][key_added]`` (``embed_genes`` for genes): model, family, licence, source,
       options, dimension, gene_coverage (share of genes and of counts in use), provenance of the weights (place,
       revision, sha256), n_obs, n_obs_fitted, patients_fitted, the keys that were read, rng, versions, seconds,
-      peak_memory_mb (highest of the process so far).
+      peak_memory_mb (highest of the process so far); for models of images their names, size and resolution of the
+      patches, and the share of them that lies outside.
 
     Raises
     ------
     MissingKeyError
         An unknown model (the nearest is suggested), or a missing key.
     InputError
-        Data that the model cannot use, unknown options, a random model without a seed, or a taken key.
+        Data that the model cannot use, unknown options, or a taken key.
     InputTypeError
         `data` or `model` of a wrong type.
 
@@ -139,8 +146,8 @@ def embed(
     >>> adata.uns["stfmkit"]["embed"]["results"]["X_hvg_pca"]["n_obs_fitted"]
     60
     """
-    started = time.perf_counter()
-    adata = resolve_table(data, table_key=table_key)
+    view = View.of(data, table_key=table_key)
+    adata = view.table
     check_choice(output, ("obs", "genes"), name="output")
     if output == "genes" and resume is not None:
         raise InputError(
@@ -151,68 +158,64 @@ def embed(
     check_names(adata)
     patients = None if patient_key is None else read_groups(adata, patient_key, role="patient_key")
     rows = _training_rows(adata, train)
-    common = {"weights": weights, "batch_size": batch_size, "device": device, "dtype": dtype}
-    loaded, seed = _load(model, rng, options | {k: v for k, v in common.items() if v is not None})
-    if output == "genes" and not isinstance(loaded, GeneModel):
+    common = {"weights": weights, "device": device}
+    made = _made(model, rng, options | {name: value for name, value in common.items() if value is not None})
+    fits = made.card.fits
+    if output == "genes" and not made.gives_genes:
         raise InputError(
-            f"output='genes' of {loaded.card.name!r}, which defines no vector of a gene.",
+            f"output='genes' of {made.card.name!r}, which defines no vector of a gene.",
             allowed="models with encode_genes(block)",
             remedy="leave output out.",
         )
-    key = _check_key(adata, slots.embedding(loaded.card.name) if key_added is None else key_added, output, copy=copy)
-    keys = {"layer": layer, "sample_key": sample_key, "spatial_key": spatial_key, "celltype_key": celltype_key}
-    block = open_block(adata, loaded, allow_stream=not loaded.card.fits and output == "obs", **keys)
-    facts: dict[str, Any] = {"n_obs_fitted": 0}
-    if loaded.card.fits:
-        fit_model(loaded, block if rows is None else block.take(rows))  # type: ignore[arg-type]  # never streamed
-        facts["n_obs_fitted"] = block.n_obs if rows is None else len(rows)
-        if patients is not None:
-            used = patients if rows is None else patients[rows]
-            facts["patients_fitted"] = np.asarray(sorted(set(used)), dtype=str)
-    if output == "genes":
-        values = encode_genes(loaded, block)  # type: ignore[arg-type]
-    else:
-        folder = None if resume is None else Path(resume)
-        values = run_model(loaded, block, show_progress=show_progress, resume=folder, share=find_share())
+    key = check_key(slots.embedding(made.card.name) if key_added is None else key_added)
+    if not copy:
+        check_free_embedding(adata, key, output=output)
+    store = None if resume is None else Store(Path(resume), role="resume")
+    run = ModelRun(made, store=store, share=find_share(), show_progress=show_progress)
+    keys: dict[str, Any] = {
+        "layer": layer,
+        "sample_key": sample_key,
+        "spatial_key": spatial_key,
+        "celltype_key": celltype_key,
+        "image_key": image_key,
+        "coordinate_system": coordinate_system,
+    }
+    stay = not fits and output == "obs"
+    block = open_block(view, made.requirements(), model=made.card.name, stay_on_disk=stay, **keys)
+    if fits:
+        run.fit(block if rows is None else block.take(rows))
+    values = run.embed_genes(block) if output == "genes" else run.embed(block)
     if copy:
         return values
-    facts |= {**keys, "patient_key": patient_key, "rng": seed, "seconds": time.perf_counter() - started}
-    write_embedding(adata, key, values, embedding_facts(loaded, block, values.shape[1]) | facts, output=output)
+    facts = embedding_facts(run, n_obs=block.n_obs, dimension=values.shape[1])
+    if fits and patients is not None:
+        used = patients if rows is None else patients[rows]
+        facts["patients_fitted"] = np.asarray(sorted(set(used)), dtype=str)
+    if isinstance(image := block.inputs.get("image"), PatchRows):
+        facts["image"] = image.facts()
+    write_embedding(adata, key, values, facts | keys | {"patient_key": patient_key}, output=output)
     return None
 
 
-def _load(model: str | EmbeddingModel, rng: RNGLike, options: dict[str, Any]) -> tuple[EmbeddingModel, int | None]:
+def _made(model: str | EmbeddingModel, rng: RNGLike, options: dict[str, Any]) -> EmbeddingModel:
+    """Return the model, whose files are not opened yet."""
     if isinstance(model, str):
-        loaded = load_model(model, rng=rng, **options)
-        return loaded, _seed_of(loaded)
-    if isinstance(model, type) or not isinstance(model, EmbeddingModel):
+        return make_model(model, rng=rng, **options)
+    if not isinstance(model, EmbeddingModel):
         found = f"the class {model.__name__}" if isinstance(model, type) else f"a model of type {type(model).__name__}"
         raise InputTypeError(
             f"{found}.",
-            allowed="a registry name, or an object with card, prepare and encode",
+            allowed="a registry name, or an object of a class under sk.models.EmbeddingModel",
             remedy="pass a name of sk.models.list_models(), or an instance.",
         )
-    if options or rng is not None:
-        given = ", ".join([*options, *([] if rng is None else ["rng"])])
+    if options or rng != 0:
+        given = ", ".join([*options, *([] if rng == 0 else ["rng"])])
         raise InputError(
             f"a model object, and options for it: {given}.",
             allowed="options with a registry name only",
             remedy="set them when the object is built.",
         )
-    return model, _seed_of(model)
-
-
-def _seed_of(model: EmbeddingModel) -> int | None:
-    held = getattr(model, "rng", None)
-    return int(held) if isinstance(held, (int, np.integer)) else None
-
-
-def _check_key(adata: AnnData, key: str, output: str, *, copy: bool) -> str:
-    if not (isinstance(key, str) and key) or "/" in key:
-        raise InputError(f"key_added={key!r}.", allowed="text without '/'", remedy="pass another key_added.")
-    if not copy:
-        check_free_embedding(adata, key, output=output)
-    return key
+    return model
 
 
 def _training_rows(adata: AnnData, train: str | np.ndarray | pd.Series | None) -> np.ndarray | None:

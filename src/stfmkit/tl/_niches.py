@@ -17,10 +17,9 @@ from stfmkit._data.view import resolve_table
 from stfmkit._data.write import check_free, package_versions, write_record
 from stfmkit.evaluation.clusters import METHODS, cluster
 from stfmkit.evaluation.stability import Choice, choose_number
-from stfmkit.models._block import build_block
 from stfmkit.models._load_model import load_model
-from stfmkit.models._model_card import model_card
-from stfmkit.models._runner import fit_model, run_model
+from stfmkit.models.open_block import open_block
+from stfmkit.models.runtime.run import ModelRun
 from stfmkit.pp._spatial_graph import spatial_graph
 
 if TYPE_CHECKING:
@@ -240,26 +239,32 @@ def _composition(
     sample_key: str | None,
     spatial_key: str,
 ) -> np.ndarray:
-    card = model_card(FEATURES["composition"])
+    model = load_model(FEATURES["composition"], n_neighbors=n_neighbors)
     keys: dict[str, Any] = {"sample_key": sample_key, "spatial_key": spatial_key}
-    block = build_block(adata, card, celltype_key=celltype_key, **keys)
+    block = open_block(adata, model.requirements(), model=model.card.name, celltype_key=celltype_key, **keys)
     if radius is None:
-        model = load_model(card.name, k=n_neighbors)
-        return run_model(model, block, show_progress=False).astype(np.float64)
+        return ModelRun(model).embed(block).astype(np.float64)
     near, _ = spatial_graph(  # type: ignore[misc]
         adata, kind="radius", radius=radius, microns_per_unit=microns_per_unit, copy=True, **keys
     )
     near = sparse.csr_array(near, dtype=np.float64) + sparse.eye_array(adata.n_obs, format="csr")
-    return np.asarray((near @ block.composition) / np.asarray(near.sum(axis=1))[:, None])
+    return np.asarray((near @ block.read("composition")) / np.asarray(near.sum(axis=1))[:, None])
 
 
 def _neighbor_pca(
     adata: AnnData, layer: str | None, n_neighbors: int, n_components: int, *, sample_key: str | None, spatial_key: str
 ) -> np.ndarray:
-    model = load_model(FEATURES["neighbor_pca"], k=n_neighbors, n_components=n_components)
-    block = build_block(adata, model.card, layer=layer, sample_key=sample_key, spatial_key=spatial_key)
-    fit_model(model, block)
-    return run_model(model, block, show_progress=False).astype(np.float64)
+    model = load_model(FEATURES["neighbor_pca"], n_neighbors=n_neighbors, n_components=n_components)
+    block = open_block(
+        adata,
+        model.requirements(),
+        model=model.card.name,
+        layer=layer,
+        sample_key=sample_key,
+        spatial_key=spatial_key,
+        stay_on_disk=False,
+    )
+    return ModelRun(model).fit(block).embed(block).astype(np.float64)
 
 
 def _check_distinct(values: np.ndarray, most: int) -> None:

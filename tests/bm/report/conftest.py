@@ -7,8 +7,12 @@ import pandas as pd
 import pytest
 
 from stfmkit.bm._results import Results
+from stfmkit.bm.finding import Finding
+from stfmkit.bm.score_table import TABLE
+from stfmkit.bm.task_catalogue import catalogue
+from stfmkit.evaluation.metric_keys import MetricKey
 
-MODELS = {
+CONTENDERS = {
     "neighbor_pca": 0.22,
     "hvg_pca": 0.17,
     "celltype_composition": 0.12,
@@ -24,68 +28,73 @@ CONTROLS = {
     "control:shuffled": -0.15,
     "control:coordinates": -0.05,
 }
-METRICS: dict[str, dict[str, tuple[bool | None, float | None]]] = {
+KEYS: dict[str, dict[MetricKey, tuple[bool | None, float | None]]] = {
     "niche_probe": {
-        "macro_f1_linear": (True, 0.25),
-        "macro_f1_knn": (True, 0.25),
-        "balanced_accuracy_linear": (True, 0.25),
-        "balanced_accuracy_knn": (True, 0.25),
-        "class_f1_linear": (True, None),
+        MetricKey("macro_f1", "probe=linear", "sample"): (True, 0.25),
+        MetricKey("macro_f1", "probe=knn", "sample"): (True, 0.25),
+        MetricKey("balanced_accuracy", "probe=linear", "sample"): (True, 0.25),
+        MetricKey("balanced_accuracy", "probe=knn", "sample"): (True, 0.25),
+        MetricKey("class_f1", "probe=linear", "niche"): (True, None),
     },
-    "domains": {"ari": (True, 0.0), "nmi": (True, 0.0), "chaos": (False, None), "pas": (False, None)},
+    "domains": {
+        MetricKey("ari", "", "sample"): (True, 0.0),
+        MetricKey("nmi", "", "sample"): (True, 0.0),
+        MetricKey("chaos", "", "sample"): (False, None),
+        MetricKey("pas", "", "sample"): (False, None),
+    },
     "expression": {
-        "pearson": (True, 0.0),
-        "spearman": (True, 0.0),
-        "ccc": (True, 0.0),
-        "q2": (True, 0.0),
-        "deviance_explained": (True, 0.0),
-        "partial_pearson": (True, 0.0),
-        "variance_ratio": (None, None),
-        "moran_ratio": (None, None),
-        "pearson_ceiling": (None, None),
+        MetricKey("pearson", "", "gene"): (True, 0.0),
+        MetricKey("spearman", "", "gene"): (True, 0.0),
+        MetricKey("ccc", "", "gene"): (True, 0.0),
+        MetricKey("q2", "", "gene"): (True, 0.0),
+        MetricKey("deviance_explained", "", "gene"): (True, 0.0),
+        MetricKey("partial_pearson", "", "gene"): (True, 0.0),
+        MetricKey("variance_ratio", "", "gene"): (None, None),
+        MetricKey("moran_ratio", "", "gene"): (None, None),
+        MetricKey("pearson", "", "gene", "ceiling"): (None, None),
     },
     "niche_signatures": {
-        "adjusted_jaccard_20": (True, 0.0),
-        "jaccard_10": (True, None),
-        "jaccard_20": (True, None),
-        "jaccard_50": (True, None),
-        "rbo": (True, None),
-        "specificity": (True, 0.0),
+        MetricKey("adjusted_jaccard", "n=20", "niche"): (True, 0.0),
+        MetricKey("jaccard", "n=10", "niche"): (True, None),
+        MetricKey("jaccard", "n=20", "niche"): (True, None),
+        MetricKey("jaccard", "n=50", "niche"): (True, None),
+        MetricKey("rbo", "", "niche"): (True, None),
+        MetricKey("specificity", "", "niche"): (True, 0.0),
     },
     "coexpression": {
-        "ssim_ordered": (True, None),
-        "ssim_permuted": (True, None),
-        "ssim_global": (True, None),
-        "offdiagonal_pearson": (True, 0.0),
-        "mantel_p": (False, None),
-        "rv": (True, None),
-        "eigen_distance": (False, 0.0),
-        "sign_agreement": (True, 0.5),
+        MetricKey("ssim_ordered", "window=7", "sample"): (True, None),
+        MetricKey("ssim_permuted", "window=7", "sample"): (True, None),
+        MetricKey("ssim_global", "", "sample"): (True, None),
+        MetricKey("offdiagonal_correlation", "", "sample"): (True, 0.0),
+        MetricKey("mantel_p", "", "sample"): (False, None),
+        MetricKey("rv_coefficient", "", "sample"): (True, None),
+        MetricKey("eigen_spectrum_distance", "", "sample"): (False, 0.0),
+        MetricKey("sign_agreement", "", "sample"): (True, 0.5),
     },
 }
-BY_NICHE = {"class_f1_linear", *METRICS["niche_signatures"]}
 
 
 def _example(
     *,
     n_patients: int = 6,
     n_spots: int = 60,
-    tasks: tuple[str, ...] = tuple(METRICS),
+    tasks: tuple[str, ...] = tuple(KEYS),
     niches: tuple[str, ...] = ("tumour", "stroma", "immune", "fat"),
-    models: tuple[str, ...] | None = None,
+    contenders: tuple[str, ...] | None = None,
     skills: dict[str, float] | None = None,
     hostile: str | None = None,
     split: str = "PatientKFold",
     observations: bool = True,
     seed: int = 0,
 ) -> Results:
-    """Return plausible results; `hostile` is put into the name of a model, patient, sample, niche and gene."""
+    """Return plausible results; `hostile` is put into the name of a contender, patient, sample, niche and gene."""
     rng = np.random.default_rng(seed)
     skills = skills or {}
-    models = {m: skills.get(m, skill) for m, skill in MODELS.items() if m in (MODELS if models is None else models)}
+    wanted = CONTENDERS if contenders is None else contenders
+    compared = {c: skills.get(c, skill) for c, skill in CONTENDERS.items() if c in wanted}
     controls = {c: skills.get(c, skill) for c, skill in CONTROLS.items()}
     if hostile is not None:
-        models[f"model {hostile}"] = models.pop("random")
+        compared[f"model {hostile}"] = compared.pop("random")
         niches = (*niches[:-1], f"niche {hostile}")
     patients = [f"P{p + 1}" for p in range(n_patients)]
     if hostile is not None:
@@ -94,8 +103,8 @@ def _example(
     genes = [f"GENE{g + 1}" for g in range(30)]
     if hostile is not None:
         genes[0] = f"gene {hostile}"
-    table = _table(rng, tasks, models, controls, samples, niches, genes)
-    frame = _observations(rng, tasks, models, samples, niches, n_spots) if observations else _observations_none()
+    table = _table(rng, tasks, compared, controls, samples, niches, genes)
+    frame = _observations(rng, tasks, compared, samples, niches, n_spots) if observations else _observations_none()
     return Results(
         table=table,
         observations=frame,
@@ -110,46 +119,44 @@ def _example(
             "microns_per_unit": None,
             "split": {"name": split, "n_splits": 5},
         },
-        meta=_meta(tasks, models, n_patients, len(samples), len(samples) * n_spots),
+        meta=_meta(tasks, compared, split, n_patients, len(samples), len(samples) * n_spots),
         findings=[
-            {"severity": "info", "check": "coverage", "evidence": "300 genes.", "remedy": ""},
-            {
-                "severity": "error",
-                "check": "duplicate counts",
-                "evidence": f"2 pairs of samples share counts: {hostile or 'P1_S1, P2_S1'}.",
-                "remedy": "drop one of each pair.",
-            },
-            {"severity": "warning", "check": "labels", "evidence": "fat is rare in P4.", "remedy": "merge it."},
+            Finding(severity="info", check="coverage", evidence="300 genes.", remedy=""),
+            Finding(
+                severity="error",
+                check="duplicate counts",
+                evidence=f"2 pairs of samples share counts: {hostile or 'P1_S1, P2_S1'}.",
+                remedy="drop one of each pair.",
+            ),
+            Finding(severity="warning", check="labels", evidence="fat is rare in P4.", remedy="merge it."),
         ],
         protocol_id="0123456789ab",
     )
 
 
-def _table(rng, tasks, models, controls, samples, niches, genes) -> pd.DataFrame:
+def _table(rng, tasks, contenders, controls, samples, niches, genes) -> pd.DataFrame:
     effect = {p: rng.normal(0, 0.04) for p in dict.fromkeys(p for p, _ in samples)}
     rows = []
     for task in tasks:
-        for metric, (higher, _) in METRICS[task].items():
-            names = {"control:thinned": 0.4} if metric == "pearson_ceiling" else {**models, **controls}
+        for key, (higher, _) in KEYS[task].items():
+            names = {"control:thinned": 0.4} if key.status == "ceiling" else {**contenders, **controls}
             sign = -1 if higher is False else 1
-            for model, skill in names.items():
+            for name, skill in names.items():
                 for patient, sample in samples:
-                    groups = [("", n) for n in niches] if metric in BY_NICHE else [("", "")]
-                    groups = [(g, "") for g in genes] if task == "expression" else groups
+                    groups = [("", n) for n in niches] if key.scope == "niche" else [("", "")]
+                    groups = [(g, "") for g in genes] if key.scope == "gene" else groups
                     for i, (gene, niche) in enumerate(groups):
                         value = 0.35 + sign * (skill + effect[patient]) + 0.01 * (i % 7) + rng.normal(0, 0.01)
                         undefined = task == "expression" and rng.random() < 0.01
-                        fold = sorted(effect).index(patient) % 5
-                        rows.append(
-                            (task, metric, model, fold, patient, sample, gene, niche, np.nan if undefined else value)
-                        )
-    columns = ["task", "metric", "model", "fold", "patient", "sample", "gene", "niche", "value"]
-    table = pd.DataFrame(rows, columns=columns)
-    table["seconds"] = table["model"].str.len() / 7 * (1 + table["fold"])
-    return table.assign(protocol_id="0123456789ab")
+                        where = {"fold": sorted(effect).index(patient) % 5, "patient": patient, "sample": sample}
+                        where |= {"gene": gene, "niche": niche, "value": np.nan if undefined else value}
+                        rows.append({"task": task, **key._asdict(), "contender": name, **where})
+    table = pd.DataFrame(rows).assign(reason="", protocol_id="0123456789ab")
+    table["seconds"] = table["contender"].str.len() / 7 * (1 + table["fold"])
+    return table[list(TABLE)]
 
 
-def _observations(rng, tasks, models, samples, niches, n_spots) -> pd.DataFrame:
+def _observations(rng, tasks, contenders, samples, niches, n_spots) -> pd.DataFrame:
     parts = []
     for patient, sample in samples:
         xy = rng.uniform(0, 3000, (n_spots, 2))
@@ -158,7 +165,7 @@ def _observations(rng, tasks, models, samples, niches, n_spots) -> pd.DataFrame:
         for task in ("niche_probe", "expression"):
             if task not in tasks:
                 continue
-            for model, skill in models.items():
+            for name, skill in contenders.items():
                 wrong = rng.random(n_spots) > 0.6 + skill
                 guess = np.where(wrong, rng.choice(niches, n_spots), truth)
                 probe = task == "niche_probe"
@@ -166,7 +173,7 @@ def _observations(rng, tasks, models, samples, niches, n_spots) -> pd.DataFrame:
                     pd.DataFrame(
                         {
                             "task": task,
-                            "model": model,
+                            "contender": name,
                             "obs_name": [f"{sample}_{i}" for i in range(n_spots)],
                             "patient": patient,
                             "sample": sample,
@@ -187,59 +194,57 @@ def _observations(rng, tasks, models, samples, niches, n_spots) -> pd.DataFrame:
 
 
 def _observations_none() -> pd.DataFrame:
-    names = ["task", "model", "obs_name", "patient", "sample", "fold", "x", "y", "truth", "predicted", "score"]
+    names = ["task", "contender", "obs_name", "patient", "sample", "fold", "x", "y", "truth", "predicted", "score"]
     return pd.DataFrame({name: pd.Series(dtype=float if name in {"x", "y", "score"} else object) for name in names})
 
 
-def _meta(tasks, models, n_patients, n_samples, n_obs) -> dict[str, Any]:
-    needs = {
-        "coordinates": ["coordinates"],
-        "library_size": ["counts"],
-        "celltype_composition": ["composition"],
-        "hvg_pca": ["counts"],
-        "neighbor_pca": ["counts", "coordinates"],
-    }
+def _meta(tasks, contenders, split, n_patients, n_samples, n_obs) -> dict[str, Any]:
     return {
         "created": "2026-11-20T12:00:00+00:00",
         "versions": {"stfmkit": "0.1.0", "numpy": "2.4.6"},
         "data": {
+            "holds_out": "patient" if split.startswith("Patient") else "block",
             "n_obs": n_obs,
             "n_genes": 300,
             "n_patients": n_patients,
             "n_samples": n_samples,
             "fingerprint": "f" * 64,
         },
-        "models": {
-            m: {
+        "contenders": {
+            name: {
                 "family": "baseline",
+                "role": "control" if name in {"coordinates", "library_size"} else "baseline",
+                "reads_expression": name in {"library_size", "hvg_pca", "neighbor_pca"},
                 "summary": "A model made for tests.",
-                "needs": needs.get(m, ["nothing"]),
-                "fits": m.endswith("pca"),
-                "uses_neighbors": m.startswith("neighbor"),
+                "fits": name.endswith("pca"),
+                "uses_neighbors": name.startswith("neighbor"),
                 "dimension": None,
                 "licence": "BSD-3-Clause",
                 "commercial": True,
                 "source": "",
                 "options": {},
             }
-            for m in models
+            for name in contenders
         },
+        "references": {name: name if name in contenders else None for name in ("coordinates", "library_size")},
         "seconds_total": 75.2,
         "tasks": {
-            t: {"summary": f"What {t} asks.", "primary": next(iter(METRICS[t])), "higher_is_better": True}
-            for t in tasks
+            name: {**catalogue.find(name).describe(), "primary": next(iter(KEYS[name]))._asdict()} for name in tasks
         },
-        "metrics": {
-            m: {
-                "title": m.replace("_", " "),
+        "metrics": [
+            {
+                **key._asdict(),
+                "title": " ".join([key.metric.replace("_", " "), key.setting.partition("=")[2]]).strip(),
                 "higher_is_better": higher,
                 "bounds": [0.0, 1.0],
                 "chance": chance,
                 "source": "a paper",
+                "summary": "What it says.",
             }
-            for t in tasks
-            for m, (higher, chance) in METRICS[t].items()
-        },
+            for name in tasks
+            for key, (higher, chance) in KEYS[name].items()
+        ],
+        "folds": {"0": {"target_genes": ["GENE1", "GENE2"]}},
     }
 
 

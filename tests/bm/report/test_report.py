@@ -12,12 +12,12 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from stfmkit.bm._reporting._cells import flatten
-from stfmkit.bm._reporting._facts import task_facts
-from stfmkit.bm._reporting._figures import dot_plot, map_grid
-from stfmkit.bm._reporting._render import render_report
-from stfmkit.bm._reporting._words import task_verdict
 from stfmkit.bm._results import Results
+from stfmkit.bm.report.figures import dot_plot, map_grid
+from stfmkit.bm.report.formatting import flatten
+from stfmkit.bm.report.narrative import task_verdict
+from stfmkit.bm.report.render import render_report
+from stfmkit.bm.report.view_models import task_views
 
 HOSTILE = "<script>alert(1)</script>$\\frac{\"&'"
 
@@ -71,7 +71,7 @@ def page(html):
 
 
 def _only(results, task):
-    (facts,) = [f for f in task_facts(results, results.rank()) if f.name == task]
+    (facts,) = [f for f in task_views(results, results.rank()) if f.name == task]
     return facts
 
 
@@ -131,7 +131,7 @@ def test_links_lead_somewhere(page):
 
 def test_everything_is_on_the_page(hostile, page):
     words = page.words
-    for column in ("model", "patient"):
+    for column in ("contender", "patient"):
         for name in hostile.table[column].unique():
             assert name in words, name
     for title in ("Niche probe", "Domains", "Expression prediction", "Niche signatures", "Co-expression"):
@@ -200,9 +200,11 @@ def test_one_patient_cannot_be_tested(example_results):
 
 
 def test_a_model_without_any_score_is_named(example_results):
-    results = example_results(tasks=("niche_probe",), models=("hvg_pca", "coordinates", "random"), observations=False)
+    results = example_results(
+        tasks=("niche_probe",), contenders=("hvg_pca", "coordinates", "random"), observations=False
+    )
     table = results.table.copy()
-    table.loc[table["model"] == "random", "value"] = np.nan
+    table.loc[table["contender"] == "random", "value"] = np.nan
     results = Results(**{**vars(results), "table": table})
     facts = _only(results, "niche_probe")
     assert "Without any score: random." in _words(task_verdict(facts))
@@ -210,7 +212,7 @@ def test_a_model_without_any_score_is_named(example_results):
 
 
 def test_missing_references_are_said_to_be_missing(example_results):
-    results = example_results(tasks=("niche_probe",), models=("hvg_pca", "random"), observations=False)
+    results = example_results(tasks=("niche_probe",), contenders=("hvg_pca", "random"), observations=False)
     words = Page(render_report(results)).words
     assert "coordinates was not run." in words
     assert "library_size was not run." in words

@@ -1,14 +1,17 @@
 import numpy as np
 import pytest
 
-from stfmkit.bm._reporting._appendix import cards_grid, controls_grid, metrics_legend, seconds_grid
-from stfmkit.bm._reporting._facts import task_facts
-from stfmkit.bm._reporting._tables import gene_grid, limits_text, metrics_grids, niche_grids, ranking_grid
-from stfmkit.bm._reporting._words import cohort_text
+from stfmkit.bm.report.appendix import cards_grid, controls_grid, metrics_legend, seconds_grid
+from stfmkit.bm.report.task_tables import gene_grid, limits_text, metrics_grids, niche_grids, ranking_grid
+from stfmkit.bm.report.view_models import task_views
+from stfmkit.bm.score_findings import written
+from stfmkit.bm.tasks.niche_signatures import TASK as NICHE_SIGNATURES
+from stfmkit.bm.tasks.niche_signatures import cohort_text
+from stfmkit.evaluation.metric_keys import keys_of
 
 
 def _only(results, task):
-    (facts,) = [f for f in task_facts(results, results.rank()) if f.name == task]
+    (facts,) = [f for f in task_views(results, results.rank()) if f.name == task]
     return facts
 
 
@@ -21,7 +24,7 @@ def test_ranking_keeps_the_numbers(plain):
     facts = _only(plain, "niche_probe")
     grid = ranking_grid(plain.table, facts)
     ranks = plain.rank(task="niche_probe")
-    assert [row[0].text for row in grid.rows][:7] == ranks["model"].tolist()
+    assert [row[0].text for row in grid.rows][:7] == ranks["contender"].tolist()
     assert [row[1].value for row in grid.rows][:7] == pytest.approx(ranks["mean"].tolist())
     assert {row[0].kind for row in grid.rows[7:]} == {"control"}
     assert [row[-1].text for row in grid.rows][:2] == ["cannot test: 6 patients, 6 tests"] * 2
@@ -34,8 +37,8 @@ def test_metrics_and_niches(plain):
     assert not [c for c in grid.columns if "class" in c.text]
     (niches,) = niche_grids(plain.table, facts)
     assert [c.text for c in niches.columns][1:] == sorted(n for n in plain.table["niche"].unique() if n)
-    part = plain.table[(plain.table["metric"] == "class_f1_linear") & (plain.table["niche"] == "immune")]
-    part = part[part["model"] == "hvg_pca"].groupby(["patient", "sample"])["value"].mean().groupby("patient").mean()
+    part = plain.table[(plain.table["metric"] == "class_f1") & (plain.table["niche"] == "immune")]
+    part = part[part["contender"] == "hvg_pca"].groupby(["patient", "sample"])["value"].mean().groupby("patient").mean()
     row = next(r for r in niches.rows if r[0].text == "hvg_pca")
     place = [c.text for c in niches.columns].index("immune")
     assert row[place].value == pytest.approx(part.mean())
@@ -54,19 +57,19 @@ def test_genes_are_the_best_and_the_worst(plain):
 
 def test_uninformative_metrics_are_called_so(example_results):
     results = example_results(tasks=("expression",), skills={"control:shuffled": 0.9}, observations=False)
-    facts = task_facts(results, results.rank())
+    facts = task_views(results, results.rank())
     grid = controls_grid(results.table, facts)
     assert {row[-1].text for row in grid.rows} == {"no: uninformative here"}
     assert {row[-2].text for row in grid.rows} == {"shuffled"}
     assert {row[1].text.split("\N{NO-BREAK SPACE}")[0] for row in grid.rows} == {
-        facts["title"] for facts in results.meta["metrics"].values() if facts["higher_is_better"] is not None
+        facts["title"] for facts in results.meta["metrics"] if facts["higher_is_better"] is not None
     }
 
 
 def test_seconds_count_a_unit_once(example_results):
     results = example_results(tasks=("niche_probe",), n_patients=2, observations=False)
     table = results.table.assign(seconds=np.where(results.table["fold"] == 0, 10.0, 5.0))
-    grid = seconds_grid(table, task_facts(results, results.rank()))
+    grid = seconds_grid(table, task_views(results, results.rank()))
     assert {row[1].text for row in grid.rows} == {"15 s"}
 
 
@@ -75,7 +78,7 @@ def test_limits_are_the_controls_and_the_noise(plain):
     assert said.startswith("positive control thinned 0.8")
     assert "best negative control coordinates 0.3" in said
     assert "mean noise ceiling 0.7" in said
-    table = plain.table[~plain.table["model"].str.startswith("control:")]
+    table = plain.table[~plain.table["contender"].str.startswith("control:")]
     assert limits_text(table, _only(plain, "niche_probe")) == "not known"
 
 
@@ -89,13 +92,15 @@ def test_signatures_have_one_table_for_every_size(results):
     )
     for grid in (own, cohort):
         titles = [c.text.replace("\N{NO-BREAK SPACE}↑", "") for c in grid.columns][1:]
-        assert titles[:2] == ["Jaccard, chance-adjusted", "Jaccard, chance-adjusted, of ceiling"]
+        assert titles[:2] == ["Adjusted Jaccard", "Adjusted Jaccard, of ceiling"]
         assert titles[-1] == "Fold changes, Spearman ρ"
         assert not any("@" in t or "Ceiling" in t for t in titles)
         notes = " ".join(grid.notes)
-        assert "Ceiling, mean over the data: Jaccard, chance-adjusted 0." in notes or "adjusted 1.000" in notes
-        assert "True signatures hold" in notes
-    expected = results.table.query("metric == 'cohort_jaccard_10' and model == 'hvg_pca'")["value"].mean()
+        assert "Ceiling, mean over the data: Adjusted Jaccard " in notes
+        assert "mean over the data: 10.0." in notes or "in the true signature" in notes.lower()
+    expected = results.table.query("metric == 'jaccard' and scope == 'cohort' and contender == 'hvg_pca'")[
+        "value"
+    ].mean()
     place = [c.text for c in cohort.columns].index("Jaccard\N{NO-BREAK SPACE}↑")
     assert next(r for r in cohort.rows if r[0].text == "hvg_pca")[place].value == pytest.approx(expected)
 
@@ -111,44 +116,44 @@ def test_descriptions_are_apart_from_what_is_good_or_bad(results):
 
 def test_other_sizes_are_shown_where_they_fail(example_results):
     sound = example_results(tasks=("niche_signatures",), observations=False)
-    grid = controls_grid(sound.table, task_facts(sound, sound.rank()))
+    grid = controls_grid(sound.table, task_views(sound, sound.rank()))
     assert not [row for row in grid.rows if "50" in row[1].text]
     assert "2 metrics of signatures of other sizes, all ordered, are left out" in grid.notes[-1]
     table = sound.table.copy()
-    at = (table["metric"] == "jaccard_50") & (table["model"] == "control:shuffled")
+    at = (table["setting"] == "n=50") & (table["contender"] == "control:shuffled")
     table.loc[at, "value"] = 0.99
-    at = (table["metric"] == "rbo") & (table["model"] == "control:thinned")
+    at = (table["metric"] == "rbo") & (table["contender"] == "control:thinned")
     table.loc[at, "value"] = np.nan
     rows = {
         row[1].text.split("\N{NO-BREAK SPACE}")[0]: row[-1].text
-        for row in controls_grid(table, task_facts(sound, sound.rank())).rows
+        for row in controls_grid(table, task_views(sound, sound.rank())).rows
     }
     assert rows["jaccard 50"] == "no: uninformative here"
     assert rows["rbo"] == "not known: no score"
 
 
 def test_the_page_says_what_the_cohort_rests_on(results):
-    facts = _only(results, "niche_signatures")
-    said = cohort_text(results.meta, facts)
-    n_genes = len(results.meta["cohort"]["genes"])
+    facts = results.meta["tasks"]["niche_signatures"]["pooled"]
+    (said,) = NICHE_SIGNATURES.section(results).text
+    n_genes = len(facts["genes"])
     assert f"They read the {n_genes} genes that are targets in every fold" in said
     assert "In all of 2 niches a gene also has to pass a paired test over patients" in said
-    untested = {"cohort": results.meta["cohort"] | {"n_niches_tested": 0}}
-    assert "No niche is in enough patients for a test" in cohort_text(untested, facts)
-    assert cohort_text(results.meta, _only(results, "expression")) == ""
-    assert cohort_text({}, facts) == ""
+    assert "No niche is in enough patients for a test" in cohort_text(facts | {"n_niches_tested": 0})
+    assert "1 niche" in cohort_text(facts | {"n_niches_tested": 1, "n_niches": 1})
 
 
 def test_metrics_of_one_family_share_a_line(results):
-    grid = metrics_legend(task_facts(results, results.rank()))
+    grid = metrics_legend(task_views(results, results.rank()))
     names = [row[2].text for row in grid.rows]
     assert len(names) == len(set(names))
-    assert set(", ".join(names).split(", ")) == set(results.table["metric"])
+    for task in results.meta["tasks"]:
+        for key in keys_of(results.table[results.table["task"] == task]):
+            assert written(key) in " ".join(names)
 
 
 def test_cards_say_where_commercial_use_is_not_known():
     cards = {"one": {"licence": "MIT", "commercial": True, "dimension": 2}, "two": {"licence": "MIT (code)"}}
     grid = cards_grid(cards)
-    assert [column.text for column in grid.columns] == ["Model", "Dimension", "Licence", "Commercial use"]
+    assert [column.text for column in grid.columns] == ["Contender", "Dimension", "Licence", "Commercial use"]
     assert [cell.text for cell in grid.rows[0][1:]] == ["2", "MIT", "yes"]
     assert [cell.text for cell in grid.rows[1][1:]] == ["depends", "MIT (code)", "not known"]

@@ -4,13 +4,14 @@ from html import unescape
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm._reporting._facts import metric_facts, task_facts
-from stfmkit.bm._reporting._words import compare_references, reference_answer, task_verdict
 from stfmkit.bm._results import Results
+from stfmkit.bm.report.narrative import compare_references, reference_answer, task_verdict
+from stfmkit.bm.report.view_models import metric_view, task_views
+from stfmkit.evaluation.metric_keys import MetricKey
 
 
 def _only(results, task):
-    (facts,) = [f for f in task_facts(results, results.rank()) if f.name == task]
+    (facts,) = [f for f in task_views(results, results.rank()) if f.name == task]
     return facts
 
 
@@ -26,7 +27,7 @@ def test_four_patients_have_intervals_but_no_test(example_results):
 
 
 def test_six_patients_and_two_models_are_tested(example_results):
-    results = example_results(tasks=("niche_probe",), models=("hvg_pca", "coordinates"), observations=False)
+    results = example_results(tasks=("niche_probe",), contenders=("hvg_pca", "coordinates"), observations=False)
     said = _words(task_verdict(_only(results, "niche_probe")))
     assert said.startswith("hvg_pca is best (macro f1 linear: mean 0.5")
     assert "indistinguishable" not in said
@@ -34,11 +35,11 @@ def test_six_patients_and_two_models_are_tested(example_results):
 
 
 def test_equal_models_are_indistinguishable(example_results):
-    results = example_results(tasks=("niche_probe",), models=("hvg_pca", "random"), observations=False)
+    results = example_results(tasks=("niche_probe",), contenders=("hvg_pca", "random"), observations=False)
     table = results.table.copy()
-    twin = table[table["model"] == "hvg_pca"].assign(model="twin")
+    twin = table[table["contender"] == "hvg_pca"].assign(contender="twin")
     twin["value"] += np.where(twin["patient"].isin(["P1", "P2", "P3"]), 0.01, -0.012)
-    table = pd.concat([table[table["model"] != "random"], twin])
+    table = pd.concat([table[table["contender"] != "random"], twin])
     facts = _only(Results(**{**vars(results), "table": table}), "niche_probe")
     said = _words(task_verdict(facts))
     assert said.startswith("hvg_pca has the best mean (")
@@ -69,7 +70,7 @@ def test_baselines_that_lose_are_said_to_lose(example_results):
     found = compare_references(results, facts)
     word, said = reference_answer(found, facts, results.meta, reference="coordinates")
     assert (word, _words([said])[:4]) == ("no", "No: ")
-    losers = {c.model for c in found if c.reference == "coordinates" and c.verdict == "worse"}
+    losers = {c.contender for c in found if c.reference == "coordinates" and c.verdict == "worse"}
     assert {"hvg_pca", "neighbor_pca"} <= losers
     word, _ = reference_answer(found, facts, results.meta, reference="library_size")
     assert word == "some"
@@ -77,26 +78,29 @@ def test_baselines_that_lose_are_said_to_lose(example_results):
 
 def test_lower_is_better_is_turned(example_results):
     results = example_results(tasks=("domains",), observations=False)
-    results.meta["tasks"]["domains"]["primary"] = "chaos"
+    results.meta["tasks"]["domains"]["primary"] = {"metric": "chaos", "setting": "", "scope": "sample"}
     facts = _only(results, "domains")
-    assert facts.models[0] == "neighbor_pca"
-    mine = next(c for c in compare_references(results, facts) if (c.model, c.reference) == ("hvg_pca", "coordinates"))
+    assert facts.contenders[0] == "neighbor_pca"
+    mine = next(
+        c for c in compare_references(results, facts) if (c.contender, c.reference) == ("hvg_pca", "coordinates")
+    )
     assert mine.difference > 0
     assert 0 < mine.low <= mine.difference <= mine.high
     assert (mine.wins, mine.verdict) == (6, "beats")
 
 
 def test_descriptive_metrics_have_no_direction():
-    facts = metric_facts({"metrics": {"p": {"higher_is_better": None, "chance": "1 / classes"}}}, "p")
+    key = MetricKey("p")
+    facts = metric_view({"metrics": [{**key._asdict(), "higher_is_better": None, "chance": "1 / classes"}]}, key)
     assert (facts.arrow, facts.direction, facts.chance) == ("", "descriptive", "1 / classes")
-    assert metric_facts({}, "some_score").title == "some score"
+    assert metric_view({}, MetricKey("some_score")).title == "some score"
 
 
 def test_ahead_without_evidence_is_not_shown(example_results):
-    results = example_results(tasks=("niche_probe",), models=("hvg_pca", "coordinates"), observations=False)
+    results = example_results(tasks=("niche_probe",), contenders=("hvg_pca", "coordinates"), observations=False)
     table = results.table
-    ahead = (table["model"] == "hvg_pca") & table["patient"].isin(["P1", "P2"])
-    behind = (table["model"] == "hvg_pca") & table["patient"].isin(["P3", "P4", "P5", "P6"])
+    ahead = (table["contender"] == "hvg_pca") & table["patient"].isin(["P1", "P2"])
+    behind = (table["contender"] == "hvg_pca") & table["patient"].isin(["P3", "P4", "P5", "P6"])
     table.loc[ahead, "value"] += 0.5
     table.loc[behind, "value"] -= 0.2
     facts = _only(results, "niche_probe")

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit.models import load_model
-from stfmkit.models._runner import run_model
+from stfmkit.models.runtime.run import ModelRun
 from stfmkit.testing import example_block
 
 
@@ -23,14 +23,14 @@ def test_equals_scanpy(large):
     import scanpy as sc
 
     model = load_model("hvg_pca", n_genes=100, n_components=20).fit(large)
-    out = run_model(model, large)
-    adata = AnnData(sparse.csr_matrix(large.counts.astype(np.float64)))
+    out = ModelRun(model).embed(large)
+    adata = AnnData(sparse.csr_matrix(large.read("counts").astype(np.float64)))
     adata.var_names = large.genes
     sc.pp.normalize_total(adata)
     sc.pp.log1p(adata)
     sc.pp.highly_variable_genes(adata, n_top_genes=100, flavor="seurat")
     sc.pp.pca(adata, n_comps=20, svd_solver="arpack", dtype="float64", mask_var="highly_variable")
-    assert set(model.genes_used) == set(adata.var_names[adata.var["highly_variable"]])
+    assert set(large.genes[model.genes_read(large)]) == set(adata.var_names[adata.var["highly_variable"]])
     theirs = adata.obsm["X_pca"]
     signs = np.sign((out * theirs).sum(axis=0))
     np.testing.assert_allclose(out * signs, theirs, atol=1e-4)
@@ -39,44 +39,46 @@ def test_equals_scanpy(large):
 def test_test_observations_do_not_move_the_fit(large):
     train, test = large.take(np.arange(200)), large.take(np.arange(200, 300))
     model = load_model("hvg_pca").fit(train)
-    before = run_model(model, train)
-    run_model(model, test)
-    assert np.array_equal(run_model(model, train), before)
-    deeper = replace(test, counts=test.counts * 7)
-    assert np.allclose(run_model(model, deeper), run_model(model, test), atol=1e-4)  # library size is divided out
+    before = ModelRun(model).embed(train)
+    ModelRun(model).embed(test)
+    assert np.array_equal(ModelRun(model).embed(train), before)
+    deeper = replace(test, inputs={"counts": test.read("counts") * 7})
+    assert np.allclose(
+        ModelRun(model).embed(deeper), ModelRun(model).embed(test), atol=1e-4
+    )  # library size is divided out
 
 
 def test_training_median_is_the_target(large):
     model = load_model("hvg_pca", n_components=3).fit(large)
-    assert model._state.target == np.median(large.counts.sum(axis=1))
+    assert model._state.target == np.median(large.read("counts").sum(axis=1))
 
 
 def test_fewer_genes_than_asked_for_are_all_taken(block):
-    dense = block.counts.toarray()
+    dense = block.read("counts").toarray()
     dense[:, 4] = 0
-    model = load_model("hvg_pca").fit(replace(block, counts=sparse.csr_array(dense)))
-    assert list(model.genes_used) == [gene for gene in block.genes if gene != "GENE4"]
+    model = load_model("hvg_pca").fit(replace(block, inputs={"counts": sparse.csr_array(dense)}))
+    assert list(block.genes[model.genes_read(block)]) == [gene for gene in block.genes if gene != "GENE4"]
 
 
 def test_width_falls_with_the_rank(block):
     few = block.take(np.arange(8))
-    assert run_model(load_model("hvg_pca", n_components=50).fit(few), few).shape == (8, 7)
-    assert run_model(load_model("hvg_pca", n_components=3).fit(few), few).shape == (8, 3)
+    assert ModelRun(load_model("hvg_pca", n_components=50).fit(few)).embed(few).shape == (8, 7)
+    assert ModelRun(load_model("hvg_pca", n_components=3).fit(few)).embed(few).shape == (8, 3)
 
 
 def test_more_genes_are_ignored_and_missing_ones_refused(large):
     narrow = large.without_genes(np.arange(50))
     model = load_model("hvg_pca").fit(narrow)
-    assert np.array_equal(run_model(model, large), run_model(model, narrow))
+    assert np.array_equal(ModelRun(model).embed(large), ModelRun(model).embed(narrow))
     with pytest.raises(MissingKeyError, match="50 of the 400 genes"):
-        run_model(load_model("hvg_pca").fit(large), narrow)
+        ModelRun(load_model("hvg_pca").fit(large)).embed(narrow)
 
 
 def test_an_observation_whose_genes_are_all_hidden_stays_finite(block):
-    dense = block.counts.toarray()
+    dense = block.read("counts").toarray()
     dense[3, 1:] = 0
-    hidden = replace(block, counts=sparse.csr_array(dense)).without_genes(np.array([0]))
-    assert np.isfinite(run_model(load_model("hvg_pca").fit(hidden), hidden)).all()
+    hidden = replace(block, inputs={"counts": sparse.csr_array(dense)}).without_genes(np.array([0]))
+    assert np.isfinite(ModelRun(load_model("hvg_pca").fit(hidden)).embed(hidden)).all()
 
 
 def test_observations_that_do_not_differ(block):

@@ -5,8 +5,8 @@ import pandas as pd
 from scipy import stats
 
 from stfmkit.models import load_model
-from stfmkit.models._runner import run_model
-from stfmkit.models.baselines._random import named_normals
+from stfmkit.models.keyed_random import named_normals
+from stfmkit.models.runtime.run import ModelRun
 
 GOLDEN = [[0.2704185076502768, 1.2166936304060414], [-0.23574280313685883, 0.6305037453064595]]
 
@@ -23,11 +23,11 @@ def test_is_standard_normal_and_independent():
 
 def test_vector_hangs_on_name_and_seed_alone(block):
     model = load_model("random", rng=3, dimension=8)
-    whole = run_model(model, block)
+    whole = ModelRun(model).embed(block)
     rows = np.array([40, 3, 77])
-    assert np.array_equal(run_model(model, block.take(rows)), whole[rows])
-    assert np.array_equal(run_model(load_model("random", rng=3, dimension=12), block)[:, :8], whole)
-    assert not np.isclose(run_model(load_model("random", rng=4, dimension=8), block), whole).any()
+    assert np.array_equal(ModelRun(model).embed(block.take(rows)), whole[rows])
+    assert np.array_equal(ModelRun(load_model("random", rng=3, dimension=12)).embed(block)[:, :8], whole)
+    assert not np.isclose(ModelRun(load_model("random", rng=4, dimension=8)).embed(block), whole).any()
 
 
 def test_seeds_are_unrelated():

@@ -11,14 +11,15 @@ from tests.models.zoo._cases import gene_ids
 from torch import Tensor, nn
 
 import stfmkit as sk
-from stfmkit._kernels._tokens import rank_tokens
-from stfmkit.models._base import Block
-from stfmkit.models._genes import GeneVocabulary
-from stfmkit.models._mappings import read_mapping
-from stfmkit.models._weights import read_state
-from stfmkit.models.zoo._encoder import Encoder
-from stfmkit.models.zoo._network import Assets, Common, Network
-from stfmkit.models.zoo._tokens import Tokens
+from stfmkit.models.contract import Block
+from stfmkit.models.genes.alignment import GeneVocabulary
+from stfmkit.models.nets.checkpoint import Assets
+from stfmkit.models.nets.encoder import Encoder
+from stfmkit.models.nets.network import Common, Network
+from stfmkit.models.nets.rank_kernels import rank_tokens
+from stfmkit.models.nets.tokens import Tokens
+from stfmkit.models.weights.tables import read_mapping
+from stfmkit.models.weights.tensors import read_state
 
 CARD = sk.models.ModelCard(
     name="tiny",
@@ -41,7 +42,7 @@ class TinyModule(nn.Module):
         return self.encoder(self.embeddings(ids), keep=keep)
 
 
-class Tiny(Network):
+class Tiny(Network[Assets]):
     """Mean of the states of the genes, in the order of their counts."""
 
     card = CARD
@@ -49,7 +50,7 @@ class Tiny(Network):
     n_special = 1
     gene_rows = "embeddings.weight"
     ignore = (r"^head\.",)
-    block_size = 5
+    rows_per_part = 5
 
     def __init__(self, *, limit: int = 16, **common: Unpack[Common]) -> None:
         self.limit = limit
@@ -83,7 +84,7 @@ def block_of(adata: AnnData) -> Block:
     return Block(
         obs_names=adata.obs_names,
         samples=np.arange(adata.n_obs) % 2,
-        counts=sparse.csr_array(adata.X),
+        inputs={"counts": sparse.csr_array(adata.X)},
         genes=adata.var_names,
     )
 

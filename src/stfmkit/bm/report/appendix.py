@@ -1,4 +1,4 @@
-"""Tables of the whole comparison: overview, controls, time, models, protocol, data."""
+"""Tables of the whole comparison: overview, controls, time, contenders, protocol, data."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,13 +6,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm._reporting._cells import DASH, Cell, Column, Grid, flatten, numeric, plural, seconds, shade, word
-from stfmkit.bm._reporting._facts import MetricFacts, TaskFacts
-from stfmkit.bm._reporting._tables import head, means_by_model
-from stfmkit.bm._rows import CONTROL
+from stfmkit.bm.contenders import CONTROL
+from stfmkit.bm.report.formatting import DASH, Cell, Column, Grid, flatten, numeric, plural, seconds, shade, word
+from stfmkit.bm.report.task_tables import head, means_by_contender
+from stfmkit.bm.report.view_models import MetricView, TaskView
+from stfmkit.bm.score_findings import written
 
 _ORDERED = "yes"
 _CARD = (
+    ("role", "Role"),
+    ("origin", "From"),
+    ("exposure", "What it may have seen"),
     ("family", "Family"),
     ("summary", "What it is"),
     ("needs", "Reads"),
@@ -26,10 +30,10 @@ _CARD = (
 )
 
 
-def overview_grid(table: pd.DataFrame, tasks: Sequence[TaskFacts]) -> Grid:
-    """Return models × tasks: the primary metric, shaded within its column."""
-    names = list(dict.fromkeys(m for t in tasks for m in t.models))
-    means = [means_by_model(table, t.name, t.primary.name).reindex(names) for t in tasks]
+def overview_grid(table: pd.DataFrame, tasks: Sequence[TaskView]) -> Grid:
+    """Return contenders × tasks: the primary metric, shaded within its column."""
+    names = list(dict.fromkeys(m for t in tasks for m in t.contenders))
+    means = [means_by_contender(table, t.name, t.primary.key).reindex(names) for t in tasks]
     spot = names if not tasks else sorted(names, key=lambda n: _mean_place(tasks, n))
     rows = []
     for name in spot:
@@ -42,7 +46,7 @@ def overview_grid(table: pd.DataFrame, tasks: Sequence[TaskFacts]) -> Grid:
             cells.append(numeric(value, shade=shade(flip * value, low=low, high=high), kind="strong" if top else ""))
         rows.append(cells)
     columns = [
-        Column(text="Model"),
+        Column(text="Contender"),
         *(Column(text=f"{t.title}: {t.primary.labelled}", numeric=True, note=t.primary.direction) for t in tasks),
     ]
     return Grid(
@@ -53,12 +57,12 @@ def overview_grid(table: pd.DataFrame, tasks: Sequence[TaskFacts]) -> Grid:
     )
 
 
-def _mean_place(tasks: Sequence[TaskFacts], name: str) -> float:
-    places = [t.models.index(name) for t in tasks if name in t.models]
+def _mean_place(tasks: Sequence[TaskView], name: str) -> float:
+    places = [t.contenders.index(name) for t in tasks if name in t.contenders]
     return float(np.mean(places)) if places else np.inf
 
 
-def controls_grid(table: pd.DataFrame, tasks: Sequence[TaskFacts]) -> Grid:
+def controls_grid(table: pd.DataFrame, tasks: Sequence[TaskView]) -> Grid:
     """Return, for every task and metric with a direction, whether the positive control is above the negative ones."""
     columns = [
         Column(text="Task"),
@@ -78,7 +82,7 @@ def controls_grid(table: pd.DataFrame, tasks: Sequence[TaskFacts]) -> Grid:
                 rows.append(row)
     notes = [
         (
-            "A metric that does not put the positive control above every negative one says nothing about models on "
+            "A metric that does not put the positive control above every negative one says nothing about contenders on "
             "these data; do not rank by it."
         )
     ]
@@ -89,8 +93,8 @@ def controls_grid(table: pd.DataFrame, tasks: Sequence[TaskFacts]) -> Grid:
     )
 
 
-def _control_row(table: pd.DataFrame, task: TaskFacts, metric: MetricFacts) -> list[Cell] | None:
-    means = means_by_model(table, task.name, metric.name)
+def _control_row(table: pd.DataFrame, task: TaskView, metric: MetricView) -> list[Cell] | None:
+    means = means_by_contender(table, task.name, metric.key)
     positive = means.get(task.positive, np.nan)
     negatives = means.reindex(list(task.negatives)).dropna()
     if means.reindex([task.positive, *task.negatives]).isna().all():
@@ -113,26 +117,23 @@ def _control_row(table: pd.DataFrame, task: TaskFacts, metric: MetricFacts) -> l
     ]
 
 
-def seconds_grid(table: pd.DataFrame, tasks: Sequence[TaskFacts]) -> Grid:
-    """Return models × tasks: seconds of the finished units (a model, a task, a fold)."""
-    known = table.dropna(subset="seconds").astype({"model": str, "task": str})
-    unit = known.groupby(["task", "model", "fold"], observed=True)["seconds"].max().reset_index()
-    spent = unit.pivot_table(index="model", columns="task", values="seconds", aggfunc="sum")
+def seconds_grid(table: pd.DataFrame, tasks: Sequence[TaskView]) -> Grid:
+    """Return contenders × tasks: seconds over all folds."""
+    known = table.dropna(subset="seconds").astype({"contender": str, "task": str})
+    once = known.groupby(["task", "contender", "fold"], observed=True)["seconds"].max().reset_index()
+    whole = once.loc[once["fold"] < 0].set_index(["task", "contender"])["seconds"]
+    spent = once.loc[once["fold"] >= 0].groupby(["task", "contender"], observed=True)["seconds"].sum()
+    spent = spent.combine_first(whole).rename("seconds").reset_index()
+    spent = spent.pivot_table(index="contender", columns="task", values="seconds")
     names = [n for n in dict.fromkeys(m for t in tasks for m in t.rows) if n in spent.index]
     shown = [t for t in tasks if t.name in spent.columns]
-    rows = [
-        [
-            head(name),
-            *(_time(float(spent[t.name][name])) for t in shown),
-        ]
-        for name in names
-    ]
-    columns = [Column(text="Model"), *(Column(text=t.title, numeric=True) for t in shown)]
+    rows = [[head(name), *(_time(float(spent[t.name][name])) for t in shown)] for name in names]
+    columns = [Column(text="Contender"), *(Column(text=t.title, numeric=True) for t in shown)]
     return Grid(
         caption="Time, summed over folds",
         columns=columns,
         rows=rows,
-        notes=["Tasks that score the same predictions share their time; do not add columns up."],
+        notes=["Outputs and predictions that several tasks share count in each of them; do not add columns up."],
     )
 
 
@@ -140,15 +141,18 @@ def _time(value: float) -> Cell:
     return Cell(text=seconds(value), value=float(value) if np.isfinite(value) else None, kind="num")
 
 
-def cards_grid(models: Mapping[str, Mapping[str, Any]]) -> Grid:
-    """Return the cards of the models."""
+def cards_grid(contenders: Mapping[str, Mapping[str, Any]]) -> Grid:
+    """Return what is known of the contenders."""
     used = [
-        (key, title) for key, title in _CARD if any(card.get(key) not in (None, "", {}, []) for card in models.values())
+        (key, title)
+        for key, title in _CARD
+        if any(card.get(key) not in (None, "", {}, []) for card in contenders.values())
     ]
     rows = [
-        [head(str(name)), *(word(_card_text(key, card.get(key))) for key, _ in used)] for name, card in models.items()
+        [head(str(name)), *(word(_card_text(key, card.get(key))) for key, _ in used)]
+        for name, card in contenders.items()
     ]
-    return Grid(caption="Model cards", columns=[Column(text="Model"), *(Column(text=t) for _, t in used)], rows=rows)
+    return Grid(caption="Contenders", columns=[Column(text="Contender"), *(Column(text=t) for _, t in used)], rows=rows)
 
 
 def _card_text(key: str, value: object) -> str:
@@ -165,13 +169,30 @@ def pairs_grid(facts: Mapping[str, Any], *, caption: str, first: str = "Choice")
     return Grid(caption=caption, columns=[Column(text=first), Column(text="Value")], rows=rows)
 
 
-def metrics_legend(tasks: Sequence[TaskFacts]) -> Grid:
+def frame_grid(frame: pd.DataFrame, *, caption: str) -> Grid:
+    """Return a table as it is; its index heads the rows."""
+    columns = [Column(text=str(frame.index.name or ""))]
+    columns += [Column(text=str(name), numeric=frame[name].dtype.kind in "iuf") for name in frame]
+    rows = [
+        [
+            word(index),
+            *(
+                numeric(value) if column.numeric else word(value)
+                for column, value in zip(columns[1:], values, strict=True)
+            ),
+        ]
+        for index, values in zip(frame.index, frame.itertuples(index=False), strict=True)
+    ]
+    return Grid(caption=caption, columns=columns, rows=rows)
+
+
+def metrics_legend(tasks: Sequence[TaskView]) -> Grid:
     """Return what every metric means: direction, chance, source."""
     rows = []
     for task in tasks:
-        alike: dict[str, list[MetricFacts]] = {}  # metrics that differ in the size of signatures only
+        alike: dict[tuple[str, ...], list[MetricView]] = {}  # metrics that differ in the size of signatures only
         for m in task.metrics:
-            alike.setdefault(m.name.replace(f"_{m.size}", "") if m.size else m.name, []).append(m)
+            alike.setdefault((*m.key[:1], *m.key[2:], "" if m.size else m.key.setting), []).append(m)
         for family in alike.values():
             m = family[0]
             sizes = ", ".join(f"@{other.size}" for other in family)
@@ -179,7 +200,7 @@ def metrics_legend(tasks: Sequence[TaskFacts]) -> Grid:
                 [
                     word(task.title),
                     word(m.title.replace(f"@{m.size}", sizes) if m.size else m.title, kind="model"),
-                    word(", ".join(other.name for other in family)),
+                    word(", ".join(written(other.key) for other in family)),
                     word(m.direction),
                     word(m.chance or DASH),
                     word(m.summary or DASH),

@@ -3,7 +3,7 @@
 import base64
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,9 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm._reporting._cells import listing, number, plural
-from stfmkit.bm._reporting._facts import TaskFacts
-from stfmkit.bm._rows import CONTROL
+from stfmkit.bm.contenders import CONTROL
+from stfmkit.bm.report.formatting import listing, number, plural
+from stfmkit.bm.report.view_models import TaskView
 from stfmkit.pl._benchmark import benchmark
 from stfmkit.pl._style import style
 from stfmkit.pl._tissue_maps import tissue_maps
@@ -22,7 +22,7 @@ from stfmkit.pl._tissue_maps import tissue_maps
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_SAMPLES, MOST_MODELS = 6, 8
+MOST_SAMPLES, MOST_CONTENDERS = 6, 8
 _DPI, _COLOURS = 120, 256
 
 
@@ -36,38 +36,48 @@ class Picture:
     note: str = ""
 
 
-def dot_plot(results: Any, task: TaskFacts) -> Picture:
-    """Draw one point per patient and model on the primary metric of a task."""
+def dot_plot(results: Any, task: TaskView) -> Picture:
+    """Draw one point per patient and contender on the primary metric of a task."""
     with _canvas() as figure:
         figure.set_size_inches(8.4, 0.9 + 0.3 * max(len(task.rows), 3))
-        benchmark(results, task=task.name, metric=task.primary.name, intervals=task.ranks, ax=figure.subplots())
+        key = task.primary.key
+        benchmark(
+            results,
+            task=task.name,
+            metric=key.metric,
+            setting=key.setting,
+            scope=key.scope,
+            intervals=task.ranks,
+            ax=figure.subplots(),
+        )
         axes = figure.axes[0]
         axes.set_title("", loc="left")
         axes.set_xlabel(f"{task.primary.title} ({task.primary.direction})")
         uri = _svg(figure)
-    means = [f"{row.model} {number(row.mean)}" for row in task.ranks.itertuples()]
-    alt = f"Dot plot of {task.primary.title} by patient for {listing(task.models, most=12)}. Means: {', '.join(means)}."
+    means = [f"{row.contender} {number(row.mean)}" for row in task.ranks.itertuples()]
+    shown = listing(task.contenders, most=12)
+    alt = f"Dot plot of {task.primary.title} by patient for {shown}. Means: {', '.join(means)}."
     return Picture(uri=uri, alt=alt, width=806)
 
 
-def map_grid(observations: pd.DataFrame, task: TaskFacts) -> Picture | None:
-    """Draw where each model is right and wrong, for a limited number of samples and models; None without data."""
+def map_grid(observations: pd.DataFrame, task: TaskView) -> Picture | None:
+    """Draw where each contender is right and wrong, for some samples and contenders; None without data."""
     mine = observations.loc[observations["task"] == task.name] if len(observations) else observations
     if not len(mine):
         return None
-    here = set(mine["model"].astype(str))
-    known = [m for m in task.models if m in here] or sorted(here)
+    here = set(mine["contender"].astype(str))
+    known = [m for m in task.contenders if m in here] or sorted(here)
     known += sorted(m for m in here if not m.startswith(CONTROL) and m not in known)
-    models, samples, all_samples = known[:MOST_MODELS], _spread(mine, MOST_SAMPLES), sorted(set(mine["sample"]))
+    contenders, samples, all_samples = known[:MOST_CONTENDERS], _spread(mine, MOST_SAMPLES), sorted(set(mine["sample"]))
     with _canvas() as figure:
-        tissue_maps(mine, task=task.name, models=models, samples=samples, panel_size=1.45, ax=figure.subplots())
+        tissue_maps(mine, task=task.name, contenders=contenders, samples=samples, panel_size=1.45, ax=figure.subplots())
         width = round(96 * figure.get_figwidth())
         uri = _png(figure)
     alt = (
-        f"Maps of {plural(len(samples), 'sample')} in columns and {plural(len(models), 'model')} in rows "
-        f"({listing(models, most=12)}): where each model is right and wrong. The means are in the tables above."
+        f"Maps of {plural(len(samples), 'sample')} in columns and {plural(len(contenders), 'contender')} in rows "
+        f"({listing(contenders, most=12)}): where each contender is right and wrong. The means are in the tables above."
     )
-    return Picture(uri=uri, alt=alt, width=width, note=_left_out(known, models, all_samples, samples))
+    return Picture(uri=uri, alt=alt, width=width, note=_left_out(known, contenders, all_samples, samples))
 
 
 def _spread(observations: pd.DataFrame, most: int) -> list[str]:
@@ -78,7 +88,9 @@ def _spread(observations: pd.DataFrame, most: int) -> list[str]:
     return list(chosen.sort_values(["patient", "sample"])["sample"])
 
 
-def _left_out(known: Sequence[str], models: Sequence[str], all_samples: Sequence[str], samples: Sequence[str]) -> str:
+def _left_out(
+    known: Sequence[str], contenders: Sequence[str], all_samples: Sequence[str], samples: Sequence[str]
+) -> str:
     parts = []
     if len(samples) < len(all_samples):
         rest = [s for s in all_samples if s not in set(samples)]
@@ -86,12 +98,21 @@ def _left_out(known: Sequence[str], models: Sequence[str], all_samples: Sequence
             f"{len(samples)} of {plural(len(all_samples), 'sample')} are shown, patients in turn; "
             f"not shown: {listing(rest, most=24)}."
         )
-    if len(models) < len(known):
+    if len(contenders) < len(known):
         parts.append(
-            f"The first {len(models)} of {plural(len(known), 'model')} are shown; "
-            f"not shown: {listing(known[len(models) :], most=24)}."
+            f"The first {len(contenders)} of {plural(len(known), 'contender')} are shown; "
+            f"not shown: {listing(known[len(contenders) :], most=24)}."
         )
     return " ".join(parts)
+
+
+def drawn(draw: Callable[["Figure"], None], alt: str) -> Picture:
+    """Return what a task draws, with the sentence that says what is shown."""
+    with _canvas() as figure:
+        draw(figure)
+        width = round(96 * figure.get_figwidth())
+        uri = _svg(figure)
+    return Picture(uri=uri, alt=alt, width=width)
 
 
 @contextmanager

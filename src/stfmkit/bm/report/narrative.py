@@ -7,16 +7,15 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from stfmkit.bm._rank import ALPHA, TEST_FROM
-from stfmkit.bm._reporting._cells import number, p_value, plural
-from stfmkit.bm._reporting._facts import REFERENCES, TaskFacts, expression_baselines
-from stfmkit.metrics._signature_patients import MIN_PATIENTS
+from stfmkit.bm.ranking import ALPHA, TEST_FROM
+from stfmkit.bm.report.formatting import number, p_value, plural
+from stfmkit.bm.report.view_models import TaskView, expression_baselines, references
 
 
 class Comparison(NamedTuple):
-    """A model against a reference, paired by patient; a positive difference is in favour of the model."""
+    """A contender against a reference, paired by patient; a positive difference is in favour of the contender."""
 
-    model: str
+    contender: str
     reference: str
     difference: float
     low: float
@@ -48,39 +47,39 @@ def phrase(parts: Iterable[Markup | str], *, joint: str = "and") -> Markup:
     return Markup("{} {} {}").format(Markup(", ").join(items[:-1]), joint, items[-1])
 
 
-def task_verdict(task: TaskFacts) -> list[Markup]:
+def task_verdict(task: TaskView) -> list[Markup]:
     """Return the sentences on one task: who leads, who cannot be told apart, who is worse."""
     rows = task.ranks
     scored = rows.loc[rows["n_patients"] > 0] if len(rows) else rows
     if not len(scored):
-        return [Markup("No model has a score of every patient that is needed for a ranking.")]
+        return [Markup("No contender has a score of every patient that is needed for a ranking.")]
     n = int(scored["n_patients"].iloc[0])
     said = _untested(task, scored, n) if n < TEST_FROM else _tested(task, scored, n)
-    silent = [name(m) for m in rows.loc[rows["n_patients"] == 0, "model"]]
+    silent = [name(m) for m in rows.loc[rows["n_patients"] == 0, "contender"]]
     if silent:
         said.append(Markup("Without any score: {}.").format(phrase(silent)))
     return said
 
 
-def _mean(task: TaskFacts, row: Any, n: int) -> Markup:
+def _mean(task: TaskView, row: Any, n: int) -> Markup:
     text = f"{task.primary.title}: mean {number(row.mean)}"
     if np.isfinite(row.low) and np.isfinite(row.high):
         text += f", 95 % interval {number(row.low)} to {number(row.high)}"
     return Markup("({}; {})").format(text, plural(n, "patient"))
 
 
-def _untested(task: TaskFacts, rows: pd.DataFrame, n: int) -> list[Markup]:
+def _untested(task: TaskView, rows: pd.DataFrame, n: int) -> list[Markup]:
     best = next(rows.itertuples())
     if len(rows) == 1:
         return [
-            Markup("{} is the only model {}; there is nothing to compare.").format(
-                name(best.model), _mean(task, best, n)
+            Markup("{} is the only contender {}; there is nothing to compare.").format(
+                name(best.contender), _mean(task, best, n)
             )
         ]
     side = "lowest" if task.primary.higher is False else "highest"
     said = [
         Markup("{} has the {} score {}. With {}: cannot test. {}").format(
-            name(best.model),
+            name(best.contender),
             side,
             _mean(task, best, n),
             plural(n, "patient"),
@@ -93,12 +92,12 @@ def _untested(task: TaskFacts, rows: pd.DataFrame, n: int) -> list[Markup]:
     return said
 
 
-def _tested(task: TaskFacts, rows: pd.DataFrame, n: int) -> list[Markup]:
+def _tested(task: TaskView, rows: pd.DataFrame, n: int) -> list[Markup]:
     best = next(rows.itertuples())
     if len(rows) == 1:
         return [
-            Markup("{} is the only model {}; there is nothing to compare.").format(
-                name(best.model), _mean(task, best, n)
+            Markup("{} is the only contender {}; there is nothing to compare.").format(
+                name(best.contender), _mean(task, best, n)
             )
         ]
     tests, least = len(rows) - 1, 2 / 2**n
@@ -107,7 +106,7 @@ def _tested(task: TaskFacts, rows: pd.DataFrame, n: int) -> list[Markup]:
     equal = rows.loc[rows["verdict"].str.startswith("indistinguishable")]
     worse = rows.loc[rows["verdict"].str.startswith("worse")]
     leads = Markup("{} has the best mean {}.") if len(equal) else Markup("{} is best {}.")
-    said = [leads.format(name(best.model), _mean(task, best, n))]
+    said = [leads.format(name(best.contender), _mean(task, best, n))]
     if len(equal):
         verb = "is" if len(equal) == 1 else "are"
         said.append(Markup("{} {} indistinguishable from it.").format(_with_differences(equal), verb))
@@ -116,12 +115,12 @@ def _tested(task: TaskFacts, rows: pd.DataFrame, n: int) -> list[Markup]:
     return said
 
 
-def _powerless(task: TaskFacts, rows: pd.DataFrame, n: int) -> list[Markup]:
-    """Say that no test can tell the models apart, whatever the scores, and give the intervals instead."""
+def _powerless(task: TaskView, rows: pd.DataFrame, n: int) -> list[Markup]:
+    """Say that no test can tell the contenders apart, whatever the scores, and give the intervals instead."""
     best, rest = next(rows.itertuples()), rows.iloc[1:]
     apart = (rest["difference_low"] > 0) | (rest["difference_high"] < 0)
     said = [
-        Markup("{} has the best mean {}.").format(name(best.model), _mean(task, best, n)),
+        Markup("{} has the best mean {}.").format(name(best.contender), _mean(task, best, n)),
     ]
     if apart.any():
         said.append(
@@ -142,7 +141,7 @@ def _powerless(task: TaskFacts, rows: pd.DataFrame, n: int) -> list[Markup]:
 def _with_differences(rows: pd.DataFrame) -> Markup:
     return phrase(
         Markup("{} ({})").format(name(m), number(d, sign=True))
-        for m, d in zip(rows["model"], rows["difference"], strict=True)
+        for m, d in zip(rows["contender"], rows["difference"], strict=True)
     )
 
 
@@ -151,49 +150,56 @@ def _relation(p: float) -> str:
     return text if text.startswith("<") else f"= {text}"
 
 
-def compare_references(results: Any, task: TaskFacts) -> list[Comparison]:
-    """Compare every model with `coordinates` and `library_size` on the primary metric of a task."""
+def compare_references(results: Any, task: TaskView) -> list[Comparison]:
+    """Compare every contender with the references that were run, on the primary metric of a task."""
     flip = -1.0 if task.primary.higher is False else 1.0
     found = []
-    for reference in REFERENCES:
-        if reference not in task.models:
+    for reference, label in references(results.meta).items():
+        if label not in task.contenders:
             continue
-        for model in task.models:
-            if model == reference:
-                continue
-            for row in results.compare(model, reference, task=task.name, metric=task.primary.name).itertuples():
+        for contender in (name for name in task.contenders if name != label):
+            for row in _compared(results, task, contender, label).itertuples():
                 low, high = sorted((flip * row.difference_low, flip * row.difference_high))
-                wins = int(row.wins) if flip > 0 else _losses(results, task, model, reference)
+                turned = row if flip > 0 else next(_compared(results, task, label, contender).itertuples())
                 found.append(
                     Comparison(
-                        model, reference, flip * row.difference, low, high, wins, int(row.n_patients), row.p_value
+                        contender=contender,
+                        reference=reference,
+                        difference=flip * row.difference,
+                        low=low,
+                        high=high,
+                        wins=int(turned.wins),
+                        n_patients=int(row.n_patients),
+                        p=row.p_value,
                     )
                 )
     return found
 
 
-def _losses(results: Any, task: TaskFacts, model: str, reference: str) -> int:
-    """Count the patients in which the model is below the reference."""
-    turned = results.compare(reference, model, task=task.name, metric=task.primary.name)
-    return int(turned["wins"].iloc[0])
+def _compared(results: Any, task: TaskView, contender: str, other: str) -> pd.DataFrame:
+    key = task.primary.key
+    compared: pd.DataFrame = results.compare(
+        contender, other, task=task.name, metric=key.metric, setting=key.setting, scope=key.scope, status=key.status
+    )
+    return compared
 
 
 def reference_answer(
-    comparisons: Sequence[Comparison], task: TaskFacts, meta: dict[str, Any], *, reference: str
+    comparisons: Sequence[Comparison], task: TaskView, meta: dict[str, Any], *, reference: str
 ) -> tuple[str, Markup]:
     """Answer "do baselines that read expression beat `reference`?" by a word and a sentence.
 
     The word is one of yes, some, no (none is ahead), open (cannot test, or not shown by the test), missing.
     """
-    if reference not in task.models:
+    if references(meta).get(reference) not in task.contenders:
         return "missing", Markup("{} was not run.").format(name(reference))
-    readers = expression_baselines(meta, task.models)
-    mine = [c for c in comparisons if c.reference == reference and c.model in readers]
+    readers = expression_baselines(meta, task.contenders)
+    mine = [c for c in comparisons if c.reference == reference and c.contender in readers]
     if not mine:
         return "missing", Markup("No baseline that reads expression was run.")
     evidence = phrase(
         Markup("{} {} in {} of {}{}").format(
-            name(c.model),
+            name(c.contender),
             number(c.difference, sign=True),
             c.wins,
             plural(c.n_patients, "patient"),
@@ -213,23 +219,3 @@ def reference_answer(
     word = "yes" if won == len(mine) else "some" if won else "no"
     head = {"yes": "Yes", "some": "Some do", "no": "No"}[word]
     return word, Markup("{}: {}.").format(head, evidence)
-
-
-def cohort_text(meta: dict[str, Any], task: TaskFacts) -> str:
-    """Say what the scores of all patients together rest on; empty for tasks without them."""
-    facts = meta.get("cohort")
-    if not facts or not any(m.of_cohort for m in task.metrics):
-        return ""
-    tested, n_niches = int(facts["n_niches_tested"]), int(facts["n_niches"])
-    test = (
-        "No niche is in enough patients for a test, so that true signatures rest on the sizes of effects alone."
-        if not tested
-        else f"In {tested if tested < n_niches else 'all'} of {plural(n_niches, 'niche')} a gene also has to pass a "
-        f"paired test over patients (pseudobulks, at least {MIN_PATIENTS} patients, Benjamini and Hochberg)."
-    )
-    return (
-        f"Scores of the cohort: genes are ranked in every one of {plural(int(facts['n_patients']), 'patient')} and "
-        f"averaged, truth and out-of-fold predictions alike. They read the {plural(len(facts['genes']), 'gene')} that "
-        f"are targets in every fold, as every fold chooses its own. {test} They are one number for all patients, "
-        "without an interval; models are ranked by the scores within patients."
-    )

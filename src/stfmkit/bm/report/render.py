@@ -12,18 +12,20 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from stfmkit.bm._reporting._appendix import (
+from stfmkit.bm.finding import by_severity
+from stfmkit.bm.report.appendix import (
     cards_grid,
     controls_grid,
+    frame_grid,
     metrics_legend,
     overview_grid,
     pairs_grid,
     seconds_grid,
 )
-from stfmkit.bm._reporting._cells import Grid, number, seconds
-from stfmkit.bm._reporting._facts import REFERENCES, TaskFacts, patient_held_out, split_name, task_facts
-from stfmkit.bm._reporting._figures import Picture, dot_plot, map_grid
-from stfmkit.bm._reporting._tables import (
+from stfmkit.bm.report.figures import Picture, dot_plot, drawn, map_grid
+from stfmkit.bm.report.formatting import Grid, number, seconds
+from stfmkit.bm.report.narrative import compare_references, reference_answer, task_verdict
+from stfmkit.bm.report.task_tables import (
     gene_grid,
     limits_text,
     metrics_grids,
@@ -32,9 +34,9 @@ from stfmkit.bm._reporting._tables import (
     ranking_grid,
     reference_grid,
 )
-from stfmkit.bm._reporting._words import cohort_text, compare_references, reference_answer, task_verdict
-
-_SEVERITIES = ("error", "warning", "info")
+from stfmkit.bm.report.view_models import TaskView, patient_held_out, references, split_name, task_views
+from stfmkit.bm.task import Section
+from stfmkit.bm.task_catalogue import catalogue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ class TaskSection:
     """Everything the report says about one task."""
 
     anchor: str
-    facts: TaskFacts
+    facts: TaskView
     verdict: Sequence[Markup]
     answers: Mapping[str, tuple[str, Markup]]
     limits: str
@@ -51,7 +53,9 @@ class TaskSection:
     patients: Grid
     dots: Picture
     metrics: Sequence[Grid]
-    cohort: str
+    text: Sequence[str]
+    tables: Sequence[Grid]
+    figures: Sequence[Picture]
     niches: Sequence[Grid]
     genes: Grid | None
     maps: Picture | None
@@ -74,11 +78,11 @@ def render_report(results: Any, *, title: str = "Comparison of representations")
     security policy lets nothing but its own script run.
     """
     ranks = results.rank()
-    sections = [_section(results, facts, i) for i, facts in enumerate(task_facts(results, ranks), start=1)]
+    sections = [_section(results, facts, i) for i, facts in enumerate(task_views(results, ranks), start=1)]
     tasks = [section.facts for section in sections]
     meta = results.meta
     env = Environment(
-        loader=PackageLoader("stfmkit.bm._reporting", "templates"),
+        loader=PackageLoader("stfmkit.bm.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -93,40 +97,43 @@ def render_report(results: Any, *, title: str = "Comparison of representations")
         results=results,
         subtitle=_subtitle(results),
         facts=_facts(results),
-        held_out=patient_held_out(results.protocol),
+        held_out=patient_held_out(meta),
         split=split_name(results.protocol) or "not stated",
-        references=REFERENCES,
+        references=list(references(meta)),
         sections=sections,
         overview=overview_grid(results.table, tasks),
         controls=controls_grid(results.table, tasks),
         times=seconds_grid(results.table, tasks),
-        cards=cards_grid(meta.get("models", {})),
+        cards=cards_grid(meta.get("contenders", {})),
         legend=metrics_legend(tasks),
         protocol=pairs_grid(results.protocol, caption="Choices"),
         data=pairs_grid(meta.get("data", {}), caption="Data", first="Fact"),
-        targets=pairs_grid(meta.get("target_genes", {}), caption="Target genes", first="Fold"),
+        folds=pairs_grid(meta.get("folds", {}), caption="What every fold asks", first="Fold"),
         versions=pairs_grid(meta.get("versions", {}), caption="Versions", first="Software"),
-        findings=_findings(results.findings),
+        findings=by_severity(results.findings),
         code=_code(results, tasks),
         cite=_cite(results),
     )
 
 
-def _section(results: Any, facts: TaskFacts, place: int) -> TaskSection:
+def _section(results: Any, facts: TaskView, place: int) -> TaskSection:
     table = results.table
+    own = _own_section(results, facts.name)
     comparisons = compare_references(results, facts)
     return TaskSection(
         anchor=f"task-{place}",
         facts=facts,
         verdict=task_verdict(facts),
-        answers={r: reference_answer(comparisons, facts, results.meta, reference=r) for r in REFERENCES},
+        answers={r: reference_answer(comparisons, facts, results.meta, reference=r) for r in references(results.meta)},
         limits=limits_text(table, facts),
         ranking=ranking_grid(table, facts),
         references=reference_grid(comparisons, facts) if comparisons else None,
         patients=patient_grid(table, facts),
         dots=dot_plot(results, facts),
         metrics=metrics_grids(table, facts),
-        cohort=cohort_text(results.meta, facts),
+        text=own.text,
+        tables=[frame_grid(frame, caption=caption) for caption, frame in own.tables.items()],
+        figures=[drawn(draw, alt) for alt, draw in own.figures.items()],
         niches=niche_grids(table, facts),
         genes=gene_grid(table, facts),
         maps=map_grid(results.observations, facts),
@@ -134,7 +141,13 @@ def _section(results: Any, facts: TaskFacts, place: int) -> TaskSection:
     )
 
 
-def _map_caption(observations: Any, facts: TaskFacts) -> str:
+def _own_section(results: Any, task: str) -> Section:
+    """Return what the task adds; nothing where its package is not installed here."""
+    known = catalogue.entries()
+    return known[task].section(results) if task in known else Section()
+
+
+def _map_caption(observations: Any, facts: TaskView) -> str:
     mine = observations.loc[observations["task"] == facts.name]
     if (mine["truth"].astype(str) != "").any():
         said = "The first row shows the truth; below, grey-blue is right and orange is wrong."
@@ -167,8 +180,7 @@ def _facts(results: Any) -> list[tuple[str, str]]:
         ("Genes", "n_genes"),
     ]
     shown = [(text, f"{int(data[key]):,}") for text, key in counted if isinstance(data.get(key), int)]
-    models = [m for m in dict.fromkeys(results.table["model"].astype(str)) if not m.startswith("control:")]
-    shown += [("Models", str(len(models))), ("Tasks", str(results.table["task"].nunique()))]
+    shown += [("Contenders", str(len(results.contenders))), ("Tasks", str(results.table["task"].nunique()))]
     if "median_counts" in data:
         shown.append(("Median counts", number(data["median_counts"])))
     if "seconds_total" in results.meta:
@@ -176,14 +188,7 @@ def _facts(results: Any) -> list[tuple[str, str]]:
     return shown
 
 
-def _findings(findings: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """Return the findings, the most severe first."""
-    place = {name: i for i, name in enumerate(_SEVERITIES)}
-    plain = [{k: str(f.get(k, "")) for k in ("severity", "check", "evidence", "remedy")} for f in findings]
-    return sorted(plain, key=lambda f: place.get(f["severity"], len(place)))
-
-
-def _code(results: Any, tasks: Sequence[TaskFacts]) -> str:
+def _code(results: Any, tasks: Sequence[TaskView]) -> str:
     """Return the lines that run the comparison again, as far as a protocol can tell."""
     choices = {k: v for k, v in results.protocol.items() if k != "split"}
     split = results.protocol.get("split", {})
@@ -192,10 +197,10 @@ def _code(results: Any, tasks: Sequence[TaskFacts]) -> str:
     if isinstance(split, Mapping) and str(split.get("name", "")).isidentifier():
         options = ", ".join(f"{k}={v!r}" for k, v in split.items() if k != "name")
         lines.append(f"    split=sk.pp.{split['name']}({options}),")
-    models = list(dict.fromkeys(m for t in tasks for m in t.models))
+    contenders = list(dict.fromkeys(name for t in tasks for name in t.contenders))
     lines += [
         ")",
-        f"results = sk.bm.run(data, models={models!r}, tasks={[t.name for t in tasks]!r}, protocol=protocol)",
+        f"results = sk.bm.run(data, {contenders!r}, tasks={[t.name for t in tasks]!r}, protocol=protocol)",
         f"results.protocol_id  # {results.protocol_id!r} in this report",
     ]
     return "\n".join(lines)

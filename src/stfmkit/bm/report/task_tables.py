@@ -6,13 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm._ceilings import CEILING, OF_CEILING, is_ceiling
-from stfmkit.bm._reporting._cells import DASH, Cell, Column, Grid, number, numeric, p_value, plural, shade, word
-from stfmkit.bm._reporting._facts import MetricFacts, TaskFacts
-from stfmkit.bm._reporting._words import Comparison
-from stfmkit.bm._rows import CONTROL
-from stfmkit.bm._tasks._cohort_signatures import COHORT
-from stfmkit.pl._tables import patient_values
+from stfmkit.bm.contenders import CONTROL
+from stfmkit.bm.report.formatting import DASH, Cell, Column, Grid, number, numeric, p_value, plural, shade, word
+from stfmkit.bm.report.narrative import Comparison
+from stfmkit.bm.report.view_models import MetricView, TaskView
+from stfmkit.evaluation.metric_keys import MetricKey, patient_values, rows_of
 
 _GENES = 10
 _VERDICTS = {"best": "good", "best mean": "fair", "indistinguishable from best": "fair", "worse than best": "poor"}
@@ -23,27 +21,27 @@ def head(name: str) -> Cell:
     return word(name, kind="control" if name.startswith(CONTROL) else "model")
 
 
-def means_by_model(table: pd.DataFrame, task: str, metric: str) -> pd.Series:
-    """Return the mean over patients of every model."""
-    return patient_values(table, task=task, metric=metric).mean(axis=1)
+def means_by_contender(table: pd.DataFrame, task: str, key: MetricKey) -> pd.Series:
+    """Return the mean over patients, or of the cohort, of every contender."""
+    return patient_values(table, task, key).mean(axis=1)
 
 
-def ranking_grid(table: pd.DataFrame, task: TaskFacts) -> Grid:
+def ranking_grid(table: pd.DataFrame, task: TaskView) -> Grid:
     """Return the ranking of a task, controls in grey below."""
     columns = [
-        Column(text="Model"),
+        Column(text="Contender"),
         Column(text="Mean", numeric=True, note="mean over patients"),
         Column(text="95 % interval", numeric=True, note="bootstrap over patients, then samples; from four patients"),
-        Column(text="Patients", numeric=True, note="patients with a score of every model"),
+        Column(text="Patients", numeric=True, note="patients with a score of every contender"),
         Column(text="Difference to best", numeric=True, note="paired by patient"),
         Column(text="Interval of difference", numeric=True, note="95 %, paired by patient"),
         Column(text="p", numeric=True, note="exact sign-flip test over patients; from six patients"),
-        Column(text="p (Holm)", numeric=True, note="adjusted for the number of models"),
+        Column(text="p (Holm)", numeric=True, note="adjusted for the number of contenders"),
         Column(text="Verdict"),
     ]
     rows = [_rank_row(row) for row in task.ranks.to_dict("records")]
-    values = patient_values(table, task=task.name, metric=task.primary.name)
-    ranked = {str(m) for m in task.ranks["model"]}
+    values = patient_values(table, task.name, task.primary.key)
+    ranked = {str(m) for m in task.ranks["contender"]}
     for name in (n for n in task.rows if n not in ranked):
         scores = values.loc[name].dropna() if name in values.index else pd.Series(dtype=float)
         said = "control" if name.startswith(CONTROL) else "no score"
@@ -67,7 +65,7 @@ def ranking_grid(table: pd.DataFrame, task: TaskFacts) -> Grid:
 def _rank_row(row: Mapping[Any, Any]) -> list[Cell]:
     verdict = str(row["verdict"])
     return [
-        head(str(row["model"])),
+        head(str(row["contender"])),
         numeric(row["mean"], kind="strong"),
         _interval(row["low"], row["high"]),
         numeric(int(row["n_patients"])),
@@ -89,22 +87,22 @@ def _sortable(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def patient_grid(table: pd.DataFrame, task: TaskFacts) -> Grid:
-    """Return the primary metric, models × patients."""
-    values = patient_values(table, task=task.name, metric=task.primary.name)
+def patient_grid(table: pd.DataFrame, task: TaskView) -> Grid:
+    """Return the primary metric, contenders × patients."""
+    values = patient_values(table, task.name, task.primary.key)
     return _heat(
-        values, task.rows, caption=f"{task.primary.title} by patient", first="Model", facts=task.primary, most=40
+        values, task.rows, caption=f"{task.primary.title} by patient", first="Contender", facts=task.primary, most=40
     )
 
 
-def metrics_grids(table: pd.DataFrame, task: TaskFacts) -> list[Grid]:
-    """Return the mean of every metric, the best model of each in bold.
+def metrics_grids(table: pd.DataFrame, task: TaskView) -> list[Grid]:
+    """Return the mean of every metric, the best contender of each in bold.
 
     One table, with what is neither good nor bad in a second one, or one for every size of signatures: those of the
     primary metric first, those of the cohort last. What says something of the data only is a note.
     """
     shown = [m for m in task.metrics if not _by_class(task, m) and not m.about_data]
-    groups: dict[str, list[MetricFacts]] = {}
+    groups: dict[str, list[MetricView]] = {}
     for of_cohort in (False, True):
         part = [m for m in shown if m.of_cohort == of_cohort]
         sizes = sorted({m.size for m in part if m.size}, key=lambda n: (n != task.primary.size, int(n)))
@@ -118,23 +116,24 @@ def metrics_grids(table: pd.DataFrame, task: TaskFacts) -> list[Grid]:
     return [_metrics_grid(table, task, _paired(group), caption=name) for name, group in groups.items() if group]
 
 
-def _paired(metrics: Sequence[MetricFacts]) -> list[MetricFacts]:
+def _paired(metrics: Sequence[MetricView]) -> list[MetricView]:
     """Return metrics in their order, each followed by its share of the ceiling."""
-    place = {m.name: i for i, m in enumerate(metrics)}
-    return sorted(metrics, key=lambda m: (place.get(m.name.removesuffix(OF_CEILING), len(place)), m.name))
+    place = {m.key: i for i, m in enumerate(metrics)}
+    own = {m.key: place.get(m.key._replace(status="scored"), len(place)) for m in metrics}
+    return sorted(metrics, key=lambda m: (own[m.key], m.key.status != "scored"))
 
 
-def _metrics_grid(table: pd.DataFrame, task: TaskFacts, shown: Sequence[MetricFacts], *, caption: str) -> Grid:
-    means = {m.name: means_by_model(table, task.name, m.name) for m in shown}
-    best = {m.name: _best(means[m.name].reindex(list(task.models)), higher=m.higher) for m in shown}
+def _metrics_grid(table: pd.DataFrame, task: TaskView, shown: Sequence[MetricView], *, caption: str) -> Grid:
+    means = {m.key: means_by_contender(table, task.name, m.key) for m in shown}
+    best = {m.key: _best(means[m.key].reindex(list(task.contenders)), higher=m.higher) for m in shown}
     columns = [
-        Column(text="Model"),
+        Column(text="Contender"),
         *(Column(text=_short(m), numeric=True, note=f"{m.direction}. {m.source}") for m in shown),
     ]
     rows = [
         [
             head(name),
-            *(numeric(means[m.name].get(name, np.nan), kind="strong" if name == best[m.name] else "") for m in shown),
+            *(numeric(means[m.key].get(name, np.nan), kind="strong" if name == best[m.key] else "") for m in shown),
         ]
         for name in task.rows
     ]
@@ -148,29 +147,29 @@ def _metrics_grid(table: pd.DataFrame, task: TaskFacts, shown: Sequence[MetricFa
     return Grid(caption=caption, columns=columns, rows=rows, notes=notes)
 
 
-def _short(metric: MetricFacts, *, arrow: bool = True) -> str:
+def _short(metric: MetricView, *, arrow: bool = True) -> str:
     """Return the title without what the caption says already: size and cohort."""
     text = metric.labelled if arrow else metric.title
     return text.replace(f" @{metric.size}", "").replace(", cohort", "")
 
 
-def _limits(table: pd.DataFrame, task: TaskFacts, shown: Sequence[MetricFacts]) -> list[str]:
-    """Return the ceilings of the metrics shown, and how large true signatures are, as sentences."""
-    names = {m.name for m in shown}
-    means = {m.name: float(means_by_model(table, task.name, m.name).mean()) for m in task.metrics if m.about_data}
-    ceilings = [
-        f"{_short(m, arrow=False)} {number(means[m.name + CEILING])}" for m in shown if m.name + CEILING in means
-    ]
+def _limits(table: pd.DataFrame, task: TaskView, shown: Sequence[MetricView]) -> list[str]:
+    """Return the ceilings of the metrics shown, and what is known of the truth, as sentences."""
+    limits = {m: task.metric(m.key._replace(status="ceiling")) for m in shown if m.key.status == "scored"}
+    ceilings = [f"{_short(m, arrow=False)} {number(_mean(table, task, limit))}" for m, limit in limits.items() if limit]
     said = [f"Ceiling, mean over the data: {', '.join(ceilings)}."] if ceilings else []
-    if ceilings and any(n.endswith(OF_CEILING) for n in names):
+    if ceilings and any(m.key.status == "of ceiling" for m in shown):
         said.append(
             "Of ceiling: the share of the ceiling of the same sample, gene or niche, where that is well above chance. "
-            "control:thinned holds half of the molecules that it is judged by, and so passes it"
-            f"{'' if task.primary.name == 'pearson' else '; a prediction that smooths noise away can pass it, too'}."
+            f"{task.ceiling_remark}".strip()
         )
     here = {(m.of_cohort, m.size) for m in shown}
-    counted = [m for m in task.metrics if m.about_data and not is_ceiling(m.name) and (m.of_cohort, m.size) in here]
-    return said + [f"True signatures hold {means[m.name]:.1f} genes on average, of {m.size} at most." for m in counted]
+    known = [m for m in task.metrics if m.about_data and m.key.status != "ceiling" and (m.of_cohort, m.size) in here]
+    return said + [f"{_short(m, arrow=False)}, mean over the data: {_mean(table, task, m):.1f}." for m in known]
+
+
+def _mean(table: pd.DataFrame, task: TaskView, metric: MetricView) -> float:
+    return float(means_by_contender(table, task.name, metric.key).mean())
 
 
 def _best(means: pd.Series, *, higher: bool | None) -> str | None:
@@ -179,47 +178,42 @@ def _best(means: pd.Series, *, higher: bool | None) -> str | None:
     return str(means.idxmax() if higher else means.idxmin())
 
 
-def _by_class(task: TaskFacts, metric: MetricFacts) -> bool:
-    """Tell whether a metric is a score of single classes, shown by class and not as one mean."""
-    return metric is not task.primary and metric.name.startswith("class_")
+def _by_class(task: TaskView, metric: MetricView) -> bool:
+    """Tell whether a metric is a score of single niches where the task scores samples: it is shown by niche."""
+    return metric.key.scope == "niche" != task.primary.key.scope
 
 
-def niche_grids(table: pd.DataFrame, task: TaskFacts) -> list[Grid]:
-    """Return models × niches for the metrics that have rows by niche, the primary one first.
+def niche_grids(table: pd.DataFrame, task: TaskView) -> list[Grid]:
+    """Return contenders × niches for the metrics that have rows by niche, the primary one first.
 
     Of signatures one size is shown, and one score of the cohort.
     """
-    part = table.loc[(table["task"] == task.name) & (table["niche"].astype(str) != "")]
-    present = set(part["metric"].astype(str))
-    like = task.primary.name.rpartition("_")[2]  # the linear probe first, where it is the primary one
     own = {"", task.primary.size}
-    wanted = [m for m in task.metrics if m.name == COHORT + task.primary.name or (m.size in own and not m.of_cohort)]
-    wanted = [m for m in wanted if not m.about_data]
-    order = sorted(wanted, key=lambda m: (m is not task.primary, m.of_cohort, m.name.rpartition("_")[2] != like))
-    return [
-        _heat(
-            _mean_by(part.loc[part["metric"] == m.name], "niche"),
-            task.rows,
-            caption=f"{m.title} by niche ({m.direction})",
-            first="Model",
-            facts=m,
-            most=40,
-        )
-        for m in order
-        if m.name in present
-    ]
+    cohort = task.primary.key._replace(scope="cohort")
+    wanted = [m for m in task.metrics if m.key == cohort or (m.size in own and not m.of_cohort)]
+    setting = task.primary.key.setting  # the linear probe first, where it is the primary one
+    order = sorted(wanted, key=lambda m: (m is not task.primary, m.of_cohort, m.key.setting != setting))
+    grids = []
+    for m in (m for m in order if not m.about_data):
+        rows = rows_of(table, task.name, m.key)
+        rows = rows.loc[rows["niche"].astype(str) != ""]
+        if len(rows):
+            caption = f"{m.title} by niche ({m.direction})"
+            by_niche = _mean_by(rows, "niche")
+            grids.append(_heat(by_niche, task.rows, caption=caption, first="Contender", facts=m, most=40))
+    return grids
 
 
 def _mean_by(rows: pd.DataFrame, key: str) -> pd.DataFrame:
-    """Return models × `key`: the mean over samples, then patients."""
-    rows = rows.dropna(subset="value").astype({"model": str, key: str})
-    for keys in (["model", key, "patient", "sample"], ["model", key, "patient"], ["model", key]):
+    """Return contenders × `key`: the mean over samples, then patients."""
+    rows = rows.dropna(subset="value").astype({"contender": str, key: str})
+    for keys in (["contender", key, "patient", "sample"], ["contender", key, "patient"], ["contender", key]):
         rows = rows.groupby(keys, observed=True)["value"].mean().reset_index()
-    return rows.pivot_table(index="model", columns=key, values="value")
+    return rows.pivot_table(index="contender", columns=key, values="value")
 
 
 def _heat(
-    values: pd.DataFrame, names: Sequence[str], *, caption: str, first: str, facts: MetricFacts, most: int
+    values: pd.DataFrame, names: Sequence[str], *, caption: str, first: str, facts: MetricView, most: int
 ) -> Grid:
     """Return a table whose cells are shaded, darker is better; controls are not."""
     finite = values.loc[[n for n in values.index if not n.startswith(CONTROL)]].to_numpy(dtype=float)
@@ -243,18 +237,18 @@ def _heat(
     return Grid(caption=caption, columns=columns, rows=rows, notes=notes)
 
 
-def gene_grid(table: pd.DataFrame, task: TaskFacts) -> Grid | None:
-    """Return the best and worst predicted genes of the best model, beside all others and the ceiling."""
-    part = table.loc[(table["task"] == task.name) & (table["gene"].astype(str) != "")]
-    mine = part.loc[part["metric"] == task.primary.name]
+def gene_grid(table: pd.DataFrame, task: TaskView) -> Grid | None:
+    """Return the best and worst predicted genes of the best contender, beside all others and the ceiling."""
+    mine = rows_of(table, task.name, task.primary.key)
+    mine = mine.loc[mine["gene"].astype(str) != ""]
     values = _mean_by(mine, "gene").T
-    leaders = [m for m in task.models if m in values.columns]
+    leaders = [m for m in task.contenders if m in values.columns]
     if not leaders:
         return None
     order = values[leaders[0]].dropna().sort_values(ascending=task.primary.higher is False)
     few = len(order) <= 2 * _GENES
     chosen = list(order.index) if few else [*order.index[:_GENES], *order.index[-_GENES:]]
-    ceiling = _ceiling(part, task.primary)
+    ceiling = _ceiling(table, task)
     finite = values[leaders].to_numpy(dtype=float)
     low, high = (np.nanmin(finite), np.nanmax(finite)) if np.isfinite(finite).any() else (0.0, 1.0)
     rows = [
@@ -283,14 +277,14 @@ def gene_grid(table: pd.DataFrame, task: TaskFacts) -> Grid | None:
     return Grid(caption=f"{task.primary.title} by gene", columns=columns, rows=rows, notes=notes)
 
 
-def _ceiling(part: pd.DataFrame, primary: MetricFacts) -> pd.Series:
-    rows = part.loc[part["metric"] == primary.name + CEILING].assign(model="")
+def _ceiling(table: pd.DataFrame, task: TaskView) -> pd.Series:
+    rows = rows_of(table, task.name, task.primary.key._replace(status="ceiling")).assign(contender="")
     return _mean_by(rows, "gene").T.get("", pd.Series(dtype=float)) if len(rows) else pd.Series(dtype=float)
 
 
-def limits_text(table: pd.DataFrame, task: TaskFacts) -> str:
+def limits_text(table: pd.DataFrame, task: TaskView) -> str:
     """Return between what the primary metric can lie: controls, and the noise ceiling."""
-    means = means_by_model(table, task.name, task.primary.name)
+    means = means_by_contender(table, task.name, task.primary.key)
     parts = []
     if np.isfinite(means.get(task.positive, np.nan)):
         parts.append(f"positive control {task.positive.removeprefix(CONTROL)} {number(means[task.positive])}")
@@ -298,15 +292,14 @@ def limits_text(table: pd.DataFrame, task: TaskFacts) -> str:
     if len(floors):
         worst = str(floors.idxmin() if task.primary.higher is False else floors.idxmax())
         parts.append(f"best negative control {worst.removeprefix(CONTROL)} {number(floors[worst])}")
-    ceiling = float(means_by_model(table, task.name, task.primary.name + CEILING).mean())
-    if np.isfinite(ceiling):
-        ours = task.primary.name == "pearson"  # whose ceiling belongs to all molecules, not to half of them
-        parts.append(f"{'mean noise ceiling' if ours else 'two halves of the counts agree with'} {number(ceiling)}")
+    limit = task.metric(task.primary.key._replace(status="ceiling"))
+    if limit is not None:
+        parts.append(f"{task.ceiling_note} {number(_mean(table, task, limit))}".strip())
     return ", ".join(parts) or "not known"
 
 
-def reference_grid(comparisons: Sequence[Comparison], task: TaskFacts) -> Grid:
-    """Return every model against `coordinates` and `library_size`, paired by patient."""
+def reference_grid(comparisons: Sequence[Comparison], task: TaskView) -> Grid:
+    """Return every contender against the references, such as `coordinates` and `library_size`, paired by patient."""
     said = {
         "ahead": "ahead, cannot test",
         "behind": "behind, cannot test",
@@ -316,9 +309,9 @@ def reference_grid(comparisons: Sequence[Comparison], task: TaskFacts) -> Grid:
         "not told apart": "cannot be told apart",
     }
     columns = [
-        Column(text="Model"),
+        Column(text="Contender"),
         Column(text="Against"),
-        Column(text="Difference", numeric=True, note="mean over patients; positive is in favour of the model"),
+        Column(text="Difference", numeric=True, note="mean over patients; positive is in favour of the contender"),
         Column(text="95 % interval", numeric=True, note="bootstrap over patients; from four patients"),
         Column(text="Patients ahead", numeric=True),
         Column(text="p", numeric=True, note="exact sign-flip test, each comparison alone; from six patients"),
@@ -326,7 +319,7 @@ def reference_grid(comparisons: Sequence[Comparison], task: TaskFacts) -> Grid:
     ]
     rows = [
         [
-            head(c.model),
+            head(c.contender),
             word(c.reference),
             numeric(c.difference, sign=True),
             _interval(c.low, c.high, sign=True),

@@ -1,4 +1,4 @@
-"""Facts that the report looks up again and again: tasks, metrics, models, controls, the split."""
+"""Facts that the report looks up again and again: tasks, metrics, contenders, controls, the split."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,26 +6,29 @@ from typing import Any
 
 import pandas as pd
 
-from stfmkit.bm._ceilings import CEILING, OF_CEILING, is_ceiling
-from stfmkit.bm._reporting._cells import number
-from stfmkit.bm._rows import CONTROL
-from stfmkit.bm._tasks._cohort_signatures import COHORT
-from stfmkit.bm._tasks._registry import TASKS
-
-REFERENCES = ("coordinates", "library_size")
-"""What a representation must beat before it is worth anything: where a spot is, and how deep it was sequenced."""
+from stfmkit.bm.contenders import CONTROL
+from stfmkit.bm.report.formatting import number
+from stfmkit.bm.score_table import primary_of
+from stfmkit.evaluation.metric_keys import MetricKey, facts_of, keys_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class MetricFacts:
-    """What a reader must know of a metric."""
+class MetricView:
+    """What a reader must know of a metric.
 
-    name: str
+    Attributes
+    ----------
+    about_data
+        Whether it says something of the data only, as a ceiling does, so that no contender has a score.
+    """
+
+    key: MetricKey
     title: str
     higher: bool | None
-    chance: str
-    source: str
-    summary: str
+    chance: str = ""
+    source: str = ""
+    summary: str = ""
+    about_data: bool = False
 
     @property
     def arrow(self) -> str:
@@ -40,19 +43,13 @@ class MetricFacts:
     @property
     def size(self) -> str:
         """Return the size of the signatures that are compared; empty for metrics without one."""
-        plain = self.name.removesuffix(OF_CEILING).removesuffix(CEILING)
-        last = plain.rpartition("_")[2]
-        return last if last.isdigit() else ""
+        sizes = [part.partition("=")[2] for part in self.key.setting.split(", ") if part.startswith("n=")]
+        return sizes[0] if sizes else ""
 
     @property
     def of_cohort(self) -> bool:
         """Tell whether it scores all patients together."""
-        return self.name.startswith(COHORT)
-
-    @property
-    def about_data(self) -> bool:
-        """Tell whether it says something of the data only: a ceiling, or how many genes there are to be found."""
-        return is_ceiling(self.name) or self.name.removeprefix(COHORT).startswith("n_true_")
+        return self.key.scope == "cohort"
 
     @property
     def direction(self) -> str:
@@ -61,42 +58,55 @@ class MetricFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskFacts:
-    """A task of these results, with the order in which its models are shown."""
+class TaskView:
+    """A task of these results, with the order in which its contenders are shown.
+
+    Attributes
+    ----------
+    ceiling_note, ceiling_remark
+        What the mean ceiling of the primary metric is called, and what a reader of shares of ceilings must know.
+    """
 
     name: str
     title: str
-    summary: str
-    primary: MetricFacts
-    metrics: Sequence[MetricFacts]
-    models: Sequence[str]
+    question: str
+    primary: MetricView
+    metrics: Sequence[MetricView]
+    contenders: Sequence[str]
     controls: Sequence[str]
     positive: str
     negatives: Sequence[str]
     ranks: pd.DataFrame
+    ceiling_note: str = ""
+    ceiling_remark: str = ""
 
     @property
     def rows(self) -> list[str]:
-        """Return models, the best first, then controls."""
-        return [*self.models, *self.controls]
+        """Return contenders, the best first, then controls."""
+        return [*self.contenders, *self.controls]
+
+    def metric(self, key: MetricKey) -> MetricView | None:
+        """Return the metric of a key; None where the task has no such scores."""
+        return next((metric for metric in self.metrics if metric.key == key), None)
 
 
-def metric_facts(meta: Mapping[str, Any], name: str) -> MetricFacts:
+def metric_view(meta: Mapping[str, Any], key: MetricKey, *, about_data: bool = False) -> MetricView:
     """Return what `meta` says about a metric."""
-    facts = meta.get("metrics", {}).get(name, {})
+    facts = facts_of(meta.get("metrics", ()), key)
     higher, chance = facts.get("higher_is_better"), facts.get("chance")
     known = isinstance(chance, int | float) and not isinstance(chance, bool)
-    return MetricFacts(
-        name=name,
-        title=str(facts.get("title") or name.replace("_", " ")),
+    return MetricView(
+        key=key,
+        title=str(facts.get("title") or key.metric.replace("_", " ")),
         higher=None if higher is None else bool(higher),
         chance=number(chance) if known else str(chance or ""),
         source=str(facts.get("source") or ""),
         summary=str(facts.get("summary") or ""),
+        about_data=about_data,
     )
 
 
-def task_facts(results: Any, ranks: pd.DataFrame) -> list[TaskFacts]:
+def task_views(results: Any, ranks: pd.DataFrame) -> list[TaskView]:
     """Return the tasks that have scores, in the order of ``meta``."""
     table, meta = results.table, results.meta
     present = list(dict.fromkeys(table["task"].astype(str)))
@@ -104,44 +114,47 @@ def task_facts(results: Any, ranks: pd.DataFrame) -> list[TaskFacts]:
     return [_task(table, meta, ranks, name) for name in [*order, *(t for t in present if t not in order)]]
 
 
-def _task(table: pd.DataFrame, meta: Mapping[str, Any], ranks: pd.DataFrame, name: str) -> TaskFacts:
-    about, known = meta.get("tasks", {}).get(name, {}), TASKS.get(name)
+def _task(table: pd.DataFrame, meta: Mapping[str, Any], ranks: pd.DataFrame, name: str) -> TaskView:
+    about = meta.get("tasks", {}).get(name, {})
     part = table.loc[table["task"] == name]
-    metrics = list(dict.fromkeys(part["metric"].astype(str)))
-    primary = about.get("primary") if about.get("primary") in metrics else metrics[0]
-    mine = ranks.loc[(ranks["task"] == name) & (ranks["metric"] == primary)]
-    models = list(dict.fromkeys(part["model"].astype(str)))
-    ranked = [str(m) for m in mine["model"]]
-    others = [m for m in models if not m.startswith(CONTROL) and m not in ranked]
-    controls = sorted(m for m in models if m.startswith(CONTROL))
-    return TaskFacts(
+    keys = keys_of(part)
+    scored = set(keys_of(part[~part["contender"].str.startswith(CONTROL)]))
+    primary = primary_of(meta, name)
+    primary = primary if primary in keys else keys[0]
+    mine = ranks.loc[ranks["task"] == name]
+    contenders = list(dict.fromkeys(part["contender"].astype(str)))
+    ranked = [str(m) for m in mine["contender"]]
+    others = [m for m in contenders if not m.startswith(CONTROL) and m not in ranked]
+    ordered = [primary, *(key for key in keys if key != primary)]
+    return TaskView(
         name=name,
-        title=str(about.get("title") or (known.title if known else name.replace("_", " ").capitalize())),
-        summary=str(about.get("summary") or (known.summary if known else "")),
-        primary=metric_facts(meta, primary),
-        metrics=[metric_facts(meta, m) for m in [primary, *(m for m in metrics if m != primary)]],
-        models=[*ranked, *others],
-        controls=controls,
-        positive=str(about.get("positive") or (known.positive if known else "")),
-        negatives=list(about.get("negatives") or (known.negatives if known else ())),
+        title=str(about.get("title") or name.replace("_", " ").capitalize()),
+        question=str(about.get("question") or ""),
+        primary=metric_view(meta, primary),
+        metrics=[metric_view(meta, key, about_data=key not in scored) for key in ordered],
+        contenders=[*ranked, *others],
+        controls=sorted(m for m in contenders if m.startswith(CONTROL)),
+        positive=str(about.get("positive") or ""),
+        negatives=list(about.get("negatives") or ()),
         ranks=mine,
+        ceiling_note=str(about.get("ceiling_note") or ""),
+        ceiling_remark=str(about.get("ceiling_remark") or ""),
     )
 
 
-def reads_expression(meta: Mapping[str, Any], model: str) -> bool | None:
-    """Tell whether a model sees counts; None where its card does not say."""
-    needs = meta.get("models", {}).get(model, {}).get("needs")
-    return None if needs is None else "counts" in needs
-
-
-def expression_baselines(meta: Mapping[str, Any], models: Sequence[str]) -> list[str]:
-    """Return the baselines that read expression, library size apart."""
-    cards = meta.get("models", {})
+def expression_baselines(meta: Mapping[str, Any], contenders: Sequence[str]) -> list[str]:
+    """Return the baselines that read expression; controls such as library size are none."""
+    cards = meta.get("contenders", {})
     return [
-        m
-        for m in models
-        if m not in REFERENCES and cards.get(m, {}).get("family") == "baseline" and reads_expression(meta, m)
+        name
+        for name in contenders
+        if cards.get(name, {}).get("role") == "baseline" and cards.get(name, {}).get("reads_expression")
     ]
+
+
+def references(meta: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return what a representation must beat before it is worth anything: names of controls, and their labels here."""
+    return dict(meta.get("references", {}))
 
 
 def split_name(protocol: Mapping[str, Any]) -> str:
@@ -150,6 +163,6 @@ def split_name(protocol: Mapping[str, Any]) -> str:
     return str(split.get("name", "") if isinstance(split, Mapping) else split)
 
 
-def patient_held_out(protocol: Mapping[str, Any]) -> bool:
+def patient_held_out(meta: Mapping[str, Any]) -> bool:
     """Tell whether whole patients were held out."""
-    return split_name(protocol).startswith("Patient")
+    return meta.get("data", {}).get("holds_out") == "patient"

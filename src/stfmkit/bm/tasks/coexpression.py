@@ -1,4 +1,4 @@
-"""Task: do predicted genes correlate with each other as the measured ones do?"""
+"""Task: predict how genes correlate with each other."""
 
 import numpy as np
 import pandas as pd

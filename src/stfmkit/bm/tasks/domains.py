@@ -21,7 +21,7 @@ class Domains(Task):
     title = "Domains"
     question = "k-means on the embedding of a held-out sample, with as many clusters as the sample has labels."
     primary = MetricKey("ari", "", "sample")
-    accepts: ClassVar[tuple[Kind, ...]] = ("embedding", "labels")
+    accepts: ClassVar[tuple[Kind, ...]] = ("embedding", "labels", "clusters")
     needs = ("label_key",)
     positive = "truth"
     negatives = ("shuffled", "coordinates")
@@ -35,7 +35,7 @@ class Domains(Task):
         """Return the cluster of every labelled test observation."""
         at = np.flatnonzero(truth.codes[truth.fold.test] >= 0)
         rows = truth.fold.test[at]
-        if output.kind == "labels":
+        if output.kind != "embedding":
             clusters = np.unique(output.test[at], return_inverse=True)[1]
         else:
             clusters = cluster_samples(
@@ -66,6 +66,11 @@ class Domains(Task):
             name: self.predict(as_output(label_embedding(truth.study, truth.codes, name), truth.fold), truth)
             for name in ("truth", "shuffled")
         }
+
+    def perfect(self, truth: LabelTruth) -> pd.DataFrame:
+        """Return the labels as clusters."""
+        rows = truth.fold.test[truth.codes[truth.fold.test] >= 0]
+        return pd.DataFrame({"row": rows, "cluster": truth.codes[rows]})
 
 
 TASK = Domains()

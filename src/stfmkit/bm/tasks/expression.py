@@ -16,6 +16,7 @@ class Expression(TargetTask):
     question = "Ridge predicts target genes of held-out observations; models never receive these genes."
     primary = MetricKey("pearson", "", "gene")
     ceiling_note = "mean noise ceiling"
+    ceiling_remark = "control:thinned holds half of the molecules that it is judged by, and so passes it."
 
     def score(self, truth: TargetTruth, prediction: np.ndarray) -> Scores:
         """Return one row for every metric, sample and target gene, and the score of every observation for maps."""

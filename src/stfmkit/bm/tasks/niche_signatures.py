@@ -1,4 +1,4 @@
-"""Task: do predicted genes name the same markers of a niche as the measured ones?"""
+"""Task: predict the genes that mark a niche."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -116,8 +116,8 @@ def cohort_text(facts: Mapping[str, Any]) -> str:
     )
     return (
         f"Scores of the cohort: genes are ranked in every one of {int(facts['n_patients']):,} patients and averaged, "
-        f"truth and out-of-fold predictions alike. They read the {len(facts['genes']):,} genes that are targets in every "
-        f"fold, as every fold chooses its own. {test} They are one number for all patients, without an interval; "
+        f"truth and out-of-fold predictions alike. They read the {len(facts['genes']):,} genes that are targets in "
+        f"every fold, as every fold chooses its own. {test} They are one number for all patients, without an interval; "
         "contenders are ranked by the scores within patients."
     )
 

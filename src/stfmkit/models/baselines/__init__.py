@@ -1,1 +1,1 @@
-"""Baselines, one class per file: what every representation has to beat."""
+"""Baselines, card and class in one file each: what every representation has to beat."""

@@ -1,0 +1,9 @@
+from ._list_methods import list_methods as list_methods
+from ._load_method import load_method as load_method
+from ._method_card import method_card as method_card
+from ._register_method import register_method as register_method
+from .contract import Method as Method
+from .contract import MethodCard as MethodCard
+from .contract import Output as Output
+from .contract import Requirements as Requirements
+from .contract import Slots as Slots

@@ -1,0 +1,1 @@
+"""Methods of `sk.tl.domains`: domains of tissue, without labels."""

@@ -1,1 +1,0 @@
-"""Cards of the models that come with the package, one file per group; data only."""

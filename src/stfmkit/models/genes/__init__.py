@@ -1,0 +1,1 @@
+"""Genes of a table in the vocabulary of a model."""

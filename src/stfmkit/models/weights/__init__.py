@@ -1,0 +1,1 @@
+"""Published weights: where they are, how they are fetched, and safe readers of what lies there."""
