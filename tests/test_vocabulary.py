@@ -33,13 +33,7 @@ UNFINISHED = frozenset(
         "metrics.signature_truth",
         "metrics.subspace_affinity",
         "models.load_model",
-        "tl.coexpression",
         "tl.embed",
-        "tl.evaluate_embedding",
-        "tl.evaluate_expression",
-        "tl.niche_signatures",
-        "tl.niches",
-        "tl.predict_expression",
     }
 )
 """Functions that do not keep to the vocabulary yet; one that does must be taken from this list."""
@@ -94,7 +88,7 @@ SHARED = {
     "train": Word(
         "training observations",
         (None,),
-        "Training observations: a boolean column of ``obs``, a boolean mask (n_obs,), a fold, or None for all",
+        "Training observations: a boolean column of ``obs``, a boolean mask (n_obs,), a fold, or None",
     ),
     "split": Word("splitter of patients, slides or blocks", (None,)),
     "scale": Word("scale of expression", (ANY,), "Scale of the expression"),
@@ -145,8 +139,8 @@ SYNONYMS = {
     "counts_layer": "layer",
     "pred_layer": "prediction",
     "pred_key": "prediction",
-    "pred_niche_key": "prediction_label_key",
-    "pred_scale": "prediction_scale",
+    "pred_niche_key": "predicted_label_key",
+    "pred_scale": "scale",
     "basis": "spatial_key",
     "graph": "graph_key",
     "use_rep": "embedding_key",
@@ -214,13 +208,13 @@ OWN = {
         "n_eigenvectors",
     },
     "tl.embed": {"model", "weights", "device", "image_key", "output", "resume"},
-    "tl.evaluate_embedding": {"confounder_keys", "reference_key", "neighbors"},
+    "tl.evaluate_embedding": {"confounder_keys", "reference_key", "neighbor_search", "metrics"},
     "tl.evaluate_expression": {"train_mean"},
     "tl.niche_signatures": {
-        "prediction_scale", "prediction_label_key", "min_auroc", "min_log2fc", "min_pct", "alpha", "null_model",
+        "predicted_label_key", "sizes", "min_auroc", "min_log2fc", "min_pct", "alpha", "null_model",
         "ceiling", "within_patient",
     },
-    "tl.niches": {"method", "center_key"},
+    "tl.niches": {"features", "method", "center_key"},
     "tl.predict_expression": {"genes", "ridge_alpha", "n_inner", "max_components"},
 }  # fmt: skip
 """Words that are particular to a function."""

@@ -6,7 +6,16 @@ from scipy import sparse
 
 from stfmkit import metrics
 from stfmkit._kernels._neighbors import knn_within, mean_operator
-from stfmkit.evaluation.controls import _hilbert, random_features, rotated, shuffled_sparse
+from stfmkit.evaluation.controls import (
+    _hilbert,
+    majority,
+    noisy_labels,
+    random_features,
+    rotated,
+    shuffled,
+    shuffled_sparse,
+    training_mean,
+)
 
 KINDS = [np.asarray, sparse.csr_array]
 
@@ -79,3 +88,33 @@ def test_the_path_visits_every_square_of_a_grid_by_single_steps():
     grid = np.column_stack([x.ravel(), y.ravel()])
     path = grid[np.argsort(_hilbert(grid, np.zeros(256, dtype=int)))]
     assert (np.abs(np.diff(path, axis=0)).sum(axis=1) == 1).all()
+
+
+def test_the_training_mean_and_the_majority_are_constant(rng):
+    train = rng.normal(size=(20, 3))
+    mean = training_mean(train, 4)
+    assert mean.shape == (4, 3)
+    np.testing.assert_allclose(mean[2], train.mean(axis=0))
+    assert majority(np.array(["b", "a", "b"]), 3).tolist() == ["b"] * 3
+    assert majority(np.array([2, 1, 2, 1]), 1).tolist() == [1]
+
+
+def test_shuffled_values_stay_in_their_sample(rng):
+    samples = rng.permutation(np.repeat([0, 1], [30, 50]))
+    values = samples[:, None] * 100 + rng.normal(size=(80, 3))
+    found = shuffled(values, samples, rng=rng)
+    for sample in (0, 1):
+        rows = samples == sample
+        np.testing.assert_array_equal(np.sort(found[rows], axis=0), np.sort(values[rows], axis=0))
+    assert (found != values).mean() > 0.9
+    assert abs(np.corrcoef(found[samples == 1].T)[0, 1]) < 0.5
+    labels = shuffled(samples * 10 + rng.integers(0, 3, 80), samples, rng=rng)
+    assert (labels // 10 == samples).all()
+
+
+def test_noisy_labels_know_the_labels(rng):
+    codes = rng.integers(0, 3, 300)
+    found = noisy_labels(codes, rng=rng)
+    assert found.shape == (300, 3)
+    assert (found.argmax(axis=1) == codes).mean() > 0.95
+    np.testing.assert_allclose(noisy_labels(np.array([1, -1]), rng=rng, noise=0), [[0, 1], [0, 0]])

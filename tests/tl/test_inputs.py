@@ -17,13 +17,13 @@ VERBS = {
     "gene_sparsity": lambda a: sk.pp.gene_sparsity(a, copy=True, **KEYS),
     "select_genes": lambda a: sk.pp.select_genes(a, selector="svg", n_genes=7, copy=True, **KEYS),
     "niche_signatures": lambda a: sk.tl.niche_signatures(
-        a, "niche", patient_key="patient", pred_layer="guess", n=5, copy=True
+        a, "niche", patient_key="patient", prediction="guess", sizes=5, copy=True
     ),
     "coexpression": lambda a: sk.tl.coexpression(
-        a, pred_layer="guess", sample_key="sample", n_permutations=5, copy=True
+        a, prediction="guess", sample_key="sample", n_permutations=5, copy=True
     ),
     "evaluate_expression": lambda a: sk.tl.evaluate_expression(
-        a, "guess", target="size_factor_log1p", copy=True, **KEYS
+        a, "guess", scale="size_factor_log1p", copy=True, **KEYS
     ),
     "evaluate_embedding": lambda a: sk.tl.evaluate_embedding(
         a, "X_place", metrics=["library_size_r2", "coordinate_r2"], copy=True, **KEYS
@@ -96,7 +96,7 @@ def test_verbs_write_beside_a_matrix_that_stays_where_it_is(table, form, tmp_pat
     given = as_form(table, form, tmp_path / "a.h5ad")
     kind = type(given.X)
     sk.pp.gene_sparsity(given, **KEYS)
-    sk.tl.niche_signatures(given, "niche", patient_key="patient", n=5)
+    sk.tl.niche_signatures(given, "niche", patient_key="patient", sizes=5)
     assert type(given.X) is kind
     assert "morans_i" in given.var
     assert len(given.uns["niche_signatures"]["genes"]) == 2 * given.n_vars

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import sparse, stats
 
 import stfmkit as sk
-from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
+from stfmkit._core.errors import InputError, StfmkitWarning
 from stfmkit._kernels._thinning import thin
 
 KEYS = {"patient_key": "patient"}
@@ -371,6 +371,20 @@ def test_predicted_labels_need_a_prediction_and_common_names(predicted):
         run(predicted, prediction="truth", predicted_label_key="cluster")
 
 
+def test_genes_that_are_not_predicted_are_not_compared(predicted, rng):
+    """A panel in any order: signatures are those of its genes, normalised by the whole library."""
+    frame = predicted.to_df("thinned")[list(rng.permutation(predicted.var_names)[:26])]
+    predicted.obsm["panel"] = frame
+    result = run(predicted, prediction="panel", sizes=5)
+    names = [g for g in predicted.var_names if g in frame.columns]
+    assert result["genes"]["gene"].tolist() == names * 2
+    part = predicted[:, names].copy()
+    expected = run(part, layer="truth", scale="as_is", prediction="thinned", sizes=5)
+    pd.testing.assert_frame_equal(result["genes"], expected["genes"])
+    for metric in ("jaccard", "signature_ranking_auroc"):
+        pd.testing.assert_series_equal(values(result, metric), values(expected, metric))
+
+
 # niches that cannot be scored
 
 
@@ -415,97 +429,6 @@ def test_a_niche_without_markers_has_no_scores(predicted):
         assert values(result, metric).isna().all()
     assert share(result).isna().all()
     assert values(result, "signature_fold_change_correlation").notna().all()
-
-
-# bad input
-
-
-def plant(toy, value):
-    matrix = toy.layers["truth"].toarray()
-    matrix[3, 5] = value
-    toy.layers["bad"] = matrix
-    return toy
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_predictions_that_are_not_finite_are_refused(predicted, value):
-    with pytest.raises(InputError, match=r"1 (NaN or )?infinite .*values in layers\['bad'\]"):
-        run(plant(predicted, value), prediction="bad")
-
-
-def test_values_off_the_declared_scale_are_refused(predicted):
-    plant(predicted, 80.0)
-    with pytest.raises(InputError, match=r"predictions as high as 80(?s:.)*scale='counts'"):
-        run(predicted, prediction="bad")
-    with pytest.raises(InputError, match=r"1 negative values"):
-        run(plant(predicted, -1.0), prediction="bad", scale="counts")
-    with pytest.raises(InputError, match="not integers"):
-        run(predicted, layer="truth")
-    with pytest.raises(InputError, match=r"scale='as_is'(?s:.)*scale='size_factor_log1p'"):
-        run(predicted, scale="as_is")
-    with pytest.raises(InputError, match="from -1"):
-        run(plant(predicted, -1.0), layer="bad", scale="as_is")
-
-
-def test_a_prediction_of_other_observations_or_genes_is_refused(predicted):
-    frame = predicted.to_df("truth")
-    with pytest.raises(InputError, match=r"240 rows are not the observations .* but the same in another order"):
-        run(predicted, prediction=frame.iloc[::-1])
-    with pytest.raises(MissingKeyError, match="1 predicted genes that the table does not measure: 'mouse'"):
-        run(predicted, prediction=frame.rename(columns={"G3": "mouse"}))
-    with pytest.raises(InputTypeError, match="not numbers"):
-        run(predicted, prediction=frame.astype(object))
-    with pytest.raises(InputError, match=r"39 of 40 genes(?s:.)*scale='counts'"):
-        run(predicted, prediction=frame.iloc[:, 1:], scale="counts")
-
-
-def test_genes_that_are_not_predicted_are_not_compared(predicted, rng):
-    """A panel in any order: signatures are those of its genes, normalised by the whole library."""
-    frame = predicted.to_df("thinned")[list(rng.permutation(predicted.var_names)[:26])]
-    predicted.obsm["panel"] = frame
-    result = run(predicted, prediction="panel", sizes=5)
-    names = [g for g in predicted.var_names if g in frame.columns]
-    assert result["genes"]["gene"].tolist() == names * 2
-    part = predicted[:, names].copy()
-    expected = run(part, layer="truth", scale="as_is", prediction="thinned", sizes=5)
-    pd.testing.assert_frame_equal(result["genes"], expected["genes"])
-    for metric in ("jaccard", "signature_ranking_auroc"):
-        pd.testing.assert_series_equal(values(result, metric), values(expected, metric))
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "words"),
-    [
-        ({"patient_key": "patients"}, MissingKeyError, r"patient_key='patients'(?s:.)*Did you mean 'patient'"),
-        ({"niche": "nich"}, MissingKeyError, r"label_key='nich'(?s:.)*Did you mean 'niche'"),
-        ({"layer": "counts"}, MissingKeyError, "no layer named 'counts'"),
-        ({"prediction": "model"}, MissingKeyError, "no layer and no obsm entry named 'model'"),
-        ({"scale": "raw"}, InputError, "scale='raw'"),
-        ({"key_added": "a/b"}, InputError, "key_added='a/b'"),
-        ({"sizes": ()}, InputError, r"sizes=\(\)"),
-        ({"sizes": (10, 10)}, InputError, "each once"),
-        ({"sizes": (0, 10)}, InputError, "sizes=0"),
-        ({"min_obs": 0}, InputError, "min_obs=0"),
-        ({"min_pct": 10}, InputError, "min_pct=10"),
-        ({"alpha": "5 %"}, InputTypeError, "alpha='5 %'"),
-        ({"table_key": "cells"}, InputError, "table_key='cells' with an AnnData"),
-    ],
-)
-def test_unusable_options_are_refused(toy, options, error, words):
-    with pytest.raises(error, match=words):
-        run(toy, **options)
-
-
-def test_missing_patients_and_empty_observations_are_refused(toy):
-    toy.obs["who"] = toy.obs["patient"].astype(object)
-    toy.obs.loc[toy.obs_names[0], "who"] = None
-    with pytest.raises(InputError, match="1 of 240 observations without an id"):
-        run(toy, patient_key="who")
-    counts = toy.X.tolil()
-    counts[7] = 0
-    toy.X = counts.tocsr()
-    with pytest.raises(InputError, match="1 labelled observations without any count"):
-        run(toy)
 
 
 # real tissue

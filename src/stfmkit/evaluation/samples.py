@@ -34,6 +34,7 @@ def sample_rows(samples: np.ndarray, patients: np.ndarray, *, min_obs: int = 1) 
     names, codes = np.unique(np.asarray(samples).astype(str), return_inverse=True)
     order = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes, minlength=len(names)))
-    for name, rows in zip(names.tolist(), np.split(order, ends[:-1]), strict=True):
+    for name, start, end in zip(names.tolist(), [0, *ends[:-1]], ends, strict=len(names) > 0):
+        rows = order[start:end]
         if len(rows) >= min_obs:
             yield SampleRows(name, str(patients[rows[0]]), rows)

@@ -91,19 +91,20 @@ def coexpression(
     method
         Pearson's r or Spearman's ρ.
     scale
-        "size_factor_log1p" (log1p of counts over library size) or "log1p" of counts; "as_is" takes the values of
-        `layer` as they are, and there is no ``control:thinned`` then.
+        Scale of the expression: "size_factor_log1p" (log1p of counts over library size) or "log1p" of counts; "as_is"
+        takes the values of `layer` as they are, and there is no ``control:thinned`` then.
     genes
         Names, or a boolean column of ``var``; all genes where it is left out.
     sample_key
-        Column of ``obs`` with the slide: values are centred within slides, and neighbours never cross them. None where
-        all observations are one slide.
+        Column of ``obs`` with the sample (section, slide): values are centred within slides, and neighbours never cross
+        them. None where all observations are one slide.
     covariate
         "library_size" (the log of the counts of all genes), or a numeric column of ``obs``, that values are regressed
         on before, with common slopes within slides.
     train
-        Boolean column of ``obs``, mask (n_obs,), or fold. The order of the genes and ``control:random_features`` come
-        from these observations, everything else from the others. Without it, all observations serve for both.
+        Training observations: a boolean column of ``obs``, a boolean mask (n_obs,), a fold, or None. The order of the
+        genes and ``control:random_features`` come from these observations, everything else from the others. Without it,
+        all observations serve for both.
     order
         Names of all compared genes in the order for ``ssim_ordered``; by default `stfmkit.metrics.coexpression_order`
         of the training truth.
@@ -112,8 +113,8 @@ def coexpression(
         package liana, such as "consensus". Each is scored by the correlation of the ligand with the mean receptor of
         the neighbours. Complexes of several genes are left out.
     graph_key
-        Key in ``obsp`` of the neighbours for `lr_pairs`, without observations themselves; the six nearest neighbours
-        where it is left out.
+        Key in ``obsp`` of spatial weights for `lr_pairs`, without observations themselves; None for the six nearest
+        neighbours.
     spatial_key
         Key of the coordinates in ``obsm``; read for "rotation", and for `lr_pairs` without `graph_key`.
     null_model
@@ -125,7 +126,7 @@ def coexpression(
     n_orders
         Random orders of ``ssim_permuted``.
     n_permutations
-        Permutations of ``mantel_p``.
+        Number of random orders of the genes for ``mantel_p``.
     n_modules
         Modules of ``module_preservation``.
     n_eigenvectors
@@ -135,7 +136,8 @@ def coexpression(
     key_added
         Name of the slots.
     rng
-        Seed of orders, permutations and controls; with the same seed, all predictions meet the same ones.
+        Integer, generator, or None for a new seed, of orders, permutations and controls; with the same seed, all
+        predictions meet the same ones.
     copy
         Return the result and write nothing.
 

@@ -69,7 +69,8 @@ def evaluate_embedding(
     embedding_key
         Key of the embedding in ``obsm``, (n_obs, d).
     patient_key, sample_key
-        Columns of ``obs`` with the patient, and with the sample; a sample is of one patient and has its own frame.
+        Columns of ``obs`` with the patient and with the sample (section, slide); a sample is of one patient and has its
+        own coordinates.
     label_key
         Column of ``obs`` with niches or regions. Observations without a label are left out of all scores.
     celltype_key
@@ -83,11 +84,12 @@ def evaluate_embedding(
     metrics
         Names of metrics; all where it is left out.
     n_clusters
-        Clusters of k-means for ARI, NMI and the coherence of domains; the number of labels where it is left out.
+        Number of clusters of k-means, for ARI, NMI and the coherence of domains; the number of labels where it is left
+        out.
     n_neighbors
-        Neighbourhood of the composition task where no `radius` is given.
+        Number of neighbours for the composition task, where no `radius` is given.
     radius
-        Neighbourhood in µm, for composition and density.
+        In µm: the neighbourhood for composition and density.
     neighbor_search
         "exact", or "approximate" for a million observations. They are found once, at the largest k. With
         "approximate", silhouettes, whose time grows with the square of the observations, are those of 10 000 drawn by
@@ -105,11 +107,11 @@ def evaluate_embedding(
     key_added
         Key in ``uns``. Rows of other embeddings there are kept, and those of this one replaced.
     rng
-        Seed or generator of k-means, folds and draws.
+        Integer, generator, or None for a new seed, of k-means, folds and draws.
     copy
-        Return the rows of this embedding and write nothing.
+        Return the result and write nothing.
     show_progress
-        Show a bar on standard error once two seconds have passed.
+        Show a progress bar where the work takes longer than two seconds.
 
     Returns
     -------

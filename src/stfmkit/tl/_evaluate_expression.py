@@ -6,27 +6,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import sparse
 
 from stfmkit._core import slots
 from stfmkit._core.arguments import check_integer, check_key
 from stfmkit._core.errors import InputError, StfmkitWarning
-from stfmkit._core.random import RNGLike, as_seed, stream
-from stfmkit._data.coordinates import check_positions, read_coords
-from stfmkit._data.graphs import read_graph
-from stfmkit._data.identity import read_patients_and_samples
+from stfmkit._core.random import RNGLike, as_seed
 from stfmkit._data.names import check_names
-from stfmkit._data.predictions import check_prediction, read_prediction
-from stfmkit._data.training import Train, training_rows
+from stfmkit._data.training import Train
 from stfmkit._data.view import resolve_table
 from stfmkit._data.write import check_free, package_versions, write_record
-from stfmkit._kernels._thinning import thin
 from stfmkit.evaluation.linear_baselines import LinearBaselines, baseline_folds, centred_coordinates
 from stfmkit.evaluation.tables import score_tables
-from stfmkit.tl._expression_blocks import Study, sample_parts, score_blocks
-from stfmkit.tl._expression_reference import fold_of, prediction_record, scale_of, training_means
+from stfmkit.tl._expression_blocks import sample_parts, score_blocks
+from stfmkit.tl._expression_study import Study, read_study
 from stfmkit.tl._hest_probe import hest_scores
-from stfmkit.tl._measured import read_measured
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
@@ -80,22 +73,22 @@ def evaluate_expression(
         The prediction: a layer, a key of ``obsm`` with a DataFrame whose columns are genes (any subset of the table, in
         any order), or such a DataFrame. NaN says that an observation, or a gene in a sample, is not predicted.
     patient_key, sample_key
-        Columns of ``obs``; missing ids are refused.
+        Columns of ``obs`` with the patient and with the sample (section, slide); missing ids are refused.
     layer
         Layer with raw counts (or with values as they are); None for ``X``, or for what `predict_expression` read.
     scale
-        The scale of the prediction, to which the truth is brought: "size_factor_log1p" (log1p of counts over library
-        size, times `target_sum`), "log1p" of raw counts, "counts", or "as_is" (truth and prediction are compared as
-        they are). None is the scale that `predict_expression` recorded, else "size_factor_log1p".
+        Scale of the expression that is predicted, to which the truth is brought: "size_factor_log1p" (log1p of counts
+        over library size, times `target_sum`), "log1p" of raw counts, "counts", or "as_is" (truth and prediction are
+        compared as they are). None is the scale that `predict_expression` recorded, else "size_factor_log1p".
     train
-        Observations that the predictor was trained on (boolean column of ``obs``, mask, or fold): they give the
-        training mean and fit the baselines, and are not scored.
+        Training observations: a boolean column of ``obs``, a boolean mask (n_obs,), a fold, or None where they are not
+        in the table. They give the training mean and fit the baselines, and are not scored.
     train_mean
         Training mean of every predicted gene on the scale of the prediction, in the order of the prediction, or a
         Series by gene. None takes that of `train`, or what `predict_expression` recorded.
     target_sum
-        Library size that the predictor scales to, such as 1e4. None takes the median in `train`, or what
-        `predict_expression` recorded, or the median of the table.
+        Library size that all observations are scaled to by the predictor, such as 1e4. None takes the median in
+        `train`, or what `predict_expression` recorded, or the median of the table.
     library_size_key
         Column of ``obs`` with library sizes; the total over the genes of the table where it is left out.
     spatial_key
@@ -112,9 +105,9 @@ def evaluate_expression(
     key_added
         Key in ``uns``.
     rng
-        Seed of the thinning.
+        Integer, generator, or None for a new seed, of the thinning and of the folds of the baselines.
     copy
-        Return the tables and write nothing.
+        Return the result and write nothing.
 
     Returns
     -------
@@ -167,36 +160,20 @@ def evaluate_expression(
     if not copy:
         check_free(adata, "uns", [key_added], step=VERB)
     seed = as_seed(rng)
-    patients, samples = read_patients_and_samples(adata, patient_key=patient_key, sample_key=sample_key)
-    predicted = read_prediction(adata, prediction)
-    recorded = prediction_record(adata, prediction)
-    chosen = _scale(scale, recorded, hest_compat=hest_compat)
-    source = layer if layer is not None else recorded.get("layer")
-    measured = read_measured(adata, layer=source, scale=chosen, library_size_key=library_size_key)
-    fitted = None if train is None else np.isin(np.arange(adata.n_obs), training_rows(adata, train))
-    scored = _held_out(check_prediction(predicted, scale=chosen), fitted)
-    folds = fold_of(adata, prediction, recorded)
-    sizes = scale_of(measured, target_sum=target_sum, folds=folds, recorded=recorded, train=fitted)
-    coords = graph = None
-    if spatial_key is not None:
-        coords = read_coords(adata, spatial_key=spatial_key)
-        check_positions(coords, np.asarray(samples), adata.obs_names, sample_key=sample_key)
-    if graph_key is not None:
-        graph = read_graph(adata, graph_key, samples=samples, sample_key=sample_key)
-    study = Study(
-        measured=measured,
-        prediction=predicted,
-        contender=prediction if isinstance(prediction, str) else "prediction",
-        scored=scored,
-        samples=samples,
-        patients=patients,
-        folds=folds,
-        size_targets=sizes,
-        means=training_means(measured, predicted, train_mean=train_mean, train=fitted, recorded=recorded, sizes=sizes),
-        halves=thin(sparse.csr_array(measured.matrix), rng=stream(seed, "thinning")) if measured.counted else None,
-        coords=coords,
-        graph=graph,
+    keys: dict[str, Any] = {"patient_key": patient_key, "sample_key": sample_key, "library_size_key": library_size_key}
+    keys |= {"spatial_key": spatial_key, "graph_key": graph_key}
+    study, fitted, source = read_study(
+        adata,
+        prediction,
+        layer=layer,
+        scale=scale,
+        train=train,
+        train_mean=train_mean,
+        target_sum=target_sum,
         min_obs=min_obs,
+        hest_compat=hest_compat,
+        seed=seed,
+        **keys,
     )
     tables = _score(study, fitted, seed)
     if hest_compat:
@@ -205,54 +182,20 @@ def evaluate_expression(
         return tables
     adata.uns[key_added] = tables
     record: dict[str, Any] = {
+        **keys,
         "prediction": prediction if isinstance(prediction, str) else None,
         "layer": source,
-        "patient_key": patient_key,
-        "sample_key": sample_key,
-        "scale": chosen,
+        "scale": study.measured.scale,
         "target_sum": None if target_sum is None else float(target_sum),
-        "library_size_key": library_size_key,
-        "spatial_key": spatial_key,
-        "graph_key": graph_key,
         "min_obs": int(min_obs),
-        "n_obs": int(scored.sum()),
-        "n_genes": len(predicted.genes),
+        "hest_compat": hest_compat,
+        "n_obs": int(study.scored.sum()),
+        "n_genes": len(study.prediction.genes),
         "rng": seed,
         "versions": package_versions("numpy", "scipy", "pandas"),
     }
     write_record(adata, VERB, key_added, record, wrote={"uns": [key_added]})
     return None
-
-
-def _scale(scale: str | None, recorded: dict[str, Any], *, hest_compat: bool) -> str:
-    known = recorded.get("scale")
-    chosen = scale or known or ("log1p" if hest_compat else "size_factor_log1p")
-    if known is not None and chosen != known:
-        raise InputError(
-            f"scale={chosen!r} for a prediction that was made as {known!r}.",
-            allowed="the scale of the prediction",
-            remedy="leave scale out, or predict again on the other scale.",
-        )
-    if hest_compat and chosen != "log1p":
-        raise InputError(
-            f"scale={chosen!r} with hest_compat=True.",
-            allowed="predictions of log1p of raw counts",
-            remedy="leave hest_compat out, or predict log1p of raw counts.",
-        )
-    return str(chosen)
-
-
-def _held_out(scored: np.ndarray, train: np.ndarray | None) -> np.ndarray:
-    if train is None:
-        return scored
-    left = scored & ~train
-    if not left.any():
-        raise InputError(
-            "predictions of training observations only.",
-            allowed="predictions of held-out observations",
-            remedy="pass the observations that the predictor was trained on as train.",
-        )
-    return left
 
 
 def _score(study: Study, train: np.ndarray | None, seed: int) -> dict[str, pd.DataFrame]:

@@ -8,62 +8,18 @@ import pandas as pd
 from scipy import sparse
 
 from stfmkit._core.errors import InputError
-from stfmkit._data.predictions import Prediction
 from stfmkit._kernels._autocorr import row_stochastic
 from stfmkit.evaluation.expression import ExpressionTruth, expression_ceilings, score_expression, score_pearson
 from stfmkit.evaluation.graphs import neighbor_graph
 from stfmkit.evaluation.linear_baselines import LinearBaselines
-from stfmkit.evaluation.measured import Matrix, Measured
 from stfmkit.evaluation.scores import concat_scores, score_table
+from stfmkit.tl._expression_study import Study
 
 BASELINE = "control:linear_"
 """How the names of the linear baselines begin."""
 
 _CELLS = 2**21  # of a dense block of genes
 _NOT_PREDICTED = "the gene is not predicted in this sample"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Study:
-    """Everything that the scores of one prediction need.
-
-    Attributes
-    ----------
-    measured, prediction
-        Both sides.
-    contender
-        Name of the prediction in the table of scores.
-    scored
-        Which observations are scored (n_obs,).
-    samples, patients
-        Ids (n_obs,).
-    folds
-        Number of the fold that tests an observation (n_obs,), -1 where there is none.
-    size_targets
-        Library size that every observation is scaled to (n_obs,).
-    means
-        Training mean of every fold and gene (n_folds, n_genes), or None.
-    halves
-        Two independent parts of the counts, or None.
-    coords, graph
-        Coordinates (n_obs, 2), and weights (n_obs, n_obs), or None.
-    min_obs
-        Samples with fewer scored observations are left out.
-    """
-
-    measured: Measured
-    prediction: Prediction
-    contender: str
-    scored: np.ndarray
-    samples: pd.Categorical
-    patients: pd.Categorical
-    folds: np.ndarray
-    size_targets: np.ndarray
-    means: np.ndarray | None
-    halves: tuple[Matrix, Matrix] | None
-    coords: np.ndarray | None
-    graph: sparse.csr_array | None
-    min_obs: int
 
 
 @dataclass(frozen=True, eq=False)

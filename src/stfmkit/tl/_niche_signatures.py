@@ -66,12 +66,13 @@ def niche_signatures(
     patient_key
         Column of ``obs`` with the patient.
     sample_key
-        Column of ``obs`` with the sample; labels are moved within samples. Read with `null_model` only.
+        Column of ``obs`` with the sample (section, slide); labels are moved within samples. Read with `null_model`
+        only.
     layer
         Layer with the truth; ``X`` where it is left out.
     scale
-        The scale of the prediction, to which the truth is brought. "size_factor_log1p": the prediction is log
-        expression (values below 0 count as 0 in fold changes only), and the truth raw counts, which are checked and
+        Scale of the expression that is predicted, to which the truth is brought. "size_factor_log1p": the prediction is
+        log expression (values below 0 count as 0 in fold changes only), and the truth raw counts, which are checked and
         brought to size-factor log1p over all genes of the table. "counts": the prediction is expected counts, not
         necessarily integers, and both sides are normalised. "as_is": both sides are log expression already; there is no
         ceiling by thinning then.
@@ -96,7 +97,7 @@ def niche_signatures(
         takes the label of the nearest one. Torus suits samples that fill a rectangle, rotation round ones without a
         special direction (layers have one); elsewhere the sizes of moved niches vary, and p-values are approximate.
     n_permutations
-        Number of moves; the smallest p-value is ``1 / (n_permutations + 1)``.
+        Number of random orders, here of moves of the labels; the smallest p-value is ``1 / (n_permutations + 1)``.
     ceiling
         Also estimate what an independent measurement would score, from two halves of the counts (binomial thinning)
         and of the patients. Halves hold less than all of the data, so these ceilings are on the low side.
@@ -110,9 +111,9 @@ def niche_signatures(
     key_added
         Key in ``uns``.
     rng
-        Seed of thinning, splits and moves.
+        Integer, generator, or None for a new seed, of thinning, splits and moves.
     copy
-        Return the tables and write nothing.
+        Return the result and write nothing.
 
     Returns
     -------
@@ -176,41 +177,24 @@ def niche_signatures(
     True
     """
     adata = resolve_table(data, table_key=table_key)
-    wanted = check_sizes(sizes)
-    thresholds = Thresholds(min_auroc, min_log2fc, min_pct, alpha)
-    for name in ("min_auroc", "min_pct", "alpha"):
-        check_fraction(getattr(thresholds, name), name=name)
-    if null_model is not None:
-        check_choice(null_model, MOVES, name="null_model")
-        check_integer(n_permutations, name="n_permutations", least=1)
-    check_key(key_added)
+    wanted, thresholds = check_sizes(sizes), Thresholds(min_auroc, min_log2fc, min_pct, alpha)
+    _check(thresholds, null_model=null_model, n_permutations=n_permutations, key_added=key_added)
     if not copy:
         check_free(adata, "uns", [key_added], step=VERB)
     seed = as_seed(rng)
-    places = None
-    if null_model is not None:
-        keys: dict[str, Any] = {"patient_key": patient_key, "sample_key": sample_key, "spatial_key": spatial_key}
-        places = read_moved_places(adata, null_model=null_model, **keys)
-    inputs = read_inputs(
-        adata,
-        label_key=label_key,
-        patient_key=patient_key,
-        layer=layer,
-        scale=scale,
-        prediction=prediction,
-        predicted_label_key=predicted_label_key,
-        min_obs=min_obs,
-        seed=seed,
-    )
-    arrays = inputs.arrays
-    found = find_signatures(arrays, most=max(wanted), thresholds=thresholds)
-    contender = prediction if isinstance(prediction, str) else "prediction"
-    scores = score_cohort(arrays, found, wanted, contender=contender, thresholds=thresholds, ceiling=ceiling, seed=seed)
-    result = {
-        "genes": gene_table(found, inputs.genes),
-        **score_tables(scores, relative=False),
-        "niches": inputs.summary,
+    moves: dict[str, Any] = {"sample_key": sample_key, "spatial_key": spatial_key, "null_model": null_model}
+    places = None if null_model is None else read_moved_places(adata, patient_key=patient_key, **moves)
+    keys: dict[str, Any] = {
+        "label_key": label_key,
+        "patient_key": patient_key,
+        "predicted_label_key": predicted_label_key,
     }
+    inputs = read_inputs(adata, layer=layer, scale=scale, prediction=prediction, min_obs=min_obs, seed=seed, **keys)
+    arrays, contender = inputs.arrays, prediction if isinstance(prediction, str) else "prediction"
+    found = find_signatures(arrays, most=max(wanted), thresholds=thresholds)
+    scores = score_cohort(arrays, found, wanted, contender=contender, thresholds=thresholds, ceiling=ceiling, seed=seed)
+    result = {"genes": gene_table(found, inputs.genes), **score_tables(scores, relative=False)}
+    result["niches"] = inputs.summary
     if within_patient:
         result["within_patient"] = within_table(found, inputs.genes)
     if null_model is not None and places is not None:
@@ -219,25 +203,31 @@ def niche_signatures(
         result["null"] = null_table(arrays, found, coords=coords, samples=samples, sizes=wanted, **draws)
     if copy:
         return result
+    adata.uns[key_added] = result
     record: dict[str, Any] = {
-        "label_key": label_key,
-        "patient_key": patient_key,
-        "sample_key": sample_key,
+        **keys,
+        **moves,
         "layer": layer,
         "scale": scale,
         "prediction": prediction if isinstance(prediction, str) else None,
-        "predicted_label_key": predicted_label_key,
         "sizes": list(wanted),
         "thresholds": thresholds._asdict(),
         "min_obs": int(min_obs),
         "within_patient": bool(within_patient),
-        "null_model": null_model,
         "n_permutations": int(n_permutations),
         "rng": seed,
         "n_obs": len(inputs.rows),
         "n_genes": len(inputs.genes),
         "versions": package_versions("numpy", "scipy"),
     }
-    adata.uns[key_added] = result
     write_record(adata, VERB, key_added, record, wrote={"uns": [key_added]})
     return None
+
+
+def _check(thresholds: Thresholds, *, null_model: str | None, n_permutations: int, key_added: str) -> None:
+    for name in ("min_auroc", "min_pct", "alpha"):
+        check_fraction(getattr(thresholds, name), name=name)
+    if null_model is not None:
+        check_choice(null_model, MOVES, name="null_model")
+        check_integer(n_permutations, name="n_permutations", least=1)
+    check_key(key_added)

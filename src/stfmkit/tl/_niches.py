@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from stfmkit._data.view import Container
 
 VERB = "niches"
-FLAVORS = {"composition": "celltype_composition", "neighbor_pca": "neighbor_pca"}
+FEATURES = {"composition": "celltype_composition", "neighbor_pca": "neighbor_pca"}
 _NEIGHBORS = {"composition": 10, "neighbor_pca": 25}
 _DRAWS, _SHARE, _MOST, _TOLERANCE = 6, 0.8, 5000, 0.025
 
@@ -35,10 +35,10 @@ def niches(
     data: "Container",
     *,
     sample_key: str | None = None,
-    flavor: str = "composition",
+    features: str = "composition",
     celltype_key: str | None = None,
     layer: str | None = None,
-    n_niches: int | Sequence[int] | None = None,
+    n_clusters: int | Sequence[int] | None = None,
     n_neighbors: int | None = None,
     radius: float | None = None,
     microns_per_unit: float | None = None,
@@ -61,30 +61,30 @@ def niches(
     data
         AnnData or SpatialData with coordinates.
     sample_key
-        Column of ``obs`` with the sample. None says that all observations are one sample on one frame.
-    flavor
+        Column of ``obs`` with the sample (section, slide). None says that all observations are one sample on one frame.
+    features
         "composition": share of every cell type among an observation and its neighbours (Schürch et al. 2020).
         "neighbor_pca": principal components of log-normalised expression averaged over an observation and its
         neighbours (NichePCA). Patients and depth are part of these components: see `center_key`.
     celltype_key
         For "composition": a column of ``obs`` with one label per observation, or a key of ``obsm`` with shares.
     layer
-        For "neighbor_pca": layer with raw counts; ``X`` where it is left out.
-    n_niches
-        Number of niches. Where it is left out, or several are given, it is chosen without labels: six random parts of
-        80 % of the observations (of 5000 at most) are clustered on their own, stability is the mean adjusted Rand index
-        of two parts on what they share, and the largest number within 0.025 of the most stable one is taken, from 2 to
-        12 by default. What is reproducible is often less than what an anatomist sees: in visual cortex four niches
-        were chosen where seven are annotated. The whole curve is stored.
+        Layer with raw counts, for "neighbor_pca"; None for ``X``.
+    n_clusters
+        Number of clusters, that is of niches. Where it is left out, or several are given, it is chosen without labels:
+        six random parts of 80 % of the observations (of 5000 at most) are clustered on their own, stability is the mean
+        adjusted Rand index of two parts on what they share, and the largest number within 0.025 of the most stable one
+        is taken, from 2 to 12 by default. What is reproducible is often less than what an anatomist sees: in visual
+        cortex four niches were chosen where seven are annotated. The whole curve is stored.
     n_neighbors
-        10 for "composition" and 25 for "neighbor_pca" where it is left out.
+        Number of neighbours: 10 for "composition" and 25 for "neighbor_pca" where it is left out.
     radius
         In µm, for "composition", instead of `n_neighbors`.
     microns_per_unit
         Length of one coordinate unit in µm; ``uns["stfmkit"]["microns_per_unit"]`` where it is left out. Read with
         `radius` only.
     n_components
-        Components for "neighbor_pca".
+        Number of components for "neighbor_pca".
     center_key
         Column of ``obs``; the mean of every group is taken off before clustering, such as that of each patient. Right
         only where groups hold about the same mixture of niches.
@@ -97,9 +97,9 @@ def niches(
     key_added
         Column of ``obs`` to write. A column that stfmkit did not write is never overwritten.
     rng
-        Seed of parts and starts.
+        Integer, generator, or None for a new seed, of parts and starts.
     copy
-        Return the column and write nothing.
+        Return the result and write nothing.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def niches(
     MissingKeyError
         A column or slot is not there.
     InputError
-        Options do not fit the flavor, or there are fewer distinct surroundings than niches.
+        Options that other features need, or there are fewer distinct surroundings than niches.
     UnitsError
         A radius with coordinates of unknown unit.
 
@@ -125,50 +125,50 @@ def niches(
     --------
     >>> import stfmkit as sk
     >>> cells = sk.datasets.synthetic_cohort(2, n_genes=40, size=300, as_="anndata", show_progress=False)
-    >>> sk.tl.niches(cells, sample_key="sample", celltype_key="cell_type", n_niches=3, key_added="found")
+    >>> sk.tl.niches(cells, sample_key="sample", celltype_key="cell_type", n_clusters=3, key_added="found")
     >>> cells.obs["found"].cat.categories.tolist()
     ['0', '1', '2']
     """
     adata = resolve_table(data, table_key=table_key)
-    check_choice(flavor, FLAVORS, name="flavor")
+    check_choice(features, FEATURES, name="features")
     check_choice(method, METHODS, name="method")
-    _check_options(flavor, celltype_key=celltype_key, layer=layer, radius=radius, n_neighbors=n_neighbors)
-    numbers = _numbers(n_niches)
+    _check_options(features, celltype_key=celltype_key, layer=layer, radius=radius, n_neighbors=n_neighbors)
+    numbers = _numbers(n_clusters)
     check_key(key_added)
     if not copy:
         check_free(adata, "obs", [key_added], step=VERB)
     seed = as_seed(rng)
     groups = None if center_key is None else read_groups(adata, center_key, role="center_key")
     if n_neighbors is None:
-        n_neighbors = _NEIGHBORS[flavor]
+        n_neighbors = _NEIGHBORS[features]
     keys: dict[str, Any] = {"sample_key": sample_key, "spatial_key": spatial_key}
-    if flavor == "composition":
+    if features == "composition":
         scope: dict[str, Any] = {"radius": radius, "n_neighbors": n_neighbors, "microns_per_unit": microns_per_unit}
-        features = _composition(adata, celltype_key=celltype_key, **scope, **keys)
+        values = _composition(adata, celltype_key=celltype_key, **scope, **keys)
     else:
-        features = _neighbor_pca(adata, layer, n_neighbors, n_components, **keys)
+        values = _neighbor_pca(adata, layer, n_neighbors, n_components, **keys)
     if groups is not None:
-        features = features - pd.DataFrame(features).groupby(groups.codes).transform("mean").to_numpy()
-    _check_distinct(features, max(numbers))
+        values = values - pd.DataFrame(values).groupby(groups.codes).transform("mean").to_numpy()
+    _check_distinct(values, max(numbers))
     choice = None
     if len(numbers) > 1:
         choice = choose_number(
-            features, numbers, method=method, seed=seed, n_draws=_DRAWS, share=_SHARE, most=_MOST, tolerance=_TOLERANCE
+            values, numbers, method=method, seed=seed, n_draws=_DRAWS, share=_SHARE, most=_MOST, tolerance=_TOLERANCE
         )
     n_chosen = numbers[0] if choice is None else choice.chosen
-    codes = cluster(features, n_chosen, method=method, rng=stream(seed, "niches", "final"))
+    codes = cluster(values, n_chosen, method=method, rng=stream(seed, "niches", "final"))
     column = pd.Categorical.from_codes(codes, categories=[str(j) for j in range(n_chosen)])
     if copy:
         return pd.Series(column, index=adata.obs_names, name=key_added)
     adata.obs[key_added] = column
     record: dict[str, Any] = {
-        "flavor": flavor,
+        "features": features,
         "method": method,
-        "n_niches": n_chosen,
+        "n_clusters": n_chosen,
         "celltype_key": celltype_key,
         "layer": layer,
         "center_key": center_key,
-        "n_features": features.shape[1],
+        "n_features": values.shape[1],
         "rng": seed,
         **keys,
         "n_neighbors": int(n_neighbors) if radius is None else None,
@@ -187,22 +187,22 @@ def _curve(choice: Choice | None) -> dict[str, np.ndarray]:
 
 
 def _check_options(
-    flavor: str, *, celltype_key: str | None, layer: str | None, radius: float | None, n_neighbors: int | None
+    features: str, *, celltype_key: str | None, layer: str | None, radius: float | None, n_neighbors: int | None
 ) -> None:
-    composition = flavor == "composition"
+    composition = features == "composition"
     if composition and celltype_key is None:
         raise InputError(
-            "flavor='composition' without celltype_key.",
+            "features='composition' without celltype_key.",
             allowed="an obs column of cell types, or an obsm matrix of shares",
-            remedy="pass celltype_key=, or flavor='neighbor_pca', which reads expression.",
+            remedy="pass celltype_key=, or features='neighbor_pca', which reads expression.",
         )
     other = {"layer": layer} if composition else {"celltype_key": celltype_key, "radius": radius}
     given = [name for name, value in other.items() if value is not None]
     if given:
         raise InputError(
-            f"flavor={flavor!r} with {' and '.join(given)}.",
-            allowed="options of this flavor",
-            remedy=f"leave {' and '.join(given)} out, or pass the other flavor.",
+            f"features={features!r} with {' and '.join(given)}.",
+            allowed="options of these features",
+            remedy=f"leave {' and '.join(given)} out, or cluster the other features.",
         )
     if radius is not None and n_neighbors is not None:
         raise InputError(
@@ -214,15 +214,17 @@ def _check_options(
         check_integer(n_neighbors, name="n_neighbors", least=1)
 
 
-def _numbers(n_niches: int | Sequence[int] | None) -> list[int]:
-    if n_niches is None:
+def _numbers(n_clusters: int | Sequence[int] | None) -> list[int]:
+    if n_clusters is None:
         return list(range(2, 13))
-    given = [n_niches] if isinstance(n_niches, int | np.integer) else list(n_niches)
+    given = [n_clusters] if isinstance(n_clusters, int | np.integer) else list(n_clusters)
     for k in given:
-        check_integer(k, name="n_niches", least=2)
+        check_integer(k, name="n_clusters", least=2)
     if not given or len(set(given)) < len(given):
         raise InputError(
-            f"n_niches={n_niches!r}.", allowed="a number, or several, each once", remedy="pass n_niches=range(2, 9)."
+            f"n_clusters={n_clusters!r}.",
+            allowed="a number, or several, each once",
+            remedy="pass n_clusters=range(2, 9).",
         )
     return sorted(int(k) for k in given)
 
@@ -237,7 +239,7 @@ def _composition(
     sample_key: str | None,
     spatial_key: str,
 ) -> np.ndarray:
-    model = load_model(FLAVORS["composition"], n_neighbors=n_neighbors)
+    model = load_model(FEATURES["composition"], n_neighbors=n_neighbors)
     keys: dict[str, Any] = {"sample_key": sample_key, "spatial_key": spatial_key}
     block = open_block(adata, model.requirements(), model=model.card.name, celltype_key=celltype_key, **keys)
     if radius is None:
@@ -252,7 +254,7 @@ def _composition(
 def _neighbor_pca(
     adata: AnnData, layer: str | None, n_neighbors: int, n_components: int, *, sample_key: str | None, spatial_key: str
 ) -> np.ndarray:
-    model = load_model(FLAVORS["neighbor_pca"], n_neighbors=n_neighbors, n_components=n_components)
+    model = load_model(FEATURES["neighbor_pca"], n_neighbors=n_neighbors, n_components=n_components)
     block = open_block(
         adata,
         model.requirements(),
@@ -265,11 +267,11 @@ def _neighbor_pca(
     return ModelRun(model).fit(block).embed(block).astype(np.float64)
 
 
-def _check_distinct(features: np.ndarray, most: int) -> None:
-    distinct = len(np.unique(features, axis=0)) if len(features) < 10 * most else most
+def _check_distinct(values: np.ndarray, most: int) -> None:
+    distinct = len(np.unique(values, axis=0)) if len(values) < 10 * most else most
     if distinct < most:
         raise InputError(
             f"{distinct} different surroundings, and {most} niches.",
             allowed="at least one surrounding for every niche",
-            remedy="pass a smaller n_niches.",
+            remedy="pass a smaller n_clusters.",
         )

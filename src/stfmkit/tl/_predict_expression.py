@@ -73,20 +73,21 @@ def predict_expression(
     embedding_key
         Key in ``obsm`` of the embedding (n_obs, d), such as that of a histology encoder.
     patient_key, sample_key
-        Columns of ``obs``; missing ids are refused.
+        Columns of ``obs`` with the patient and with the sample (section, slide); missing ids are refused.
     genes
         Names of the genes to predict. None predicts all, or `n_genes` of them.
     n_genes
-        How many genes are chosen in every fold, on its training observations. None for all, or those of `genes`.
+        Number of genes that are chosen in every fold, on its training observations. None for all, or those of `genes`.
     selector
-        Selector of `stfmkit.pp.select_genes` that chooses `n_genes`.
+        How genes are chosen where `n_genes` says how many; see `stfmkit.pp.select_genes`.
     split
         How observations are held out; ``PatientKFold(5)`` by default, and one patient at a time with `hest_compat`.
     layer
         Layer with raw counts (or values as they are); None for ``X``.
     scale
-        Scale of the prediction: "size_factor_log1p", log1p of counts over library size, times its median in training
-        (default); "log1p" of raw counts, which carries library size (default with `hest_compat`); or "as_is".
+        Scale of the expression that is predicted: "size_factor_log1p", log1p of counts over library size, times its
+        median in training (default); "log1p" of raw counts, which carries library size (default with `hest_compat`); or
+        "as_is".
     ridge_alpha
         Penalties to choose from.
     n_inner
@@ -110,9 +111,9 @@ def predict_expression(
     key_added
         Key of what is written.
     rng
-        Seed of the folds.
+        Integer, generator, or None for a new seed, of the folds.
     copy
-        Return the prediction and write nothing.
+        Return the result and write nothing.
 
     Returns
     -------
