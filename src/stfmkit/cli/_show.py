@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 import typer
