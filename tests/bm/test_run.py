@@ -102,7 +102,7 @@ class TestHonesty:
     def test_models_never_see_targets_or_test_patients(self, cohort):
         seen = []
 
-        class Spy:
+        class Spy(sk.models.EmbeddingModel):
             card = sk.models.ModelCard(
                 name="spy", target="x:Y", family="baseline", summary="looks", needs=("counts", "coordinates"), fits=True
             )
@@ -116,7 +116,7 @@ class TestHonesty:
 
             def encode(self, block):
                 seen.append(("encode", frozenset(block.obs_names), frozenset(block.genes)))
-                return np.log1p(np.asarray(block.counts.sum(axis=1))).reshape(-1, 1)
+                return np.log1p(np.asarray(block.read("counts").sum(axis=1))).reshape(-1, 1)
 
         results = run(cohort, [Spy()], tasks=["expression"])
         patient = cohort.obs["patient"].astype(str)
@@ -254,7 +254,7 @@ class TestBadInput:
     def test_model_types(self, cohort):
         with pytest.raises(InputTypeError, match="a list of names"):
             run(cohort, "hvg_pca")
-        with pytest.raises(InputTypeError, match="card, prepare and encode"):
+        with pytest.raises(InputTypeError, match="a class under sk.models.EmbeddingModel"):
             run(cohort, [3])
 
     def test_arrays(self, cohort):

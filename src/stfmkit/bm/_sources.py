@@ -175,7 +175,7 @@ def _label(spec: object) -> str:
         return spec.card.name
     raise InputTypeError(
         f"a model of type {type(spec).__name__} in the list.",
-        allowed="a registry name, an obsm key, or an object with card, prepare and encode",
+        allowed="a registry name, an obsm key, or an object of a class under sk.models.EmbeddingModel",
         remedy="pass arrays and options through a mapping: models={'label': array} or {'label': ('name', {...})}.",
     )
 
