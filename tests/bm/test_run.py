@@ -254,7 +254,7 @@ class TestBadInput:
     def test_model_types(self, cohort):
         with pytest.raises(InputTypeError, match="a list of names"):
             run(cohort, "hvg_pca")
-        with pytest.raises(InputTypeError, match="a class under sk.models.EmbeddingModel"):
+        with pytest.raises(InputTypeError, match=r"a class under sk\.models\.EmbeddingModel"):
             run(cohort, [3])
 
     def test_arrays(self, cohort):
