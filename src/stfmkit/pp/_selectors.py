@@ -19,14 +19,11 @@ from stfmkit._kernels._gene_stats import (
     statistics_by_sample,
     summarize,
 )
-from stfmkit._kernels._neighbors import knn_within, mean_operator
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
 from stfmkit._kernels._sparkx import sparkx_log_p
+from stfmkit.evaluation.graphs import neighbor_graph
 from stfmkit.pp._controls import control_names
 from stfmkit.pp._gene_limits import FLAGGED_BY, GeneLimits, flags
-
-NEIGHBORS = 6
-"""Neighbours of the graph that is built where none is given; the six of a Visium lattice."""
 
 _HEST_SHARE = 0.1
 _HEST_CONTROLS = ("BLANK", "Control")
@@ -77,7 +74,7 @@ class Training:
             raise InputError(
                 "neither coordinates nor a graph.", allowed="one of the two", remedy="pass coords= or graph=."
             )
-        return mean_operator(knn_within(self.coords, self.samples, k=NEIGHBORS), include_self=False)
+        return neighbor_graph(self.coords, self.samples)
 
     @cached_property
     def measured(self) -> np.ndarray | None:
