@@ -48,7 +48,7 @@ NAMES = {
     "signed_jaccard_10": ("signed_jaccard", "n=10"),
     "specificity_10": ("signature_specificity", "n=10"),
     "ranking_auroc_10": ("signature_ranking_auroc", "n=10"),
-    "n_true_10": ("n_true", "n=10"),
+    "n_true_10": ("signature_size", "n=10"),
     "ssim_ordered": ("ssim_ordered", "window=7"),
     "ssim_permuted": ("ssim_permuted", "window=7"),
     "ssim_global": ("ssim_global", ""),
