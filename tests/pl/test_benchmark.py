@@ -70,7 +70,9 @@ def test_results_give_metric_direction_chance_and_interval():
 
 
 def test_lower_is_better_turns_the_order():
-    results = SimpleNamespace(table=_table(), meta={"metrics": [{**KEY, "status": "scored", "higher_is_better": False}]})
+    results = SimpleNamespace(
+        table=_table(), meta={"metrics": [{**KEY, "status": "scored", "higher_is_better": False}]}
+    )
     ax = sk.pl.benchmark(results, task="probe", metric="f1")
     assert [t.get_text() for t in ax.get_yticklabels()][:3] == ["poor", "fair", "good"]
     assert ax.get_xlabel() == "f1 (lower is better)"

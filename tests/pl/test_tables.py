@@ -4,6 +4,7 @@ import pytest
 from stfmkit._core.errors import InputTypeError, MissingKeyError
 from stfmkit.pl._tables import require_columns, with_keys
 
+
 def test_missing_columns_are_named():
     with pytest.raises(MissingKeyError, match=r"'value'.*(?s:.)*Remedy: pass the table"):
         require_columns(pd.DataFrame({"task": []}), ["task", "value"], what="a benchmark table")

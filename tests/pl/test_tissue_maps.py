@@ -106,7 +106,7 @@ def test_results_are_taken_too(spots):
     ("kwargs", "found"),
     [
         ({"task": "domains"}, "no task named 'domains'"),
-        ({"models": ["m9"]}, "no contender in task 'niche_probe' named 'm9'"),
+        ({"contenders": ["m9"]}, "no contender in task 'niche_probe' named 'm9'"),
         ({"samples": ["S9"]}, "no sample in task 'niche_probe' named 'S9'"),
     ],
 )
