@@ -54,7 +54,7 @@ def _label(spec: object) -> str:
     if isinstance(spec, str):
         return spec
     if is_model(spec):
-        return str(spec.card.name)
+        return spec.card.name
     raise InputTypeError(
         f"a contender of type {type(spec).__name__} in the list.",
         allowed="a name, a key of the table, or an object with card, prepare and encode",

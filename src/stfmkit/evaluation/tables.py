@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from stfmkit.evaluation.averages import per_patient, summary
+from stfmkit.evaluation.averages import over_patients, per_patient
 from stfmkit.evaluation.ceilings import relative_scores
 from stfmkit.evaluation.scores import concat_scores
 
@@ -24,4 +24,4 @@ def score_tables(scores: pd.DataFrame, *, relative: bool = True) -> dict[str, pd
     whole = concat_scores([scores, relative_scores(scores)]) if relative else scores
     patients = per_patient(whole)
     named = patients[patients["patient"] != ""].reset_index(drop=True)  # others speak of all patients together
-    return {"scores": whole, "by_patient": named, "summary": summary(whole)}
+    return {"scores": whole, "by_patient": named, "summary": over_patients(patients)}
