@@ -26,8 +26,8 @@ def load_model(
         For networks: None to fetch the published weights, a local folder or file in the published layout,
         ``owner/repository`` of the hub, or "random" for the untrained network.
     rng
-        Seed of models that draw random numbers and of ``weights="random"``. A generator is asked for one integer,
-        None takes one from the system; others leave it alone.
+        Integer, generator, or None for a new seed, of models that draw random numbers and of ``weights="random"``;
+        others leave it alone.
     options
         Options of the model, by name.
 
