@@ -57,7 +57,7 @@ def _label(spec: object) -> str:
         return spec.card.name
     raise InputTypeError(
         f"a contender of type {type(spec).__name__} in the list.",
-        allowed="a name, a key of the table, or an object with card, prepare and encode",
+        allowed="a name, a key of the table, or an object of a class under sk.models.EmbeddingModel",
         remedy="pass arrays and options through a mapping: contenders={'label': array} or {'label': ('name', {...})}.",
     )
 
