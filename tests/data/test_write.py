@@ -14,7 +14,6 @@ from stfmkit._data.write import (
     write_embedding,
     write_params,
     write_record,
-    write_result,
 )
 
 SLOTS = ("obs", "var", "obsm", "varm", "obsp", "varp", "layers", "uns")
@@ -133,13 +132,9 @@ def test_vectors_of_genes_and_of_observations_of_one_name_are_apart(toy):
     assert read_record(toy, "embed_genes", "X_m") == {"of": "genes"}
 
 
-def test_results_without_slots_and_params_are_owned_too(toy):
-    toy.obs["a"], toy.var["g"] = 0, 0
-    write_result(toy, "niches", "a", {"rng": 0}, wrote=["a"])
-    check_free(toy, "obs", ["a"], step="niches")
-    assert read_record(toy, "niches", "a") == {"rng": 0}
-    write_params(toy, "gene_sparsity", {"rng": 0, "wrote": ["g"]})
-    check_free(toy, "var", ["g"], step="gene_sparsity")
+def test_the_record_of_a_step_with_one_result_owns_nothing(toy):
+    write_params(toy, "align_panels", {"genes": "union"})
+    assert toy.uns["stfmkit"]["align_panels"] == {"genes": "union"}
     toy.uns["table"] = pd.DataFrame()
     with pytest.raises(InputError):
-        check_free(toy, "uns", ["table"], step="gene_sparsity")
+        check_free(toy, "uns", ["table"], step="align_panels")

@@ -94,7 +94,7 @@ def test_what_is_not_installed_is_said(monkeypatch):
         "domains/leiden": "needs pip install 'stfmkit[leiden]'"
     }
     with pytest.raises(ImportError, match=r"needs igraph[\s\S]*stfmkit\[leiden\]"):
-        sk.methods.load_method("leiden", embedding_key="X", n_domains=3)
+        sk.methods.load_method("leiden", embedding_key="X", n_clusters=3)
 
 
 def test_registering(card, catalogue):

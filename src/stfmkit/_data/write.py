@@ -78,8 +78,7 @@ def write_record(
     """
     check_key(key)
     before = _verb_entry(adata, verb)
-    old = before.get(slots.WROTE, {})
-    owned = {slot: set(map(str, keys)) for slot, keys in (old if isinstance(old, Mapping) else {_ANY: old}).items()}
+    owned = {slot: set(map(str, keys)) for slot, keys in before.get(slots.WROTE, {}).items()}
     for slot, keys in wrote.items():
         owned.setdefault(slot, set()).update(keys)
     _write_entry(
@@ -121,17 +120,11 @@ def write_params(adata: AnnData, name: str, params: dict[str, Any]) -> None:
     _write_entry(adata, name, params)
 
 
-def write_result(adata: AnnData, step: str, key: str, params: Mapping[str, Any], *, wrote: Iterable[str]) -> None:
-    """Write a record as `write_record` does, where the slots of what was written are not told apart."""
-    write_record(adata, step, key, params, wrote={_ANY: wrote})  # type: ignore[dict-item]
-
-
 def package_versions(*names: str) -> dict[str, str]:
     """Return the versions of stfmkit and of the packages named, for provenance."""
     return {name: version(name) for name in ("stfmkit", *names)}
 
 
-_ANY = "any_slot"
 _EMBEDDING: dict[str, tuple[slots.Slot, str]] = {
     "obs": ("obsm", slots.EMBED),
     "genes": ("varm", slots.EMBED_GENES),
@@ -145,10 +138,7 @@ def _verb_entry(adata: AnnData, verb: str) -> Mapping[str, Any]:
 
 def _owned(adata: AnnData, verb: str, slot: str) -> set[str]:
     """Return the keys of a slot that a verb has written."""
-    wrote = _verb_entry(adata, verb).get(slots.WROTE, {})
-    if not isinstance(wrote, Mapping):
-        return set(map(str, wrote))
-    return {str(key) for part in (slot, _ANY) for key in wrote.get(part, ())}
+    return set(map(str, _verb_entry(adata, verb).get(slots.WROTE, {}).get(slot, ())))
 
 
 def _write_entry(adata: AnnData, verb: str, entry: dict[str, Any]) -> None:

@@ -4,9 +4,9 @@ import pandas as pd
 
 from stfmkit._core.arguments import check_choice
 from stfmkit._core.errors import InputError
+from stfmkit._core.extras import missing_packages
 from stfmkit.models.card import FAMILIES, Family, ModelCard
 from stfmkit.models.catalogue import MODELS
-from stfmkit.models.extras import missing_packages
 
 
 def list_models(*, family: Family | None = None, runnable: bool | None = None) -> pd.DataFrame:

@@ -103,7 +103,7 @@ def check_method(
     --------
     >>> import stfmkit as sk
     >>> sk.testing.check_method("annotate/knn", n_neighbors=5)
-    >>> sk.testing.check_method("domains/kmeans", n_domains=3)
+    >>> sk.testing.check_method("domains/kmeans", n_clusters=3)
     """
     kind = _checked_class(method)
     example, example_reference = _example_tables()
