@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import stfmkit as sk
-from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._core import extras
+from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit.models.catalogue import built_in
 
 COLUMNS = ["name", "family", "needs", "fits", "uses_neighbors", "species", "gene_ids", "dimension", "licence"]
