@@ -11,7 +11,7 @@ import pytest
 
 import stfmkit as sk
 from stfmkit._core import catalogue as core
-from stfmkit._core import extras
+from stfmkit._core import optional
 from stfmkit._core.catalogue import Catalogue
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
 from stfmkit.models.catalogue import GROUP, built_in, check_card
@@ -252,7 +252,7 @@ def test_runnable_is_a_switch():
 
 def test_runnable_filter(known, card, monkeypatch):
     monkeypatch.setattr(
-        extras, "requires", lambda name: ["no-such-package>=1; extra == 'ghost'", "numpy; extra == 'here'", "numpy"]
+        optional, "requires", lambda name: ["no-such-package>=1; extra == 'ghost'", "numpy; extra == 'here'", "numpy"]
     )
     sk.models.register_model(card(name="ghost", extra="ghost"))
     sk.models.register_model(card(name="here", extra="here"))
@@ -268,8 +268,8 @@ def test_runnable_filter(known, card, monkeypatch):
 
 
 def test_extras_read_the_metadata():
-    assert extras.missing_packages(None) == ()
-    assert extras.missing_packages("no-such-extra") == ()
+    assert optional.missing_packages(None) == ()
+    assert optional.missing_packages("no-such-extra") == ()
 
 
 def test_register_and_card(known, card):
