@@ -12,7 +12,7 @@ import pytest
 import stfmkit as sk
 from stfmkit._core.arguments import listed
 from stfmkit.errors import InputError, InputTypeError
-from stfmkit.methods._registry import catalogue
+from stfmkit.methods.catalogue import catalogue
 from stfmkit.methods.contract import Method, MethodCard, Output, Requirements, Slots
 from stfmkit.testing import check_method
 

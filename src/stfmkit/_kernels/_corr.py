@@ -1,4 +1,4 @@
-"""Cross-products of the columns of a CSR matrix, and correlations of what a design leaves over."""
+"""Cross-products and correlations of columns of CSR matrices, and products of matrices under permutations."""
 
 from typing import TypeAlias
 
@@ -156,3 +156,32 @@ def _standardize(cross: np.ndarray, scale: np.ndarray) -> None:
                     if not np.isnan(value):
                         value = 1.0 if i == j else min(max(value, -1.0), 1.0)
                     cross[i, j] = cross[j, i] = value
+
+
+@njit(cache=True, nogil=True)
+def _products(x: np.ndarray, y: np.ndarray, orders: np.ndarray) -> np.ndarray:
+    """Return ``Σ x[i, j] y[o[i], o[j]]`` over the pairs i < j, for every order o (n_orders,)."""
+    out = np.zeros(len(orders))
+    for at in range(len(orders)):
+        order = orders[at]
+        total = 0.0
+        for i in range(len(order)):
+            left, right = x[i], y[order[i]]
+            for j in range(i + 1, len(order)):
+                total += left[j] * right[order[j]]
+        out[at] = total
+    return out
+
+
+def permuted_products(x: np.ndarray, y: np.ndarray, orders: np.ndarray) -> np.ndarray:
+    """Return the sum of products over the pairs of genes, with `y` in every order (n_orders,).
+
+    Parameters
+    ----------
+    x, y
+        Symmetric matrices (n_genes, n_genes), float64.
+    orders
+        Permutations (n_orders, n_genes), unsigned integers.
+    """
+    parts = over_spans(lambda start, stop: _products(x, y, orders[start:stop]), len(orders))
+    return np.concatenate(parts)

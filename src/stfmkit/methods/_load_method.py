@@ -10,8 +10,8 @@ import numpy as np
 
 from stfmkit._core.arguments import listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError
-from stfmkit._core.extras import missing_packages
-from stfmkit.methods._registry import find
+from stfmkit._core.optional import missing_packages
+from stfmkit.methods.catalogue import find
 from stfmkit.methods.contract import Method, MethodCard
 
 

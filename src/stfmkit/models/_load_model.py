@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from stfmkit._core.errors import InputError, InputTypeError
-from stfmkit._core.extras import missing_packages
+from stfmkit._core.optional import missing_packages
 from stfmkit._core.random import RNGLike, as_seed
 from stfmkit.models.card import ModelCard
 from stfmkit.models.catalogue import MODELS

@@ -11,8 +11,7 @@ from stfmkit._core.arguments import check_key, listed
 from stfmkit._core.errors import InputError, LeakError, StfmkitWarning
 from stfmkit._core.random import RNGLike, as_seed
 from stfmkit._data.columns import read_groups
-from stfmkit._data.embedding_space import other_space
-from stfmkit._data.embeddings import embedding_record, read_embedding
+from stfmkit._data.embeddings import embedding_record, other_space, read_embedding
 from stfmkit._data.view import View
 from stfmkit.methods._load_method import load_method
 from stfmkit.methods._run_method import check_requirements, run_method

@@ -14,8 +14,8 @@ from stfmkit._core.random import RNGLike, as_seed, int_seed, stream
 from stfmkit._data.columns import read_groups
 from stfmkit._data.view import View
 from stfmkit.methods._load_method import load_method, method_class, option_fields
-from stfmkit.methods._registry import find
 from stfmkit.methods._run_method import check_requirements, run_method
+from stfmkit.methods.catalogue import find
 from stfmkit.methods.contract import Output
 from stfmkit.tl._method_labels import check_label_slots, check_storable, method_record, write_labels
 

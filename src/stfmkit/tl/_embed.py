@@ -17,13 +17,13 @@ from stfmkit._data.names import check_names
 from stfmkit._data.patches import PatchRows
 from stfmkit._data.training import Train, training_rows
 from stfmkit._data.view import View
-from stfmkit._data.write import check_free_embedding, write_embedding
+from stfmkit._data.write import check_free_embedding, package_versions, write_embedding
 from stfmkit.models._load_model import make_model
 from stfmkit.models.contract import EmbeddingModel
 from stfmkit.models.open_block import open_block
+from stfmkit.models.options import as_stored
 from stfmkit.models.runtime.distributed import find_share
 from stfmkit.models.runtime.run import ModelRun
-from stfmkit.tl._embedding_facts import embedding_facts
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
@@ -215,3 +215,41 @@ def _made(model: str | EmbeddingModel, rng: RNGLike, options: dict[str, Any]) ->
             remedy="set them when the object is built.",
         )
     return model
+
+
+def embedding_facts(run: ModelRun, *, n_obs: int, dimension: int) -> dict[str, Any]:
+    """Return model, licence, options, seed, weights, gene coverage, versions and peak memory, ready for ``uns``."""
+    model, card = run.model, run.model.card
+    facts: dict[str, Any] = {
+        "model": card.name,
+        "target": card.target,
+        "family": card.family,
+        "licence": card.licence,
+        "commercial": card.commercial,
+        "source": card.source,
+        "options": as_stored(model.options()),
+        "rng": model.rng,
+        "dimension": dimension,
+        "n_obs": n_obs,
+        "n_obs_fitted": run.n_fitted,
+        "seconds": run.seconds,
+        "versions": package_versions("anndata", "numpy", "scipy"),
+        "peak_memory_mb": _peak_memory_mb(),
+    }
+    loaded = model.record()
+    if loaded is not None:
+        facts["provenance"] = loaded
+        facts["versions"] |= package_versions("torch")
+    return facts | ({"gene_coverage": run.coverage} if run.coverage else {})
+
+
+def _peak_memory_mb() -> float:
+    """Highest resident memory of this process so far; NaN where the system does not tell."""
+    import sys
+
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float("nan")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

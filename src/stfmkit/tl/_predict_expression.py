@@ -21,7 +21,7 @@ from stfmkit._data.write import check_free, package_versions, write_record
 from stfmkit.pp._split import split_rows
 from stfmkit.splits.splitters import PatientKFold, Splitter
 from stfmkit.tl._expression_folds import ProbeSettings, assemble, choose_genes, fold_numbers, predict_folds
-from stfmkit.tl._expression_reference import PREDICT, fold_key
+from stfmkit.tl._expression_study import PREDICT, fold_key
 from stfmkit.tl._measured import read_measured
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from stfmkit._core.arguments import check_integer
 from stfmkit._core.errors import InputError
 from stfmkit._data.embeddings import read_embedding
 from stfmkit._data.view import View
-from stfmkit.methods._canonical import canonical_order, numbers_by_size
+from stfmkit.evaluation.canonical import canonical_order, numbers_by_size
 from stfmkit.methods.contract import Output
 
 

@@ -27,9 +27,6 @@ CARD = MethodCard(
     bib_key="scrucca2016",
 )
 
-_RIDGE = 1e-6
-"""Added to the diagonal of a covariance, in units of the mean variance; keeps it invertible."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class GMM(Method):
@@ -74,19 +71,20 @@ class GMM(Method):
     def _find(self, values: np.ndarray, seed: int) -> Clusters:
         with global_state_kept():  # the import draws from it
             from sklearn.exceptions import ConvergenceWarning
-            from sklearn.mixture import GaussianMixture
 
-        model = GaussianMixture(
-            self.n_clusters,
-            covariance_type=self.covariance,
-            n_init=self.n_starts,
-            max_iter=self.max_iter,
-            reg_covar=_RIDGE * max(float(values.var(axis=0).mean()), np.finfo(np.float64).tiny),
-            random_state=seed,
-        )
+            from stfmkit.evaluation.clusters import fit_mixture
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            groups = model.fit_predict(values)
+            model = fit_mixture(
+                values,
+                self.n_clusters,
+                seed=seed,
+                n_starts=self.n_starts,
+                covariance=self.covariance,
+                max_iter=self.max_iter,
+            )
+        groups = model.predict(values)
         if not model.converged_:
             warnings.warn(
                 f"The mixture of {self.n_clusters} Gaussians still changed after {self.max_iter} steps: pass a larger "

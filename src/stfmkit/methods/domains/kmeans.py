@@ -59,9 +59,9 @@ class KMeans(Method):
 
         def find(values: np.ndarray) -> Clusters:
             with global_state_kept():  # the import draws from it
-                from sklearn.cluster import KMeans as SklearnKMeans
+                from stfmkit.evaluation.clusters import fit_kmeans
 
-            model = SklearnKMeans(n_clusters=self.n_clusters, n_init=self.n_starts, random_state=seed)
-            return Clusters(groups=model.fit_predict(values), facts={"inertia": float(model.inertia_)})
+            model = fit_kmeans(values, self.n_clusters, seed=seed, n_starts=self.n_starts)
+            return Clusters(groups=model.labels_, facts={"inertia": float(model.inertia_)})
 
         return cluster(view, self.embedding_key, find, n_clusters=self.n_clusters)

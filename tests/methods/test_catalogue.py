@@ -13,7 +13,7 @@ import stfmkit as sk
 from stfmkit._core import catalogue as catalogue_module
 from stfmkit._core.catalogue import Catalogue
 from stfmkit.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
-from stfmkit.methods import _registry
+from stfmkit.methods import catalogue as _registry
 from stfmkit.methods.contract import TASKS
 
 FOLDER = Path(_registry.__file__).parent
@@ -88,7 +88,7 @@ def test_the_list_refuses():
 
 
 def test_what_is_not_installed_is_said(monkeypatch):
-    monkeypatch.setattr("stfmkit.methods._list_methods.missing_packages", lambda extra: ("igraph",) if extra else ())
+    monkeypatch.setattr("stfmkit.methods.catalogue.missing_packages", lambda extra: ("igraph",) if extra else ())
     monkeypatch.setattr("stfmkit.methods._load_method.missing_packages", lambda extra: ("igraph",) if extra else ())
     assert sk.methods.list_methods(runnable=False)["reason"].to_dict() == {
         "domains/leiden": "needs pip install 'stfmkit[leiden]'"

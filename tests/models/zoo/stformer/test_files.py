@@ -10,7 +10,7 @@ from tests.models.zoo._published import Bomb, cut
 from torch import nn
 
 from stfmkit.errors import InputError
-from stfmkit.models.zoo.stformer.module_pickle import read_module
+from stfmkit.models.zoo.stformer.files import read_module
 
 
 class Outer(nn.Module):

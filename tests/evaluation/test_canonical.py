@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from stfmkit.methods._canonical import canonical_order, numbers_by_size
+from stfmkit.evaluation.canonical import canonical_order, numbers_by_size
 
 TABLES = hnp.arrays(np.float64, st.tuples(st.integers(1, 30), st.integers(1, 3)), elements=st.floats(-2, 2, width=16))
 

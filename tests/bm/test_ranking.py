@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, permutation_test
 
-from stfmkit.bm.statistics import hierarchical_bootstrap, holm, interval, sign_flip
+from stfmkit.bm.ranking import hierarchical_bootstrap, holm, interval, sign_flip
 
 
 @pytest.mark.parametrize("n", [3, 6, 9])
