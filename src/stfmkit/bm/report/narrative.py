@@ -155,7 +155,7 @@ def compare_references(results: Any, task: TaskView) -> list[Comparison]:
     flip = -1.0 if task.primary.higher is False else 1.0
     found = []
     for reference, label in references(results.meta).items():
-        if label not in task.contenders:
+        if label is None or label not in task.contenders:
             continue
         for contender in (name for name in task.contenders if name != label):
             for row in _compared(results, task, contender, label).itertuples():
