@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -17,12 +17,15 @@ from stfmkit._data.patches import PatchRows
 from stfmkit.bm.contenders import Contender, Output, Role, can_be_told, definition_of
 from stfmkit.bm.study import Study
 from stfmkit.models._load_model import make_model
-from stfmkit.models.card import Modality, ModelCard
+from stfmkit.models.card import ModelCard
 from stfmkit.models.catalogue import MODELS
 from stfmkit.models.contract import Block, EmbeddingModel
 from stfmkit.models.open_block import open_block
 from stfmkit.models.runtime.run import ModelRun
 from stfmkit.splits.folds import Fold
+
+if TYPE_CHECKING:
+    from stfmkit.models.card import Modality
 
 _SHARED = ("counts", "expression", "coordinates")
 """Modalities that the study has read already."""
