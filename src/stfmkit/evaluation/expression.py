@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import sparse
 
 from stfmkit import metrics
-from stfmkit.evaluation.probes import Scaler
+from stfmkit.evaluation.ridge_probe import Scaler
 from stfmkit.evaluation.samples import SampleRows, sample_rows
 from stfmkit.evaluation.scores import concat_scores, score_table
 from stfmkit.metrics._arrays import constant
