@@ -10,7 +10,7 @@ import pytest
 from stfmkit.metrics import list_metrics
 
 ROOT = Path(__file__).parents[1]
-NAMESPACES = ("metrics",)
+NAMESPACES = ("bm", "datasets", "io", "methods", "metrics", "models", "pl", "pp", "testing", "tl")
 
 
 def public_names(namespace: str) -> list[str]:

@@ -16,6 +16,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 NAMESPACES = ("bm", "datasets", "io", "methods", "metrics", "models", "pl", "pp", "service", "tl")
 VERBS = ("pp", "tl")
 ONE_FILE_PER_FUNCTION = ("datasets", "io", "methods", "models", "pl", "pp", "tl")
+"""But for ``catalogue.py``: to list, to look up and to register are one idea."""
 TRUST_BORDERS = {
     "src/stfmkit/_core/catalogue.py",
     "src/stfmkit/_core/progress.py",
@@ -74,7 +75,7 @@ def test_every_public_name_resolves(namespace: str, module: str, name: str) -> N
     if inspect.isfunction(thing) or inspect.isclass(thing):
         assert thing.__name__ == name
         assert thing.__module__.startswith("stfmkit.")
-    if inspect.isfunction(thing) and namespace in ONE_FILE_PER_FUNCTION:
+    if inspect.isfunction(thing) and namespace in ONE_FILE_PER_FUNCTION and module != "catalogue":
         assert module == f"_{name}"
 
 

@@ -80,7 +80,7 @@ def test_the_start_of_the_command_line_is_light() -> None:
 def test_no_module_of_ours_loads_the_heaviest_libraries() -> None:
     modules = loaded(ALL_MODULES)
     assert modules & NEVER == set()
-    assert {"stfmkit.io._read", "stfmkit.cli._bench", "stfmkit.bm._protocol"} <= modules
+    assert {"stfmkit.io._read", "stfmkit.cli._app", "stfmkit.bm._protocol"} <= modules
 
 
 def test_the_watch_sees_a_heavy_import() -> None:

@@ -9,19 +9,15 @@ from importlib.metadata import version
 import pytest
 import typer
 
-from stfmkit.cli import _app, _bench, _bin, _demo, _embed, _models, _report, _run, _schema
+from stfmkit.cli import _app
 from stfmkit.cli._command import request_of
+from stfmkit.cli._texts import EXAMPLES as OF_COMMANDS
 from stfmkit.service import commands
 
 COMMANDS = {
-    "demo": _demo.EXAMPLES,
-    "bench": _bench.EXAMPLES,
-    "bin": _bin.EXAMPLES,
-    "embed": _embed.EXAMPLES,
-    "models": _models.EXAMPLES,
-    "report": _report.EXAMPLES,
-    "run": _run.EXAMPLES,
-    "schema": _schema.EXAMPLES,
+    **OF_COMMANDS,
+    "run": _app._RUN,
+    "schema": _app._SCHEMA,
 }
 
 

@@ -6,8 +6,8 @@ import pytest
 from scipy import sparse
 
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
-from stfmkit._data.embeddings import check_embedding, embedding_record, read_embedding
-from stfmkit._data.write import write_embedding
+from stfmkit._data.embeddings import check_embedding, embedding_record, other_space, read_embedding
+from stfmkit._data.write_slots import write_embedding
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix, pd.DataFrame])
@@ -52,3 +52,31 @@ def test_the_record_of_an_embedding_is_found_by_its_key(toy):
     assert embedding_record(toy, "X_a") == {}
     write_embedding(toy, "X_a", np.ones((toy.n_obs, 2)), {"model": "a", "n_obs_fitted": 7})
     assert embedding_record(toy, "X_a")["n_obs_fitted"] == 7
+
+
+def record(*, model="net", fitted=0, sha=None, rng=0, seconds=1.0, **options):
+    loaded = {} if sha is None else {"provenance": {"sha256": {"model.bin": sha}}}
+    return {"model": model, "n_obs_fitted": fitted, "rng": rng, "seconds": seconds, "options": options} | loaded
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "why"),
+    [
+        (record(sha="a"), record(sha="a", seconds=2.0, rng=3), ""),
+        (record(sha="a"), record(sha="b"), "different weights"),
+        (record(sha="a"), record(), "different weights"),
+        (record(rng=0), record(rng=1), "different weights"),
+        (record(model="a"), record(model="b"), "of the model 'a', the other of 'b'"),
+        (record(fitted=9), record(fitted=9), ""),
+        (record(fitted=9), record(fitted=9, seconds=2.0), "fitted twice"),
+        (record(fitted=9), record(), "fitted twice"),
+        (record(sha="a", layer=1), record(sha="a", layer=2), "layer=1 and 2"),
+        (record(sha="a", layer=1), record(sha="a"), "layer=1 and None"),
+        (record(sha="a", device="cpu", weights="x"), record(sha="a", device="cuda", weights="y"), ""),
+    ],
+)
+def test_records(first, second, why):
+    for one, other in ((first, second), (second, first)):
+        found = other_space(one, other)
+        assert bool(found) == bool(why)
+    assert why in other_space(first, second)

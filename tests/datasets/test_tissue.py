@@ -9,8 +9,7 @@ from scipy.spatial import cKDTree
 from scipy.stats import chi2_contingency
 
 from stfmkit.datasets._cohort_config import CohortConfig
-from stfmkit.datasets._fields import draw_fields
-from stfmkit.datasets._tissue import draw_cells, draw_layout
+from stfmkit.datasets._tissue import draw_cells, draw_fields, draw_layout
 
 
 def configure(**changes: object) -> CohortConfig:

@@ -8,6 +8,7 @@ from scipy import stats
 from sklearn.metrics import r2_score
 
 from stfmkit import metrics
+from stfmkit._kernels._neighbors import neighbor_graph
 from stfmkit.evaluation.expression import (
     ExpressionTruth,
     expression_ceilings,
@@ -15,7 +16,6 @@ from stfmkit.evaluation.expression import (
     score_pearson,
     spot_scores,
 )
-from stfmkit.evaluation.graphs import neighbor_graph
 
 
 @pytest.fixture

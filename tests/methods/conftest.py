@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from stfmkit.methods import _registry
+from stfmkit.methods import catalogue as _registry
 from stfmkit.methods.contract import MethodCard
 
 

@@ -12,7 +12,7 @@ import pytest
 import stfmkit as sk
 from stfmkit._core.arguments import listed
 from stfmkit.errors import InputError, InputTypeError
-from stfmkit.methods._registry import catalogue
+from stfmkit.methods.catalogue import catalogue
 from stfmkit.methods.contract import Method, MethodCard, Output, Requirements, Slots
 from stfmkit.testing import check_method
 
@@ -291,16 +291,16 @@ def test_knn_under_all_options(weights, metric, more):
 
 @pytest.mark.parametrize("more", [{}, {"n_starts": 1}])
 def test_kmeans_under_all_options(more):
-    check_method("domains/kmeans", n_domains=4, **more)
+    check_method("domains/kmeans", n_clusters=4, **more)
 
 
 @pytest.mark.parametrize("covariance", ["tied", "full", "diag", "spherical"])
 @pytest.mark.parametrize("more", [{}, {"n_starts": 1}])
 def test_gmm_under_all_options(covariance, more):
-    check_method("domains/gmm", n_domains=3, covariance=covariance, **more)
+    check_method("domains/gmm", n_clusters=3, covariance=covariance, **more)
 
 
-@pytest.mark.parametrize("number", [{"n_domains": 3}, {"resolution": 1.0}, {"resolution": 0.2}])
+@pytest.mark.parametrize("number", [{"n_clusters": 3}, {"resolution": 1.0}, {"resolution": 0.2}])
 @pytest.mark.parametrize("more", [{}, {"n_neighbors": 5}, {"n_iterations": -1}])
 def test_leiden_under_all_options(number, more):
     check_method("domains/leiden", **number, **more)

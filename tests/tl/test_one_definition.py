@@ -8,14 +8,14 @@ from scipy import sparse
 import stfmkit as sk
 from stfmkit import metrics
 from stfmkit._core.random import stream
+from stfmkit._kernels._neighbors import neighbor_graph
 from stfmkit._kernels._thinning import thin
+from stfmkit.evaluation.averages import score_tables
 from stfmkit.evaluation.coexpression import CoexpressionSizes, coexpression_ceilings, score_coexpression
 from stfmkit.evaluation.cohort_signatures import CohortTruth
 from stfmkit.evaluation.expression import ExpressionTruth, expression_ceilings, score_expression
-from stfmkit.evaluation.graphs import neighbor_graph
 from stfmkit.evaluation.scores import concat_scores
 from stfmkit.evaluation.signatures import SignatureTruth, marker_table, patient_signatures
-from stfmkit.evaluation.tables import score_tables
 
 KEYS = {"patient_key": "patient", "sample_key": "sample"}
 ROW = ["metric", "setting", "scope", "status", "fold", "patient", "sample", "gene", "niche"]

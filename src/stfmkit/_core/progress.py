@@ -92,7 +92,7 @@ _REPORTER: ContextVar[_Reporter | None] = ContextVar("stfmkit_progress", default
 
 
 @contextmanager
-def report_to(callback: Progress) -> Iterator[None]:
+def report_to(progress: Progress) -> Iterator[None]:
     """Send the progress of the work inside to a callback, and show no bars.
 
     Holds for the current context (thread or asyncio task), and for threads that are started in a copy of it with
@@ -100,7 +100,7 @@ def report_to(callback: Progress) -> Iterator[None]:
 
     Parameters
     ----------
-    callback
+    progress
         Receives every `Event`; see `Progress` for what it may raise.
 
     Examples
@@ -111,7 +111,7 @@ def report_to(callback: Progress) -> Iterator[None]:
     >>> seen
     [(0, 2), (1, 2), (2, 2)]
     """
-    token = _REPORTER.set(_Reporter(callback))
+    token = _REPORTER.set(_Reporter(progress))
     try:
         yield
     finally:

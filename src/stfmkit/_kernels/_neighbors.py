@@ -1,4 +1,4 @@
-"""Nearest neighbours in space, never across samples."""
+"""Nearest neighbours in space and their graph, never across samples."""
 
 import numpy as np
 from scipy import sparse
@@ -62,3 +62,29 @@ def mean_operator(neighbors: np.ndarray, *, include_self: bool = True) -> sparse
     degree = np.asarray(matrix.sum(axis=1)).ravel()
     scale = np.divide(1.0, degree, out=np.zeros(n), where=degree > 0)
     return sparse.csr_array(sparse.diags_array(scale) @ matrix)
+
+
+N_NEIGHBORS = 6
+"""Neighbours of an observation; the six of a Visium lattice."""
+
+
+def neighbor_graph(
+    coords: np.ndarray, samples: np.ndarray | None = None, *, n_neighbors: int = N_NEIGHBORS
+) -> sparse.csr_array:
+    """Return row-stochastic weights of the nearest neighbours within every sample, without observations themselves.
+
+    Parameters
+    ----------
+    coords
+        Coordinates (n_obs, 2), in any unit.
+    samples
+        Sample of every observation (n_obs,); all are one sample where it is left out. No edge crosses samples.
+    n_neighbors
+        Neighbours of every observation; fewer where a sample has no more.
+
+    Returns
+    -------
+    Weights (n_obs, n_obs), CSR, whose rows sum to 1; a row is empty where an observation is alone in its sample.
+    """
+    codes = np.zeros(len(coords), dtype=np.int64) if samples is None else np.unique(samples, return_inverse=True)[1]
+    return mean_operator(knn_within(coords, codes, k=n_neighbors), include_self=False)

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse
 from scipy.spatial import cKDTree
 
 from stfmkit._core import slots
 from stfmkit._core.arguments import listed
-from stfmkit._kernels._row_hash import row_hashes
 from stfmkit.bm._protocol import Protocol
 from stfmkit.bm.contenders import Contender, GivenContender
 from stfmkit.bm.finding import Finding, by_severity
@@ -212,3 +212,15 @@ def _contender(contender: Contender) -> Iterator[Finding]:
         evidence=f"{contender.label!r} may have read target genes or test observations; values cannot tell.",
         remedy="pass the model itself, or leave its expression scores out.",
     )
+
+
+_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+
+
+def row_hashes(counts: sparse.csr_array) -> np.ndarray:
+    """Return a 64-bit hash of every row (n_obs,); rows with equal entries have equal hashes, whatever the order."""
+    entry = counts.indices.astype(np.uint64) * _MIX[0] + counts.data.astype(np.int64).astype(np.uint64) * _MIX[1]
+    for shift in (30, 27, 31):  # the finaliser of splitmix64, so that sums of entries do not collide
+        entry = (entry ^ (entry >> np.uint64(shift))) * _MIX[2]
+    total = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(entry, dtype=np.uint64)])
+    return total[counts.indptr[1:]] - total[counts.indptr[:-1]]

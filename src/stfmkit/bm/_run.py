@@ -19,10 +19,10 @@ from stfmkit.bm.assemble import PooledTask, assemble
 from stfmkit.bm.contenders import CONTROL, Contender
 from stfmkit.bm.finding import by_severity
 from stfmkit.bm.folder import FINISHED, check_output
-from stfmkit.bm.metric_facts import metric_facts
 from stfmkit.bm.model_contenders import control_names, from_registry
 from stfmkit.bm.resolve_contenders import resolve_contenders
 from stfmkit.bm.score_findings import findings_of_scores
+from stfmkit.bm.score_table import metric_facts
 from stfmkit.bm.study import Study, check_labels, load_study
 from stfmkit.bm.task import Task
 from stfmkit.bm.task_catalogue import check_sharing, choose_tasks
@@ -84,9 +84,9 @@ def run(
         Folder where finished outputs and scores are kept: a run that was stopped continues there, and the results are
         saved.
     n_jobs
-        Processes. The numbers do not depend on it.
+        Number of processes. The numbers do not depend on it.
     show_progress
-        Show a bar for work above two seconds.
+        Show a progress bar where the work takes longer than two seconds.
 
     Returns
     -------

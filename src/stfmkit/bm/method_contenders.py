@@ -17,8 +17,8 @@ from stfmkit._data.view import View
 from stfmkit.bm.contenders import KINDS, Contender, Kind, Output, can_be_told, definition_of
 from stfmkit.bm.study import Study
 from stfmkit.methods._load_method import load_method
-from stfmkit.methods._registry import catalogue
 from stfmkit.methods._run_method import check_requirements, run_method
+from stfmkit.methods.catalogue import catalogue
 from stfmkit.methods.contract import Method, Slots
 from stfmkit.splits.folds import Fold
 

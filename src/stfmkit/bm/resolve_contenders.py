@@ -9,7 +9,7 @@ from scipy import sparse
 
 from stfmkit._core.arguments import check_known, listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
-from stfmkit._data.embeddings import embedding_record
+from stfmkit._data.embeddings import check_embedding, embedding_record
 from stfmkit.bm.contenders import CONTROL, Contender, GivenContender, Kind
 from stfmkit.bm.method_contenders import from_method, method_names
 from stfmkit.bm.model_contenders import from_object, from_registry, is_model, model_names
@@ -54,10 +54,10 @@ def _label(spec: object) -> str:
     if isinstance(spec, str):
         return spec
     if is_model(spec):
-        return str(spec.card.name)
+        return spec.card.name
     raise InputTypeError(
         f"a contender of type {type(spec).__name__} in the list.",
-        allowed="a name, a key of the table, or an object with card, prepare and encode",
+        allowed="a name, a key of the table, or an object of a class under sk.models.EmbeddingModel",
         remedy="pass arrays and options through a mapping: contenders={'label': array} or {'label': ('name', {...})}.",
     )
 
@@ -185,7 +185,7 @@ def _values(label: str, values: Any, study: Study, *, where: str, origin: str, *
         kind: Kind = "labels" if known & set(names.tolist()) else "clusters"
         return _given(label, kind, names, origin=origin, **more)
     array = values.toarray() if sparse.issparse(values) else np.asarray(values)
-    return _given(label, "embedding", _finite(array, study, where=where), origin=origin, **more)
+    return _given(label, "embedding", check_embedding(array, study.obs_names, where=where), origin=origin, **more)
 
 
 def _table(label: str, table: pd.DataFrame, study: Study, *, where: str, origin: str, **more: Any) -> GivenContender:
@@ -197,7 +197,7 @@ def _table(label: str, table: pd.DataFrame, study: Study, *, where: str, origin:
             remedy="reindex the table: table.loc[adata.obs_names].",
         )
     columns = tuple(map(str, table.columns))
-    values = _finite(table.to_numpy(), study, where=where)
+    values = check_embedding(table.to_numpy(), study.obs_names, where=where)
     if set(columns) <= set(study.genes.astype(str)):
         _check_genes(columns, study, where=where)
         return _given(label, "expression", values, origin=origin, columns=columns, **more)
@@ -230,21 +230,3 @@ def _labels(values: pd.Series, study: Study, *, where: str) -> np.ndarray:
             remedy="pass one label for every observation; an embedding has two dimensions.",
         )
     return values.astype(object).where(values.notna(), "").astype(str).to_numpy(dtype=str)
-
-
-def _finite(values: np.ndarray, study: Study, *, where: str) -> np.ndarray:
-    n_obs = len(study.obs_names)
-    if values.ndim != 2 or values.shape[0] != n_obs or values.shape[1] == 0 or values.dtype.kind not in "iuf":
-        raise InputError(
-            f"{where} of shape {values.shape} and dtype {values.dtype}.",
-            allowed=f"numbers of shape ({n_obs}, d)",
-            remedy="pass one row for every observation, in the order of obs_names.",
-        )
-    if not np.isfinite(values).all():
-        bad = int((~np.isfinite(values).all(axis=1)).sum())
-        raise InputError(
-            f"{bad} rows with NaN or infinite values in {where}.",
-            allowed="finite values",
-            remedy="repair the values.",
-        )
-    return values

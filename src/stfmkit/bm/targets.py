@@ -9,6 +9,7 @@ from scipy import sparse
 
 from stfmkit._core.errors import InputError
 from stfmkit._core.random import stream
+from stfmkit._kernels._neighbors import neighbor_graph
 from stfmkit._kernels._normalize import median_total, size_factor_log1p
 from stfmkit._kernels._thinning import thin
 from stfmkit.bm.contenders import Kind, Output
@@ -17,8 +18,7 @@ from stfmkit.bm.study import Study
 from stfmkit.bm.task import Task, Truth
 from stfmkit.evaluation.controls import shuffled, training_mean
 from stfmkit.evaluation.expression import ExpressionTruth
-from stfmkit.evaluation.graphs import neighbor_graph
-from stfmkit.evaluation.probes import ridge_probe
+from stfmkit.evaluation.ridge_probe import ridge_probe
 from stfmkit.pp._selectors import rank_genes
 from stfmkit.splits.folds import Fold, inner_folds
 

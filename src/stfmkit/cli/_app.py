@@ -1,12 +1,16 @@
-"""The application: its commands, and what they have in common."""
+"""The application: the commands of the service, ``run`` and ``schema``, and what they have in common."""
 
+import json
 from typing import Annotated
 
 import typer
 
-from stfmkit.cli import _run, _schema
-from stfmkit.cli._command import examples_of, terminal_command
-from stfmkit.service import commands
+from stfmkit._core.arguments import check_known
+from stfmkit._core.errors import StfmkitError
+from stfmkit.cli._command import AsJson, examples_of, shown_by, terminal_command
+from stfmkit.cli._finish import WRONG_INPUT, finish
+from stfmkit.cli._show import say
+from stfmkit.service import commands, read_request, schemas
 
 _EPILOG = """
 **First steps**
@@ -30,6 +34,29 @@ stfmkit bench spots.h5ad --patient-key patient --sample-key section \\
 130 stopped with Ctrl-C, finished work is kept.
 """
 
+_RUN = """
+**Examples**
+
+A file that names its command, beside the fields or above them:
+
+```
+stfmkit run bench.yaml
+stfmkit run bench.yaml --json
+stfmkit run - --json
+```
+
+`stfmkit schema COMMAND` shows the fields of a command. Relative paths in the file begin at its folder.
+"""
+
+_SCHEMA = """
+**Examples**
+
+```
+stfmkit schema
+stfmkit schema bench
+```
+"""
+
 
 def build() -> typer.Typer:
     """Return the application with all its commands."""
@@ -43,8 +70,8 @@ def build() -> typer.Typer:
     app.callback(epilog=_EPILOG)(_root)
     for name, command in commands().items():
         app.command(name, epilog=examples_of(name))(terminal_command(command))
-    app.command("run", epilog=_run.EXAMPLES)(_run.run)
-    app.command("schema", epilog=_schema.EXAMPLES)(_schema.schema)
+    app.command("run", epilog=_RUN)(_run)
+    app.command("schema", epilog=_SCHEMA)(_schema)
     return app
 
 
@@ -71,3 +98,26 @@ def _root(
 
     Foundation models, spatial models and plain baselines are compared as equals, on patients that were held out.
     """
+
+
+def _run(
+    request: Annotated[str, typer.Argument(help="YAML or JSON file; - for standard input.")],
+    *,
+    json: AsJson = False,
+) -> None:
+    """Do what a file asks for: any command, with the same fields as its flags."""
+    finish(lambda: read_request(request), lambda response: shown_by(response.command)(response), as_json=json)
+
+
+def _schema(
+    command: Annotated[str | None, typer.Argument(help="One command; all if left out.", show_default=False)] = None,
+) -> None:
+    """Print the JSON schemas of requests and responses."""
+    found = schemas()
+    try:
+        if command is not None:
+            check_known(command, found, what="command", remedy="pass one of these.")
+    except StfmkitError as error:
+        say(str(error))
+        raise typer.Exit(WRONG_INPUT) from None
+    typer.echo(json.dumps(found if command is None else found[command], indent=2))

@@ -2,8 +2,6 @@
 
 import inspect
 from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +10,7 @@ import typer
 from stfmkit.cli._arguments import flag, parameters, read_values
 from stfmkit.cli._finish import finish
 from stfmkit.cli._show import say
+from stfmkit.cli._texts import EXAMPLES, SHOWN
 from stfmkit.service import Request, Response
 from stfmkit.service._commands import Command
 from stfmkit.service._request import choices_in
@@ -56,17 +55,12 @@ def request_of(command: Command, given: dict[str, Any], config: Path | None) -> 
 
 def examples_of(name: str) -> str | None:
     """Return the examples of a command for its help."""
-    return getattr(_look(name), "EXAMPLES", None)
+    return EXAMPLES.get(name)
 
 
 def shown_by(name: str) -> Callable[[Response], None]:
-    """Return what prints the response of a command: its own module here, or plain JSON where it has none."""
-    return getattr(_look(name), "show", None) or _show_plainly
-
-
-def _look(name: str) -> object:
-    module = f"stfmkit.cli._{name}"
-    return None if find_spec(module) is None else import_module(module)
+    """Return what prints the response of a command, as plain JSON where nothing else does."""
+    return SHOWN.get(name, _show_plainly)
 
 
 def _show_plainly(response: Response) -> None:

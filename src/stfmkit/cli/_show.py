@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from stfmkit.service._verdict import Verdict
+from stfmkit.service._response import Verdict
 
 
 def say(text: str) -> None:

@@ -7,9 +7,8 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from stfmkit.datasets._cohort_config import CohortConfig
-from stfmkit.datasets._fields import draw_fields
 from stfmkit.datasets._programs import N_GRADIENTS, Programs
-from stfmkit.datasets._tissue import Cells
+from stfmkit.datasets._tissue import Cells, draw_fields
 
 _MODULE_LENGTH, _MODULE_SMOOTH_SHARE = 70.0, 0.7
 _SIGNAL_REACH = 35.0

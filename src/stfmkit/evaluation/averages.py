@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from stfmkit._core.errors import MissingKeyError
+from stfmkit.evaluation.ceilings import relative_scores
+from stfmkit.evaluation.scores import concat_scores
 from stfmkit.metrics._catalogue import spec
 
 CONTENDER = ["task", "metric", "setting", "scope", "status", "contender"]
@@ -67,7 +69,11 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
     The columns of `CONTENDER`, and mean, sd (NaN of one patient), min, max, n_patients (with a value; 0 for a score of
     all patients together).
     """
-    patients = per_patient(scores)
+    return over_patients(per_patient(scores))
+
+
+def over_patients(patients: pd.DataFrame) -> pd.DataFrame:
+    """Return the same of what `per_patient` returned."""
     counted = patients["value"].notna() & (patients["patient"] != "")
     groups = patients.assign(counted=counted.astype(np.int64)).groupby(CONTENDER, sort=True, observed=True)
     table = groups["value"].agg(mean="mean", sd="std", min="min", max="max")
@@ -86,3 +92,23 @@ def _by_aggregation(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 def _as_scored(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the table in which an undefined score stands beside the defined ones of its metric, with value NaN."""
     return scores.assign(status=scores["status"].replace("undefined", "scored"))
+
+
+def score_tables(scores: pd.DataFrame, *, relative: bool = True) -> dict[str, pd.DataFrame]:
+    """Return the scores, shares of their ceilings among them, and their averages.
+
+    Parameters
+    ----------
+    scores
+        A table of scores, and ceilings as rows with ``status="ceiling"``.
+    relative
+        Add the scores as shares of their ceilings.
+
+    Returns
+    -------
+    "scores", "by_patient" (one value for every contender, metric, setting and patient) and "summary" (over patients).
+    """
+    whole = concat_scores([scores, relative_scores(scores)]) if relative else scores
+    patients = per_patient(whole)
+    named = patients[patients["patient"] != ""].reset_index(drop=True)  # others speak of all patients together
+    return {"scores": whole, "by_patient": named, "summary": over_patients(patients)}

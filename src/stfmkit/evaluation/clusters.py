@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from stfmkit import metrics
 from stfmkit._core.random import int_seed, stream
+from stfmkit.evaluation.canonical import numbers_by_size
 from stfmkit.evaluation.samples import SampleRows, sample_rows
 from stfmkit.evaluation.scores import Score, to_table
 
@@ -19,7 +20,8 @@ N_STARTS = 10
 MIN_OBS_COMPACT = 12
 """Observations from which CHAOS and PAS, which read ten neighbours, are defined."""
 
-_RIDGE = 1e-6  # keeps the shared covariance invertible where features sum to one
+_RIDGE = 1e-6
+"""Added to the diagonal of a covariance, in units of the mean variance; keeps it invertible."""
 
 
 def kmeans(values: np.ndarray, n_clusters: int, *, seed: int, n_starts: int = N_STARTS) -> np.ndarray:
@@ -35,9 +37,35 @@ def kmeans(values: np.ndarray, n_clusters: int, *, seed: int, n_starts: int = N_
     wanted = min(n_clusters, len(np.unique(values, axis=0)))
     if wanted < 2:
         return np.zeros(len(values), dtype=np.int64)
-    model = KMeans(n_clusters=wanted, n_init=n_starts, random_state=seed)
     with threadpool_limits(1):  # sums in one order, so that the bits do not depend on the cores
-        return np.asarray(model.fit_predict(values.astype(np.float64)), dtype=np.int64)
+        model = fit_kmeans(values.astype(np.float64), wanted, seed=seed, n_starts=n_starts)
+    return np.asarray(model.labels_, dtype=np.int64)
+
+
+def fit_kmeans(values: np.ndarray, n_clusters: int, *, seed: int, n_starts: int) -> KMeans:
+    """Return the best of several starts of k-means, fitted on values (n_obs, d)."""
+    return KMeans(n_clusters=n_clusters, n_init=n_starts, random_state=seed).fit(values)
+
+
+def fit_mixture(
+    values: np.ndarray,
+    n_clusters: int,
+    *,
+    seed: int,
+    n_starts: int = 3,
+    covariance: str = "tied",
+    max_iter: int = 500,
+) -> GaussianMixture:
+    """Return the most likely of several starts of a mixture of Gaussians, fitted on values (n_obs, d)."""
+    ridge = _RIDGE * max(float(values.var(axis=0).mean()), np.finfo(np.float64).tiny)
+    return GaussianMixture(
+        n_clusters,
+        covariance_type=covariance,
+        n_init=n_starts,
+        max_iter=max_iter,
+        reg_covar=ridge,
+        random_state=seed,
+    ).fit(values)
 
 
 def cluster(
@@ -60,24 +88,9 @@ def cluster(
     if method == "kmeans":
         found = kmeans(values, n_clusters, seed=seed, n_starts=3 if few_starts else N_STARTS)
     else:
-        found = _tied_mixture(values, n_clusters, seed=seed, n_starts=1 if few_starts else 3)
-    return _by_size(found, n_clusters)
-
-
-def _tied_mixture(values: np.ndarray, n_clusters: int, *, seed: int, n_starts: int) -> np.ndarray:
-    ridge = _RIDGE * max(float(values.var(axis=0).mean()), 1e-12)
-    mixture = GaussianMixture(
-        n_clusters, covariance_type="tied", n_init=n_starts, reg_covar=ridge, max_iter=500, random_state=seed
-    )
-    return np.asarray(mixture.fit_predict(values), dtype=np.int64)
-
-
-def _by_size(clusters: np.ndarray, n_clusters: int) -> np.ndarray:
-    size = np.bincount(clusters, minlength=n_clusters)
-    first = np.array([np.argmax(clusters == j) if size[j] else len(clusters) for j in range(n_clusters)])
-    place = np.empty(n_clusters, dtype=np.int64)
-    place[np.lexsort((first, -size))] = np.arange(n_clusters)
-    return place[clusters]
+        mixture = fit_mixture(values, n_clusters, seed=seed, n_starts=1 if few_starts else 3)
+        found = mixture.predict(values)
+    return numbers_by_size(found, n_clusters)[found]
 
 
 def cluster_samples(

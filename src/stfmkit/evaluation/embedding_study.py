@@ -12,8 +12,8 @@ from scipy import sparse
 from stfmkit import metrics
 from stfmkit._core.errors import InputError
 from stfmkit._core.random import int_seed, stream
+from stfmkit._kernels._neighbors import neighbor_graph
 from stfmkit.evaluation.clusters import kmeans
-from stfmkit.evaluation.graphs import neighbor_graph
 from stfmkit.evaluation.samples import SampleRows, sample_rows
 from stfmkit.metrics import Neighborhoods, Neighbors
 from stfmkit.metrics._embedding_leaks import standardized

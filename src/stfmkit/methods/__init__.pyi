@@ -1,7 +1,7 @@
-from ._list_methods import list_methods as list_methods
 from ._load_method import load_method as load_method
-from ._method_card import method_card as method_card
-from ._register_method import register_method as register_method
+from .catalogue import list_methods as list_methods
+from .catalogue import method_card as method_card
+from .catalogue import register_method as register_method
 from .contract import Method as Method
 from .contract import MethodCard as MethodCard
 from .contract import Output as Output

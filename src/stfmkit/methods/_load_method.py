@@ -10,8 +10,8 @@ import numpy as np
 
 from stfmkit._core.arguments import listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError
-from stfmkit._core.extras import missing_packages
-from stfmkit.methods._registry import find
+from stfmkit._core.optional import missing_packages
+from stfmkit.methods.catalogue import find
 from stfmkit.methods.contract import Method, MethodCard
 
 
@@ -46,8 +46,8 @@ def load_method(name: str, *, task: str | None = None, **options: Any) -> Method
     Examples
     --------
     >>> import stfmkit as sk
-    >>> method = sk.methods.load_method("domains/kmeans", embedding_key="X_pca", n_domains=7)
-    >>> method.n_domains, method.requirements().data.obsm
+    >>> method = sk.methods.load_method("domains/kmeans", embedding_key="X_pca", n_clusters=7)
+    >>> method.n_clusters, method.requirements().data.obsm
     (7, ('X_pca',))
     """
     card = find(name, task=task)

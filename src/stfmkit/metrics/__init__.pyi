@@ -9,8 +9,6 @@ from ._catalogue import list_metrics as list_metrics
 from ._catalogue import register_metric as register_metric
 from ._catalogue import spec as spec
 from ._catalogue import unregister_metric as unregister_metric
-from ._clustering import ari as ari
-from ._clustering import nmi as nmi
 from ._coexpression import MantelResult as MantelResult
 from ._coexpression import frobenius_error as frobenius_error
 from ._coexpression import mantel as mantel
@@ -54,9 +52,11 @@ from ._expression_maps import map_ssim as map_ssim
 from ._expression_maps import moran_ratio as moran_ratio
 from ._few_shot import few_shot_f1 as few_shot_f1
 from ._grouped_ridge import grouped_ridge as grouped_ridge
+from ._labels import ari as ari
 from ._labels import balanced_accuracy as balanced_accuracy
 from ._labels import class_f1 as class_f1
 from ._labels import macro_f1 as macro_f1
+from ._labels import nmi as nmi
 from ._lagged import lagged_correlation as lagged_correlation
 from ._metric import MetricSpec as MetricSpec
 from ._metric import metric as metric

@@ -1,10 +1,10 @@
-from ._list_models import list_models as list_models
 from ._load_model import load_model as load_model
-from ._model_card import model_card as model_card
-from ._register_model import register_model as register_model
 from .card import ModelCard as ModelCard
 from .card import WeightFile as WeightFile
 from .card import Weights as Weights
+from .catalogue import list_models as list_models
+from .catalogue import model_card as model_card
+from .catalogue import register_model as register_model
 from .contract import Block as Block
 from .contract import EmbeddingModel as EmbeddingModel
 from .contract import Patch as Patch

@@ -5,11 +5,11 @@ from importlib import import_module
 from typing import Any
 
 from stfmkit._core.errors import InputError, InputTypeError
+from stfmkit._core.optional import missing_packages
 from stfmkit._core.random import RNGLike, as_seed
 from stfmkit.models.card import ModelCard
 from stfmkit.models.catalogue import MODELS
 from stfmkit.models.contract import EmbeddingModel
-from stfmkit.models.extras import missing_packages
 from stfmkit.models.options import check_kinds, check_options, parameters
 
 
@@ -26,8 +26,8 @@ def load_model(
         For networks: None to fetch the published weights, a local folder or file in the published layout,
         ``owner/repository`` of the hub, or "random" for the untrained network.
     rng
-        Seed of models that draw random numbers and of ``weights="random"``. A generator is asked for one integer,
-        None takes one from the system; others leave it alone.
+        Integer, generator, or None for a new seed, of models that draw random numbers and of ``weights="random"``;
+        others leave it alone.
     options
         Options of the model, by name.
 

@@ -1,8 +1,9 @@
 """Cards: the facts of a model and of its published weights, as data."""
 
 from dataclasses import dataclass
-from html import escape
 from typing import Literal, TypeAlias, get_args
+
+from stfmkit._core.card import Card
 
 Modality: TypeAlias = Literal["counts", "expression", "coordinates", "composition", "image", "text", "proteins"]
 Family: TypeAlias = Literal["baseline", "rna", "spatial", "histology", "hybrid"]
@@ -73,7 +74,7 @@ class Weights:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class ModelCard:
+class ModelCard(Card):
     """Facts about a model that listing, checks and the benchmark rely on.
 
     Attributes
@@ -149,31 +150,25 @@ class ModelCard:
       install        pip install 'stfmkit'
     """
 
-    name: str
-    target: str
     family: Family
-    summary: str
     needs: tuple[Modality, ...]
     fits: bool = False
     uses_neighbors: bool = False
     needs_rng: bool = False
     dimension: int | None = None
-    licence: str = "BSD-3-Clause"
-    commercial: bool | None = True
-    source: str = ""
-    extra: str | None = None
     modality: str = ""
-    species: tuple[str, ...] = ()
     gene_ids: Literal["ensembl", "symbol"] | None = None
     context_length: int | None = None
     weights: Weights | None = None
-    paper: str = ""
-    bib_key: str = ""
     corpus: str = ""
     notes: tuple[str, ...] = ()
     control: bool = False
     runnable: bool = True
-    reason: str = ""
+
+    @property
+    def group(self) -> str:
+        """The family."""
+        return self.family
 
     @property
     def reads_expression(self) -> bool:
@@ -182,7 +177,6 @@ class ModelCard:
 
     def facts(self) -> dict[str, str]:
         """Return what the card says, as label and text."""
-        package = "stfmkit" if self.extra is None else f"stfmkit[{self.extra}]"
         facts = {
             "summary": self.summary,
             "reads": ", ".join(self.needs) or "nothing",
@@ -194,31 +188,17 @@ class ModelCard:
             "species": ", ".join(self.species),
             "gene ids": self.gene_ids or "",
             "context": "" if self.context_length is None else f"{self.context_length} tokens",
-            "licence": f"{self.licence} (commercial use: {_ALLOWED[self.commercial]})",
+            "licence": self.licence_text,
             "weights": "" if self.weights is None else _place(self.weights),
             "trained on": self.corpus,
             "source": self.source,
             "paper": self.paper,
-            "install": f"pip install '{package}'" if self.runnable else f"not runnable: {self.reason}",
+            "install": self.install_text if self.runnable else f"not runnable: {self.reason}",
         }
         notes = {f"note {i}": note for i, note in enumerate(self.notes, start=1)}
         return {label: text for label, text in facts.items() if text or label in _ALWAYS} | notes
 
-    def __repr__(self) -> str:
-        lines = [f"  {label:<14} {text}".rstrip() for label, text in self.facts().items()]
-        return "\n".join([f"ModelCard: {self.name} ({self.family})", *lines])
 
-    def _repr_html_(self) -> str:
-        """Return the card as an HTML table, every field escaped."""
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(label)}</th><td style='text-align:left'>{escape(text)}</td></tr>"
-            for label, text in self.facts().items()
-        )
-        title = f"<strong>{escape(self.name)}</strong> ({escape(self.family)})"
-        return f"<table><caption style='text-align:left'>{title}</caption><tbody>{rows}</tbody></table>"
-
-
-_ALLOWED = {True: "yes", False: "no", None: "not known"}
 _ALWAYS = ("summary", "reads", "fits", "neighbours", "random", "dimension", "licence", "source", "install")
 
 

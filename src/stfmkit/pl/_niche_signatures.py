@@ -10,6 +10,7 @@ from anndata import AnnData
 from stfmkit._core.arguments import check_choice, check_integer, check_known, listed, nearest
 from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._data.view import resolve_table
+from stfmkit.metrics._describe import describe
 from stfmkit.pl._finish import check_save, finish, new_axes
 from stfmkit.pl._style import GREY, INK, MARKERS, PALETTE, plain, style
 
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
 
 _KINDS = ("genes", "scores")
 _LIMITS = {"chance": "v", "ceiling, half of the counts": "^"}
-_TITLES = {
-    "jaccard": "Jaccard index",
-    "adjusted_jaccard": "Jaccard index, chance-adjusted",
-    "rank_biased_overlap": "rank-biased overlap",
-    "signature_ranking_auroc": "AUROC of the predicted ranking for the true signature",
-}
 
 
 def niche_signatures(
@@ -195,7 +190,7 @@ def _draw_scores(table: pd.DataFrame, niches: list[str], metric: str, ax: "Axes 
                 ax.scatter(x, limit, s=18, marker=shape, facecolors="none", edgecolors=GREY, label=None if i else text)
     ax.set_xticks(range(len(niches)), [plain(name) for name in niches], rotation=45, ha="right")
     ax.set_xlim(-0.6, len(niches) - 0.4)
-    ax.set_ylabel(_TITLES.get(metric, plain(metric.replace("_", " "))))
+    ax.set_ylabel(describe(metric).title)
     ax.axhline(0, color=GREY, linewidth=0.5)
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
     return ax

@@ -1,4 +1,4 @@
-"""What comes back: what was made, what was wrong, or what there is after a stop."""
+"""What comes back: what was made, what was wrong, what there is after a stop, and what results say."""
 
 import json
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -10,6 +10,9 @@ from stfmkit.service._problems import Problem, RequestError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from stfmkit.bm._results import Results
+
 
 Record: TypeAlias = dict[str, JsonValue]
 
@@ -91,3 +94,41 @@ def records(frame: "pd.DataFrame") -> list[Record]:
     """Return the rows of a table as JSON; numbers that are missing or not finite are null."""
     found: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", double_precision=15, default_handler=str))
     return found
+
+
+_HEAD = 5
+
+
+class Verdict(BaseModel):
+    """What results say.
+
+    Attributes
+    ----------
+    protocol_id
+        Twelve digits that stand for every choice and for the data.
+    ranking
+        One record for every task and contender, by the primary metric of the task.
+    findings
+        What the audit and the run found.
+    n_scores
+        Rows of the table of scores.
+    head
+        Its first rows.
+    """
+
+    protocol_id: str
+    ranking: list[Record]
+    findings: list[dict[str, str]]
+    n_scores: int
+    head: list[Record]
+
+
+def verdict_of(results: "Results") -> dict[str, Any]:
+    """Return what results say, as fields of a response."""
+    return {
+        "protocol_id": results.protocol_id,
+        "ranking": records(results.rank()),
+        "findings": [finding.as_dict() for finding in results.findings],
+        "n_scores": len(results.table),
+        "head": records(results.table.head(_HEAD)),
+    }

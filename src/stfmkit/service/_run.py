@@ -1,17 +1,19 @@
-"""Do what a request asks for."""
+"""Do what a request asks for, and collect our own warnings on the way."""
 
-from collections.abc import Mapping
-from contextlib import nullcontext
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from threading import Lock
 from time import perf_counter
 from typing import Any
 
-from stfmkit._core.errors import InputError, StfmkitError
+from stfmkit._core.errors import InputError, StfmkitError, StfmkitWarning
 from stfmkit._core.progress import Cancelled, Event, Progress, report_to
 from stfmkit.service._commands import commands
 from stfmkit.service._problems import short
 from stfmkit.service._request import Request, make_request, stated_command
 from stfmkit.service._response import Failure, Response, Stopped
-from stfmkit.service._warnings import collected_warnings
 
 __all__ = ["Cancelled", "Event", "Progress", "report_to", "run"]
 
@@ -37,8 +39,8 @@ def run(request: Request | Mapping[str, Any], *, progress: Progress | None = Non
     --------
     >>> from stfmkit import service
     >>> response = service.run({"command": "models", "family": "baseline"})
-    >>> [model["name"] for model in response.models][:2]
-    ['library_size', 'coordinates']
+    >>> sorted(model["name"] for model in response.models)[:2]
+    ['celltype_composition', 'coordinates']
     >>> service.run({"command": "models", "familly": "baseline"}).remedy
     "rename or remove it. Did you mean 'family'?"
     """
@@ -79,3 +81,57 @@ def _answer(request: Request | Mapping[str, Any], name: str) -> Response:
 def _failure(error: Exception, command: str, *, found: str, allowed: str, remedy: str) -> Failure:
     told = Failure.of(InputError(found, allowed=allowed, remedy=remedy), command=command)
     return told.model_copy(update={"kind": type(error).__name__})
+
+
+_TEXTS: ContextVar[list[str] | None] = ContextVar("stfmkit_warnings", default=None)
+
+
+class _Hook:
+    """Stands in `warnings.showwarning` from the first request that runs to the last one, and passes everything on.
+
+    `warnings` belongs to the whole process: were every request to put its own hook in place and take it away again,
+    two that overlap would leave the wrong one behind.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.running, self.before = Lock(), 0, warnings.catch_warnings()
+
+    def enter(self) -> None:
+        with self.lock:
+            self.running += 1
+            if self.running > 1:
+                return
+            self.before = warnings.catch_warnings()
+            self.before.__enter__()
+            warnings.simplefilter("always", StfmkitWarning)
+            show = warnings.showwarning
+
+            def note(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
+                texts = _TEXTS.get()
+                if texts is not None and issubclass(category, StfmkitWarning):
+                    texts.append(str(message))
+                show(message, category, *where, **options)
+
+            warnings.showwarning = note
+
+    def leave(self) -> None:
+        with self.lock:
+            self.running -= 1
+            if not self.running:
+                self.before.__exit__(None, None, None)
+
+
+_HOOK = _Hook()
+
+
+@contextmanager
+def collected_warnings() -> Iterator[list[str]]:
+    """Give a list that receives the texts of our warnings in this thread; they are shown as well."""
+    texts: list[str] = []
+    token = _TEXTS.set(texts)
+    _HOOK.enter()
+    try:
+        yield texts
+    finally:
+        _HOOK.leave()
+        _TEXTS.reset(token)

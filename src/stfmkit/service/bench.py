@@ -30,8 +30,7 @@ from stfmkit.service._fields import (
     located_weights,
 )
 from stfmkit.service._request import Request
-from stfmkit.service._response import Response
-from stfmkit.service._verdict import Verdict, verdict_of
+from stfmkit.service._response import Response, Verdict, verdict_of
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container

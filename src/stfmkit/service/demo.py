@@ -11,8 +11,7 @@ from stfmkit._core.progress import step
 from stfmkit.service._fields import AnyPath, NJobs, Rng
 from stfmkit.service._output import write_with
 from stfmkit.service._request import Request
-from stfmkit.service._response import Response
-from stfmkit.service._verdict import Verdict
+from stfmkit.service._response import Response, Verdict
 from stfmkit.service.bench import KEPT, compare
 
 if TYPE_CHECKING:

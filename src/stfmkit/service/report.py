@@ -8,8 +8,7 @@ from pydantic import Field
 from stfmkit.service._fields import AnyPath
 from stfmkit.service._output import check_new_file
 from stfmkit.service._request import Request
-from stfmkit.service._response import Response
-from stfmkit.service._verdict import Verdict, verdict_of
+from stfmkit.service._response import Response, Verdict, verdict_of
 
 
 class ReportRequest(Request):

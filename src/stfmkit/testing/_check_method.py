@@ -15,8 +15,8 @@ from stfmkit._core.identity import exact
 from stfmkit._data.matrices import as_matrix
 from stfmkit._data.view import View
 from stfmkit.methods._load_method import load_method, method_class, option_fields
-from stfmkit.methods._registry import catalogue, check_card, find
 from stfmkit.methods._run_method import run_method
+from stfmkit.methods.catalogue import catalogue, check_card, find
 from stfmkit.methods.contract import Method, MethodCard, Output, Slots
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def check_method(
     --------
     >>> import stfmkit as sk
     >>> sk.testing.check_method("annotate/knn", n_neighbors=5)
-    >>> sk.testing.check_method("domains/kmeans", n_domains=3)
+    >>> sk.testing.check_method("domains/kmeans", n_clusters=3)
     """
     kind = _checked_class(method)
     example, example_reference = _example_tables()

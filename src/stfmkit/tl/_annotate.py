@@ -11,8 +11,7 @@ from stfmkit._core.arguments import check_key, listed
 from stfmkit._core.errors import InputError, LeakError, StfmkitWarning
 from stfmkit._core.random import RNGLike, as_seed
 from stfmkit._data.columns import read_groups
-from stfmkit._data.embedding_space import other_space
-from stfmkit._data.embeddings import embedding_record, read_embedding
+from stfmkit._data.embeddings import embedding_record, other_space, read_embedding
 from stfmkit._data.view import View
 from stfmkit.methods._load_method import load_method
 from stfmkit.methods._run_method import check_requirements, run_method
@@ -58,7 +57,8 @@ def annotate(
         For methods that read an embedding: its key in ``obsm`` of the data and of the reference. Both must be of one
         space: made by one call (of a model that fits), or by the same model with the same weights and options.
     sample_key
-        Column of ``obs`` of both tables with the sample; with `patient_key`, it tells observations of one name apart.
+        Column of ``obs`` of both tables with the sample (section, slide); with `patient_key`, it tells observations of
+        one name apart.
     patient_key
         Column of ``obs`` of both tables with the patient. Patients on both sides are recorded: labels of observations
         whose own patient is in the reference say nothing of new patients.
@@ -67,9 +67,9 @@ def annotate(
     key_added
         Column of ``obs`` to write. A slot that stfmkit did not write is never overwritten.
     rng
-        Seed of methods that draw.
+        Integer, generator, or None for a new seed, of methods that draw.
     copy
-        Return the output and write nothing.
+        Return the result and write nothing.
     options
         Options of the method by name, such as ``n_neighbors``.
 

@@ -12,7 +12,8 @@ from stfmkit._core.errors import InputError
 from stfmkit._core.random import RNGLike, as_seed
 from stfmkit._data.training import Train
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, package_versions, write_record
+from stfmkit._data.write_slots import check_free, package_versions, write_record
+from stfmkit.evaluation.averages import score_tables
 from stfmkit.evaluation.coexpression import (
     N_EIGENVECTORS,
     N_MODULES,
@@ -22,7 +23,6 @@ from stfmkit.evaluation.coexpression import (
     CoexpressionSizes,
 )
 from stfmkit.evaluation.coexpression_suite import CoexpressionSuite
-from stfmkit.evaluation.tables import score_tables
 from stfmkit.metrics._ssim import check_fits, check_window
 from stfmkit.tl._coexpression_inputs import Inputs, read_inputs
 

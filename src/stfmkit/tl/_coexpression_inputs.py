@@ -18,10 +18,10 @@ from stfmkit._data.matrices import check_no_empty, read_counts, read_matrix
 from stfmkit._data.names import check_names
 from stfmkit._data.predictions import Prediction, read_prediction
 from stfmkit._data.training import Train, held_out_rows, training_rows
+from stfmkit._kernels._neighbors import neighbor_graph
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
 from stfmkit._kernels._thinning import thin
 from stfmkit.evaluation.coexpression_suite import CoexpressionValues, Values
-from stfmkit.evaluation.graphs import neighbor_graph
 from stfmkit.tl._ligand_receptor import Pairs, read_pairs
 
 LIBRARY_SIZE = "library_size"

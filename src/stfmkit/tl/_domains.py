@@ -14,8 +14,8 @@ from stfmkit._core.random import RNGLike, as_seed, int_seed, stream
 from stfmkit._data.columns import read_groups
 from stfmkit._data.view import View
 from stfmkit.methods._load_method import load_method, method_class, option_fields
-from stfmkit.methods._registry import find
 from stfmkit.methods._run_method import check_requirements, run_method
+from stfmkit.methods.catalogue import find
 from stfmkit.methods.contract import Output
 from stfmkit.tl._method_labels import check_label_slots, check_storable, method_record, write_labels
 
@@ -31,7 +31,7 @@ def domains(
     *,
     method: str = "kmeans",
     embedding_key: str | None = None,
-    n_domains: int | None = None,
+    n_clusters: int | None = None,
     sample_key: str | None = None,
     per_sample: bool = False,
     table_key: str | None = None,
@@ -52,10 +52,11 @@ def domains(
         A name of ``stfmkit.methods.list_methods("domains")``.
     embedding_key
         For methods that read an embedding: its key in ``obsm``.
-    n_domains
-        Number of domains; with `per_sample`, in every sample. Methods that need it have no default.
+    n_clusters
+        Number of clusters, which are the domains; with `per_sample`, in every sample. Methods that need it have no
+        default.
     sample_key
-        Column of ``obs`` with the sample. A method that uses coordinates never crosses samples.
+        Column of ``obs`` with the sample (section, slide). A method that uses coordinates never crosses samples.
     per_sample
         False: domains are found over all samples together, and one name is one domain everywhere. True: in every
         sample of `sample_key` on its own, named ``sample:number``, and names of two samples have nothing in common.
@@ -64,9 +65,9 @@ def domains(
     key_added
         Column of ``obs`` to write. A slot that stfmkit did not write is never overwritten.
     rng
-        Seed of random starts; every sample has a stream of its own.
+        Integer, generator, or None for a new seed, of random starts; every sample has a stream of its own.
     copy
-        Return the output and write nothing.
+        Return the result and write nothing.
     options
         Options of the method by name, such as ``resolution`` for "leiden" or ``covariance`` for "gmm".
 
@@ -76,7 +77,7 @@ def domains(
 
     - ``obs[key_added]``: categorical, "0" being the largest domain;
     - where the method gives probabilities, ``obs[key_added + "_probability"]`` (n_obs,), that of the most probable
-      domain, and ``obsm[key_added + "_probability"]``, a DataFrame (n_obs, n_domains), with `per_sample` 0 for the
+      domain, and ``obsm[key_added + "_probability"]``, a DataFrame (n_obs, n_clusters), with `per_sample` 0 for the
       domains of other samples;
     - ``uns["stfmkit"]["domains"]["results"][key_added]``: method, licence, options, seed, and what the method said of
       the run (by sample, with `per_sample`).
@@ -94,14 +95,14 @@ def domains(
     >>> import stfmkit as sk
     >>> cells = sk.datasets.synthetic_cohort(2, n_genes=40, size=300, as_="anndata", show_progress=False)
     >>> sk.tl.embed(cells, "neighbor_pca", sample_key="sample")
-    >>> sk.tl.domains(cells, embedding_key="X_neighbor_pca", n_domains=3)
+    >>> sk.tl.domains(cells, embedding_key="X_neighbor_pca", n_clusters=3)
     >>> cells.obs["domains"].cat.categories.tolist()
     ['0', '1', '2']
     """
     started, seed = time.perf_counter(), as_seed(rng)
     view = View.of(data, table_key=table_key)
     check_key(key_added)
-    loaded = _load(method, embedding_key=embedding_key, n_domains=n_domains, sample_key=sample_key, options=options)
+    loaded = _load(method, embedding_key=embedding_key, n_clusters=n_clusters, sample_key=sample_key, options=options)
     samples = _samples(view, sample_key, per_sample=per_sample)
     if not copy:
         check_label_slots(view.table, key_added, step=STEP)
@@ -120,7 +121,7 @@ def domains(
         "per_sample": per_sample,
         "n_samples": None if samples is None else len(samples.categories),
         "n_obs": view.table.n_obs,
-        "n_domains": len(output.result.cat.categories),
+        "n_clusters": len(output.result.cat.categories),
     }
     write_labels(
         view.table, key_added, output, method_record(loaded, output, seed=seed, started=started) | record, step=STEP
@@ -132,11 +133,11 @@ def _load(
     method: str,
     *,
     embedding_key: str | None,
-    n_domains: int | None,
+    n_clusters: int | None,
     sample_key: str | None,
     options: dict[str, Any],
 ) -> "Method":
-    keys = {"embedding_key": embedding_key, "n_domains": n_domains}
+    keys = {"embedding_key": embedding_key, "n_clusters": n_clusters}
     option_names = option_fields(method_class(find(method, task="domains")))
     if "sample_key" in option_names:  # otherwise it only tells samples apart
         keys["sample_key"] = sample_key

@@ -6,25 +6,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
-from anndata import AnnData
 
 from stfmkit._core import slots
 from stfmkit._core.arguments import check_choice, check_key
 from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._core.random import RNGLike
 from stfmkit._core.store import Store
-from stfmkit._data.columns import read_column, read_groups
+from stfmkit._data.columns import read_groups
 from stfmkit._data.names import check_names
 from stfmkit._data.patches import PatchRows
+from stfmkit._data.training import Train, training_rows
 from stfmkit._data.view import View
-from stfmkit._data.write import check_free_embedding, write_embedding
+from stfmkit._data.write_slots import check_free_embedding, package_versions, write_embedding
 from stfmkit.models._load_model import make_model
 from stfmkit.models.contract import EmbeddingModel
 from stfmkit.models.open_block import open_block
+from stfmkit.models.options import as_stored
 from stfmkit.models.runtime.distributed import find_share
 from stfmkit.models.runtime.run import ModelRun
-from stfmkit.tl._embedding_facts import embedding_facts
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
@@ -40,7 +39,7 @@ def embed(
     layer: str | None = None,
     spatial_key: str = slots.SPATIAL,
     celltype_key: str | None = None,
-    train: str | np.ndarray | pd.Series | None = None,
+    train: Train = None,
     image_key: str | Sequence[str] | None = None,
     coordinate_system: str | None = None,
     weights: str | os.PathLike[str] | None = None,
@@ -67,10 +66,10 @@ def embed(
         A name of `stfmkit.models.list_models`, or an object of a class under `stfmkit.models.EmbeddingModel`, which is
         fitted in place where it fits.
     table_key
-        The table of a SpatialData; may be left out where there is one.
+        Table of a SpatialData; may be left out where there is one.
     sample_key
-        Column of ``obs`` that tells samples (sections, slides) apart; neighbours never cross samples. May be left out
-        for a single sample.
+        Column of ``obs`` with the sample (section, slide); neighbours never cross samples. May be left out for a single
+        sample.
     patient_key
         Column of ``obs`` with the patient; the patients of the fit are recorded.
     layer
@@ -80,8 +79,8 @@ def embed(
     celltype_key
         Column of ``obs`` with one label per observation, or key of ``obsm`` with shares (n_obs, n_types).
     train
-        Boolean column of ``obs``, or mask (n_obs,): fit on these observations only. All are embedded. Without effect
-        on models that fit nothing.
+        Training observations: a boolean column of ``obs``, a boolean mask (n_obs,), a fold, or None for all. Models
+        are fitted on these only, and embed all; without effect on models that fit nothing.
     image_key
         The images that models of images read: names of images of a SpatialData, or resolutions of ``uns["spatial"]``
         such as "hires"; may be left out where every observation has one image. Libraries of ``uns["spatial"]`` are
@@ -102,12 +101,12 @@ def embed(
         Key in ``obsm`` (``varm`` for genes); ``X_<model>`` by default. An entry that stfmkit did not write is never
         overwritten.
     rng
-        Seed of models that draw random numbers and of untrained networks. A generator is asked for one integer, None
-        takes one from the system; the integer is recorded, None for models that take no seed.
+        Integer, generator, or None for a new seed, of models that draw random numbers and of untrained networks; the
+        integer is recorded, None for models that take no seed.
     copy
-        Return the embedding and write nothing.
+        Return the result and write nothing.
     show_progress
-        Show a bar on standard error once two seconds have passed.
+        Show a progress bar where the work takes longer than two seconds.
     options
         Options of the model, by name. All networks take ``batch_size`` (observations in a batch, which changes no
         result unless the card says so), ``dtype`` ("float32", or "bfloat16" and "float16" on CUDA),
@@ -157,7 +156,7 @@ def embed(
         )
     check_names(adata)
     patients = None if patient_key is None else read_groups(adata, patient_key, role="patient_key")
-    rows = _training_rows(adata, train)
+    rows = None if train is None else training_rows(adata, train)
     common = {"weights": weights, "device": device}
     made = _made(model, rng, options | {name: value for name, value in common.items() if value is not None})
     fits = made.card.fits
@@ -218,19 +217,39 @@ def _made(model: str | EmbeddingModel, rng: RNGLike, options: dict[str, Any]) ->
     return model
 
 
-def _training_rows(adata: AnnData, train: str | np.ndarray | pd.Series | None) -> np.ndarray | None:
-    """Return the rows to fit on, None for all."""
-    if train is None:
-        return None
-    column = read_column(adata, train, role="train") if isinstance(train, str) else train
-    mask = np.asarray(column)
-    aligned = not isinstance(column, pd.Series) or column.index.equals(adata.obs_names)
-    if mask.dtype != bool or mask.shape != (adata.n_obs,) or not aligned or not mask.any():
-        order = "" if aligned else ", in another order of observations"
-        empty = "" if mask.any() else ", all False"
-        raise InputError(
-            f"train of shape {mask.shape} and dtype {mask.dtype}{order}{empty}.",
-            allowed=f"a boolean obs column, or a boolean mask of shape ({adata.n_obs},), some of it True",
-            remedy="pass train=adata.obs['split'] == 'train', for example.",
-        )
-    return np.flatnonzero(mask)
+def embedding_facts(run: ModelRun, *, n_obs: int, dimension: int) -> dict[str, Any]:
+    """Return model, licence, options, seed, weights, gene coverage, versions and peak memory, ready for ``uns``."""
+    model, card = run.model, run.model.card
+    facts: dict[str, Any] = {
+        "model": card.name,
+        "target": card.target,
+        "family": card.family,
+        "licence": card.licence,
+        "commercial": card.commercial,
+        "source": card.source,
+        "options": as_stored(model.options()),
+        "rng": model.rng,
+        "dimension": dimension,
+        "n_obs": n_obs,
+        "n_obs_fitted": run.n_fitted,
+        "seconds": run.seconds,
+        "versions": package_versions("anndata", "numpy", "scipy"),
+        "peak_memory_mb": _peak_memory_mb(),
+    }
+    loaded = model.record()
+    if loaded is not None:
+        facts["provenance"] = loaded
+        facts["versions"] |= package_versions("torch")
+    return facts | ({"gene_coverage": run.coverage} if run.coverage else {})
+
+
+def _peak_memory_mb() -> float:
+    """Highest resident memory of this process so far; NaN where the system does not tell."""
+    import sys
+
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float("nan")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -14,9 +14,9 @@ from stfmkit._core.random import RNGLike, as_seed
 from stfmkit._data.names import check_names
 from stfmkit._data.training import Train
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, package_versions, write_record
+from stfmkit._data.write_slots import check_free, package_versions, write_record
+from stfmkit.evaluation.averages import score_tables
 from stfmkit.evaluation.linear_baselines import LinearBaselines, baseline_folds, centred_coordinates
-from stfmkit.evaluation.tables import score_tables
 from stfmkit.tl._expression_blocks import sample_parts, score_blocks
 from stfmkit.tl._expression_study import Study, read_study
 from stfmkit.tl._hest_probe import hest_scores

@@ -42,7 +42,7 @@ def planted(rng):
 @pytest.mark.parametrize(("name", "options"), ALL)
 def test_planted_groups_are_found_and_numbered_by_size(planted, name, options):
     vectors, groups = planted
-    found = run(name, vectors, n_domains=4, **options)
+    found = run(name, vectors, n_clusters=4, **options)
     assert adjusted_rand_score(groups, found.result) > 0.97
     assert list(found.result.cat.categories) == ["0", "1", "2", "3"]
     counts = found.result.value_counts(sort=False).to_numpy()
@@ -54,8 +54,8 @@ def test_the_order_of_the_rows_changes_no_bit(planted, name, options, rng):
     vectors, _ = planted
     order = rng.permutation(len(vectors))
     names = np.array([f"c{i}" for i in range(len(vectors))])
-    found = run(name, vectors, n_domains=4, **options)
-    turned = run(name, vectors[order], names=names[order], n_domains=4, **options)
+    found = run(name, vectors, n_clusters=4, **options)
+    turned = run(name, vectors[order], names=names[order], n_clusters=4, **options)
     pd.testing.assert_series_equal(found.result, turned.result.loc[names])
     if found.probabilities is not None:
         pd.testing.assert_frame_equal(found.probabilities, turned.probabilities.loc[names], check_exact=True)
@@ -64,9 +64,9 @@ def test_the_order_of_the_rows_changes_no_bit(planted, name, options, rng):
 @pytest.mark.parametrize("name", ["kmeans", "gmm"])
 def test_the_number_of_threads_changes_no_bit(planted, name):
     vectors, _ = planted
-    found = run(name, vectors, n_domains=6)
+    found = run(name, vectors, n_clusters=6)
     with threadpool_limits(1):
-        alone = run(name, vectors, n_domains=6)
+        alone = run(name, vectors, n_clusters=6)
     assert found.result.equals(alone.result)
     assert found.facts == alone.facts
 
@@ -74,7 +74,7 @@ def test_the_number_of_threads_changes_no_bit(planted, name):
 def test_kmeans_reaches_the_sum_of_squares_of_scikit_learn(planted):
     vectors, _ = planted
     oracle = SklearnKMeans(4, n_init=20, random_state=1).fit(vectors)
-    found = run("kmeans", vectors, n_domains=4)
+    found = run("kmeans", vectors, n_clusters=4)
     assert found.facts["inertia"] == pytest.approx(oracle.inertia_)
     assert adjusted_rand_score(oracle.labels_, found.result) == 1
     assert found.probabilities is None
@@ -84,7 +84,7 @@ def test_kmeans_reaches_the_sum_of_squares_of_scikit_learn(planted):
 def test_gmm_reaches_the_likelihood_of_scikit_learn(planted, covariance):
     vectors, _ = planted
     oracle = GaussianMixture(4, covariance_type=covariance, n_init=5, random_state=1).fit(vectors)
-    found = run("gmm", vectors, n_domains=4, covariance=covariance)
+    found = run("gmm", vectors, n_clusters=4, covariance=covariance)
     assert found.facts["log_likelihood"] == pytest.approx(oracle.score(vectors), abs=1e-3)
     assert found.facts["converged"]
     shares = np.sort(oracle.predict_proba(vectors), axis=1)
@@ -98,21 +98,21 @@ def test_gmm_finds_elongated_groups_of_unequal_sizes(rng):
     long = rng.normal(size=(400, 2)) * [6, 0.4]
     small = rng.normal(size=(60, 2)) * [6, 0.4] + [0, 4]
     vectors, groups = np.vstack([long, small]), np.repeat([0, 1], [400, 60])
-    assert adjusted_rand_score(groups, run("gmm", vectors, n_domains=2, covariance="full").result) > 0.95
-    assert adjusted_rand_score(groups, run("kmeans", vectors, n_domains=2).result) < 0.2
+    assert adjusted_rand_score(groups, run("gmm", vectors, n_clusters=2, covariance="full").result) > 0.95
+    assert adjusted_rand_score(groups, run("kmeans", vectors, n_clusters=2).result) < 0.2
 
 
 def test_gmm_says_when_it_has_not_converged(planted):
     vectors, _ = planted
     with pytest.warns(StfmkitWarning, match="still changed after 1 steps"):
-        found = run("gmm", vectors, n_domains=7, max_iter=1, n_starts=1)
+        found = run("gmm", vectors, n_clusters=7, max_iter=1, n_starts=1)
     assert not found.facts["converged"]
 
 
 def test_gmm_of_features_that_sum_to_one(rng):
     """A covariance that has no inverse."""
     shares = rng.dirichlet(np.ones(4), size=200)
-    assert run("gmm", shares, n_domains=3).result.notna().all()
+    assert run("gmm", shares, n_clusters=3).result.notna().all()
 
 
 def test_leiden_equals_scanpy_on_well_separated_groups(planted):
@@ -125,11 +125,11 @@ def test_leiden_equals_scanpy_on_well_separated_groups(planted):
     assert found.facts["resolution"] == 0.3
 
 
-@pytest.mark.parametrize("n_domains", [2, 3, 5, 8])
-def test_leiden_finds_the_resolution_of_a_number(rng, n_domains):
+@pytest.mark.parametrize("n_clusters", [2, 3, 5, 8])
+def test_leiden_finds_the_resolution_of_a_number(rng, n_clusters):
     vectors = rng.uniform(size=(300, 2))
-    found = run("leiden", vectors, n_domains=n_domains)
-    assert len(found.result.cat.categories) == n_domains == found.facts["n_domains"]
+    found = run("leiden", vectors, n_clusters=n_clusters)
+    assert len(found.result.cat.categories) == n_clusters == found.facts["n_clusters"]
     again = run("leiden", vectors, resolution=found.facts["resolution"])
     assert found.result.equals(again.result)
 
@@ -148,24 +148,24 @@ def test_a_number_that_no_resolution_gives():
 @pytest.mark.parametrize(("name", "options"), ALL)
 def test_refusals(planted, name, options):
     vectors, _ = planted
-    with pytest.raises(InputError, match=r"2 different vectors in obsm\['X_e'\], and n_domains=3"):
-        run(name, np.repeat([[0.0], [1.0]], 20, axis=0), n_domains=3, **options)
+    with pytest.raises(InputError, match=r"2 different vectors in obsm\['X_e'\], and n_clusters=3"):
+        run(name, np.repeat([[0.0], [1.0]], 20, axis=0), n_clusters=3, **options)
     holes = vectors.copy()
     holes[5, 0] = np.inf
     with pytest.raises(InputError, match="1 observations with NaN or infinite values"):
-        run(name, holes, n_domains=3, **options)
+        run(name, holes, n_clusters=3, **options)
     with pytest.raises(InputError, match=r"shape \(300,\)|shape \(300, 0\)"):
-        run(name, vectors[:, :0], n_domains=3, **options)
-    method = sk.methods.load_method(name, task="domains", embedding_key="X_e", n_domains=3)
+        run(name, vectors[:, :0], n_clusters=3, **options)
+    method = sk.methods.load_method(name, task="domains", embedding_key="X_e", n_clusters=3)
     with pytest.raises(InputError, match="with a reference"):
         run_method(method, view_of(vectors), view_of(vectors), rng=0)
 
 
 def test_leiden_wants_one_of_two_numbers(planted):
-    for options in ({}, {"n_domains": 3, "resolution": 1.0}):
+    for options in ({}, {"n_clusters": 3, "resolution": 1.0}):
         with pytest.raises(InputError, match="for Leiden"):
             run("leiden", planted[0], **options)
     with pytest.raises(InputError, match="resolution=0"):
         run("leiden", planted[0], resolution=0)
     with pytest.raises(InputError, match="n_neighbors=300 and 300 observations"):
-        run("leiden", planted[0], n_domains=3, n_neighbors=300)
+        run("leiden", planted[0], n_clusters=3, n_neighbors=300)

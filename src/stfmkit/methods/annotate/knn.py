@@ -12,7 +12,7 @@ from stfmkit._core.random import global_state_kept
 from stfmkit._data.columns import read_groups
 from stfmkit._data.embeddings import read_embedding
 from stfmkit._data.view import View
-from stfmkit.methods._canonical import canonical_order
+from stfmkit.evaluation.canonical import canonical_order
 from stfmkit.methods.contract import Method, MethodCard, Output, Requirements, Slots
 
 CARD = MethodCard(

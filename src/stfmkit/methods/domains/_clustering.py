@@ -12,7 +12,7 @@ from stfmkit._core.arguments import check_integer
 from stfmkit._core.errors import InputError
 from stfmkit._data.embeddings import read_embedding
 from stfmkit._data.view import View
-from stfmkit.methods._canonical import canonical_order, numbers_by_size
+from stfmkit.evaluation.canonical import canonical_order, numbers_by_size
 from stfmkit.methods.contract import Output
 
 
@@ -26,7 +26,7 @@ class Clusters:
 
 
 def cluster(
-    view: View, embedding_key: str, find: Callable[[np.ndarray], Clusters], *, n_domains: int | None = None
+    view: View, embedding_key: str, find: Callable[[np.ndarray], Clusters], *, n_clusters: int | None = None
 ) -> Output:
     """Return the groups that `find` makes of an embedding (n_obs, d) as labels "0", "1", …, the largest first.
 
@@ -36,10 +36,10 @@ def cluster(
     Raises
     ------
     InputError
-        Fewer different vectors than `n_domains`.
+        Fewer different vectors than `n_clusters`.
     """
     values = read_embedding(view.table, embedding_key).astype(np.float64)
-    _check_number(values, n_domains, key=embedding_key)
+    _check_number(values, n_clusters, key=embedding_key)
     order = canonical_order(values)
     with threadpool_limits(1):
         clusters = find(values[order])
@@ -57,18 +57,18 @@ def cluster(
     )
 
 
-def check_n_domains(n_domains: int) -> None:
+def check_n_clusters(n_clusters: int) -> None:
     """Refuse a number of domains that is none."""
-    check_integer(n_domains, name="n_domains", least=2)
+    check_integer(n_clusters, name="n_clusters", least=2)
 
 
-def _check_number(values: np.ndarray, n_domains: int | None, *, key: str) -> None:
-    if n_domains is None:
+def _check_number(values: np.ndarray, n_clusters: int | None, *, key: str) -> None:
+    if n_clusters is None:
         return
     distinct = len(np.unique(values, axis=0))
-    if distinct < n_domains:
+    if distinct < n_clusters:
         raise InputError(
-            f"{distinct} different vectors in obsm[{key!r}], and n_domains={n_domains}.",
+            f"{distinct} different vectors in obsm[{key!r}], and n_clusters={n_clusters}.",
             allowed="at least one vector for every domain",
-            remedy="pass a smaller n_domains.",
+            remedy="pass a smaller n_clusters.",
         )

@@ -11,7 +11,7 @@ from stfmkit._core.errors import StfmkitWarning
 from stfmkit._core.random import global_state_kept, int_seed, stream
 from stfmkit._data.view import View
 from stfmkit.methods.contract import Method, MethodCard, Output, Requirements, Slots
-from stfmkit.methods.domains._clustering import Clusters, check_n_domains, cluster
+from stfmkit.methods.domains._clustering import Clusters, check_n_clusters, cluster
 
 CARD = MethodCard(
     task="domains",
@@ -27,9 +27,6 @@ CARD = MethodCard(
     bib_key="scrucca2016",
 )
 
-_RIDGE = 1e-6
-"""Added to the diagonal of a covariance, in units of the mean variance; keeps it invertible."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class GMM(Method):
@@ -39,7 +36,7 @@ class GMM(Method):
     ----------
     embedding_key
         Key of the embedding in ``obsm``.
-    n_domains
+    n_clusters
         Number of Gaussians; a Gaussian that is most probable nowhere leaves its domain empty.
     covariance
         "tied" (one for all), "full" (one each), "diag" or "spherical".
@@ -52,13 +49,13 @@ class GMM(Method):
     card = CARD
 
     embedding_key: str
-    n_domains: int
+    n_clusters: int
     covariance: Literal["tied", "full", "diag", "spherical"] = "tied"
     n_starts: int = 3
     max_iter: int = 500
 
     def __post_init__(self) -> None:
-        check_n_domains(self.n_domains)
+        check_n_clusters(self.n_clusters)
         check_integer(self.n_starts, name="n_starts", least=1)
         check_integer(self.max_iter, name="max_iter", least=1)
 
@@ -69,27 +66,28 @@ class GMM(Method):
     def run(self, view: View, reference: View | None, *, rng: int) -> Output:  # noqa: ARG002  takes none
         """Return one label for every observation, and the probability of every domain."""
         seed = int_seed(stream(rng, "domains", "gmm"))
-        return cluster(view, self.embedding_key, lambda values: self._find(values, seed), n_domains=self.n_domains)
+        return cluster(view, self.embedding_key, lambda values: self._find(values, seed), n_clusters=self.n_clusters)
 
     def _find(self, values: np.ndarray, seed: int) -> Clusters:
         with global_state_kept():  # the import draws from it
             from sklearn.exceptions import ConvergenceWarning
-            from sklearn.mixture import GaussianMixture
 
-        model = GaussianMixture(
-            self.n_domains,
-            covariance_type=self.covariance,
-            n_init=self.n_starts,
-            max_iter=self.max_iter,
-            reg_covar=_RIDGE * max(float(values.var(axis=0).mean()), np.finfo(np.float64).tiny),
-            random_state=seed,
-        )
+            from stfmkit.evaluation.clusters import fit_mixture
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            groups = model.fit_predict(values)
+            model = fit_mixture(
+                values,
+                self.n_clusters,
+                seed=seed,
+                n_starts=self.n_starts,
+                covariance=self.covariance,
+                max_iter=self.max_iter,
+            )
+        groups = model.predict(values)
         if not model.converged_:
             warnings.warn(
-                f"The mixture of {self.n_domains} Gaussians still changed after {self.max_iter} steps: pass a larger "
+                f"The mixture of {self.n_clusters} Gaussians still changed after {self.max_iter} steps: pass a larger "
                 "max_iter, fewer domains, or covariance='tied'.",
                 StfmkitWarning,
                 stacklevel=5,

@@ -8,7 +8,7 @@ from stfmkit._core.arguments import check_integer
 from stfmkit._core.random import global_state_kept, int_seed, stream
 from stfmkit._data.view import View
 from stfmkit.methods.contract import Method, MethodCard, Output, Requirements, Slots
-from stfmkit.methods.domains._clustering import Clusters, check_n_domains, cluster
+from stfmkit.methods.domains._clustering import Clusters, check_n_clusters, cluster
 
 CARD = MethodCard(
     task="domains",
@@ -33,7 +33,7 @@ class KMeans(Method):
     ----------
     embedding_key
         Key of the embedding in ``obsm``.
-    n_domains
+    n_clusters
         Number of domains.
     n_starts
         Number of random starts; the one of the smallest sum of squares is taken.
@@ -42,11 +42,11 @@ class KMeans(Method):
     card = CARD
 
     embedding_key: str
-    n_domains: int
+    n_clusters: int
     n_starts: int = 10
 
     def __post_init__(self) -> None:
-        check_n_domains(self.n_domains)
+        check_n_clusters(self.n_clusters)
         check_integer(self.n_starts, name="n_starts", least=1)
 
     def requirements(self) -> Requirements:
@@ -59,9 +59,9 @@ class KMeans(Method):
 
         def find(values: np.ndarray) -> Clusters:
             with global_state_kept():  # the import draws from it
-                from sklearn.cluster import KMeans as SklearnKMeans
+                from stfmkit.evaluation.clusters import fit_kmeans
 
-            model = SklearnKMeans(n_clusters=self.n_domains, n_init=self.n_starts, random_state=seed)
-            return Clusters(groups=model.fit_predict(values), facts={"inertia": float(model.inertia_)})
+            model = fit_kmeans(values, self.n_clusters, seed=seed, n_starts=self.n_starts)
+            return Clusters(groups=model.labels_, facts={"inertia": float(model.inertia_)})
 
-        return cluster(view, self.embedding_key, find, n_domains=self.n_domains)
+        return cluster(view, self.embedding_key, find, n_clusters=self.n_clusters)

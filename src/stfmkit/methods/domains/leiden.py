@@ -13,7 +13,7 @@ from stfmkit._core.optional import require
 from stfmkit._core.random import global_state_kept, int_seed, stream
 from stfmkit._data.view import View
 from stfmkit.methods.contract import Method, MethodCard, Output, Requirements, Slots
-from stfmkit.methods.domains._clustering import Clusters, check_n_domains, cluster
+from stfmkit.methods.domains._clustering import Clusters, check_n_clusters, cluster
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -51,8 +51,8 @@ class Leiden(Method):
     embedding_key
         Key of the embedding in ``obsm``.
     resolution
-        Higher values give more domains. Exactly one of `resolution` and `n_domains` is passed.
-    n_domains
+        Higher values give more domains. Exactly one of `resolution` and `n_clusters` is passed.
+    n_clusters
         Number of domains; the resolution is found by bisection, on a scale of ratios.
     n_neighbors
         Number of neighbours in the graph.
@@ -64,21 +64,21 @@ class Leiden(Method):
 
     embedding_key: str
     resolution: float | None = None
-    n_domains: int | None = None
+    n_clusters: int | None = None
     n_neighbors: int = 15
     n_iterations: int = 2
 
     def __post_init__(self) -> None:
-        if (self.resolution is None) == (self.n_domains is None):
+        if (self.resolution is None) == (self.n_clusters is None):
             raise InputError(
-                f"resolution={self.resolution!r} and n_domains={self.n_domains!r} for Leiden.",
+                f"resolution={self.resolution!r} and n_clusters={self.n_clusters!r} for Leiden.",
                 allowed="one of them",
-                remedy="pass n_domains=, or resolution= (1.0 is common) with n_domains left out.",
+                remedy="pass n_clusters=, or resolution= (1.0 is common) with n_clusters left out.",
             )
         if self.resolution is not None:
             check_positive(self.resolution, name="resolution")
-        if self.n_domains is not None:
-            check_n_domains(self.n_domains)
+        if self.n_clusters is not None:
+            check_n_clusters(self.n_clusters)
         check_integer(self.n_neighbors, name="n_neighbors", least=2)
         check_integer(self.n_iterations, name="n_iterations", least=-1)
 
@@ -95,7 +95,7 @@ class Leiden(Method):
                 remedy="pass a smaller n_neighbors.",
             )
         seed = int_seed(stream(rng, "domains", "leiden"))
-        return cluster(view, self.embedding_key, lambda values: self._find(values, seed), n_domains=self.n_domains)
+        return cluster(view, self.embedding_key, lambda values: self._find(values, seed), n_clusters=self.n_clusters)
 
     def _find(self, values: np.ndarray, seed: int) -> Clusters:
         require("igraph", extra="leiden")
@@ -105,10 +105,10 @@ class Leiden(Method):
                 groups, resolution = self._communities(graph, float(self.resolution), seed), float(self.resolution)
             else:
                 groups, resolution = search(
-                    lambda resolution: self._communities(graph, resolution, seed), int(self.n_domains or 0)
+                    lambda resolution: self._communities(graph, resolution, seed), int(self.n_clusters or 0)
                 )
         versions = {name: version(name) for name in ("scanpy", "umap-learn", "igraph")}
-        facts = {"resolution": resolution, "n_domains": int(groups.max()) + 1, "versions": versions}
+        facts = {"resolution": resolution, "n_clusters": int(groups.max()) + 1, "versions": versions}
         return Clusters(groups=groups, facts=facts)
 
     def _graph(self, values: np.ndarray, seed: int) -> "AnnData":
@@ -133,7 +133,7 @@ class Leiden(Method):
         return graph.obs["leiden"].astype(int).to_numpy()
 
 
-def search(communities: Callable[[float], np.ndarray], n_domains: int) -> tuple[np.ndarray, float]:
+def search(communities: Callable[[float], np.ndarray], n_clusters: int) -> tuple[np.ndarray, float]:
     """Return communities (n,) of the number that is wanted, and the resolution that gives it.
 
     Raises
@@ -142,25 +142,25 @@ def search(communities: Callable[[float], np.ndarray], n_domains: int) -> tuple[
         No resolution that was tried gives this number.
     """
     number_at: dict[float, int] = {}
-    for resolution in _resolutions(number_at, n_domains):
+    for resolution in _resolutions(number_at, n_clusters):
         groups = communities(resolution)
         number_at[resolution] = int(groups.max()) + 1
-        if number_at[resolution] == n_domains:
+        if number_at[resolution] == n_clusters:
             return groups, resolution
-    numbers = sorted(set(number_at.values()), key=lambda number: (abs(number - n_domains), number))[:4]
+    numbers = sorted(set(number_at.values()), key=lambda number: (abs(number - n_clusters), number))[:4]
     raise InputError(
-        f"no resolution between {_LOWEST:g} and {_HIGHEST:g} that gives {n_domains} domains; the nearest numbers are "
+        f"no resolution between {_LOWEST:g} and {_HIGHEST:g} that gives {n_clusters} domains; the nearest numbers are "
         f"{listed(sorted(numbers))}.",
         allowed="a number of domains that Leiden reaches",
         remedy="pass one of these numbers, another n_neighbors or rng, or resolution=.",
     )
 
 
-def _resolutions(number_at: dict[float, int], n_domains: int) -> Iterator[float]:
+def _resolutions(number_at: dict[float, int], n_clusters: int) -> Iterator[float]:
     """Yield resolutions by bisection, and then around its end; `number_at` has the numbers of those before."""
     low, high, resolution = _LOWEST, _HIGHEST, 1.0
     for _ in range(_STEPS):
         yield resolution
-        low, high = (resolution, high) if number_at[resolution] < n_domains else (low, resolution)
+        low, high = (resolution, high) if number_at[resolution] < n_clusters else (low, resolution)
         resolution = float(np.sqrt(low * high))
     yield from (resolution * _NEARBY).tolist()

@@ -16,8 +16,7 @@ from stfmkit._core.arguments import check_choice, check_integer, listed
 from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit.models.card import ModelCard
 from stfmkit.models.contract import Block, EmbeddingModel, Requirements
-from stfmkit.models.genes.alignment import Duplicates, GeneMatch, GeneVocabulary, align_counts
-from stfmkit.models.genes.matcher import GeneMatcher
+from stfmkit.models.genes.alignment import Duplicates, GeneMatch, GeneMatcher, GeneVocabulary, align_counts
 from stfmkit.models.genes.table import GeneTableLike
 from stfmkit.models.nets.batching import Batching
 from stfmkit.models.nets.checkpoint import AnyAssets, Assets, Checkpoint

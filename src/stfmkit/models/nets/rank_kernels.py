@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from stfmkit._kernels._sort_descending import N_DIGITS, sort_descending
+from stfmkit._kernels._radix import N_DIGITS, sort_descending
 from stfmkit._kernels._threads import over_spans
 
 

@@ -20,8 +20,8 @@ from stfmkit.errors import InputError, MissingFileError, MissingKeyError
 from stfmkit.models.card import ModelCard
 from stfmkit.models.zoo.scfoundation.card import CARDS
 from stfmkit.models.zoo.stformer import files as _stformer_files
+from stfmkit.models.zoo.stformer.files import read_module
 from stfmkit.models.zoo.stformer.model import StFormer
-from stfmkit.models.zoo.stformer.module_pickle import read_module
 
 FOLDER = DATA / "stformer"
 TINY = {"width": 8, "heads": 2, "hidden": 12, "n_layers": 2, "n_bins": 6}

@@ -19,7 +19,7 @@ from stfmkit.models.keyed_random import named_normals
 from stfmkit.models.nets.checkpoint import Assets
 from stfmkit.models.nets.network import Common, Network
 from stfmkit.models.nets.tokens import Tokens
-from stfmkit.models.nets.value_tokens import logged_tokens
+from stfmkit.models.nets.value_kernels import logged_tokens
 from stfmkit.models.weights.tables import read_mapping
 from stfmkit.models.weights.tensors import read_checkpoint
 from stfmkit.models.zoo.cellplm.card import CELLPLM

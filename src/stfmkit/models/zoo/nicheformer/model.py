@@ -7,23 +7,17 @@ from typing import Any, ClassVar, Literal, Unpack
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from stfmkit._core.arguments import check_choice
+from stfmkit._core.arguments import check_choice, listed, nearest
 from stfmkit._core.errors import InputError
 from stfmkit.models.contract import Block
 from stfmkit.models.genes.alignment import GeneVocabulary
 from stfmkit.models.nets.checkpoint import Assets
+from stfmkit.models.nets.encoder import Encoder
 from stfmkit.models.nets.network import Common, Network
 from stfmkit.models.nets.tokens import Tokens, collate
 from stfmkit.models.zoo.nicheformer.card import NICHEFORMER
-from stfmkit.models.zoo.nicheformer.context import (
-    MODALITIES,
-    SPATIAL,
-    SPECIES,
-    TECHNOLOGIES,
-    chosen,
-)
 from stfmkit.models.zoo.nicheformer.files import (
     FOLDERS,
     read_gene_order,
@@ -32,7 +26,60 @@ from stfmkit.models.zoo.nicheformer.files import (
     rounded_means,
 )
 from stfmkit.models.zoo.nicheformer.kernels import rank_shares
-from stfmkit.models.zoo.nicheformer.net import PAD, NicheformerNet
+
+PAD = 1
+"""Token of padding."""
+
+
+class NicheformerNet(nn.Module):
+    """Embeddings of tokens and positions, and a post-norm encoder."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__()
+        width = config["dim_model"]
+        self.embeddings = nn.Embedding(config["n_tokens"] + 5, width)
+        self.positional_embedding = nn.Embedding(config["context_length"], width)
+        self.encoder = Encoder(config["nlayers"], width, config["nheads"], config["dim_feedforward"], eps=1e-12)
+
+    def states(self, ids: Tensor, *, layers: int) -> Tensor:
+        """Return the states (b, context_length, d) after a number of layers; padding is never attended to."""
+        x = self.embeddings(ids) + self.positional_embedding.weight
+        out: Tensor = self.encoder(x, keep=ids != PAD, layers=layers)
+        return out
+
+
+MODALITIES = {"dissociated": 3, "spatial": 4}
+SPECIES = {"human": 5, "mouse": 6}
+TECHNOLOGIES = {
+    "merfish": 7,
+    "cosmx": 8,
+    "xenium": 9,
+    "10x 5' v2": 10,
+    "10x 3' v3": 11,
+    "10x 3' v2": 12,
+    "10x 5' v1": 13,
+    "10x 3' v1": 14,
+    "10x 3' transcription profiling": 15,
+    "10x 5' transcription profiling": 16,
+    "CITE-seq": 17,
+    "Smart-seq v4": 18,
+}
+SPATIAL = ("merfish", "cosmx", "xenium")
+_SPELLINGS = {"Homo sapiens": "human", "Mus musculus": "mouse"}
+
+
+def chosen(value: str | None, known: Mapping[str, int], *, name: str) -> str:
+    """Return the name of a choice that the user has to make; case does not matter."""
+    names = {key.casefold(): key for key in known}
+    names |= {key.casefold(): meant for key, meant in _SPELLINGS.items() if meant in known}
+    if isinstance(value, str) and value.casefold() in names:
+        return names[value.casefold()]
+    raise InputError(
+        f"{name}={value!r} for 'nicheformer', which has a token for it and no default.",
+        allowed=listed(known, most=20),
+        remedy=f"pass {name}=.{nearest(value, known) if isinstance(value, str) else ''}",
+    )
+
 
 N_AUXILIARY, N_CONTEXT = 30, 3
 MeansMode = Literal["notebook", "dataset", "none"]

@@ -6,19 +6,34 @@ from pathlib import Path
 from typing import Any, Literal, Unpack
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stfmkit._core.arguments import check_choice, listed
 from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit.models.contract import Block, Requirements
-from stfmkit.models.nets.autobin import GENE_LIST, read_gene_list
+from stfmkit.models.nets.autobin import GENE_LIST, AutoBin, read_gene_list
 from stfmkit.models.nets.checkpoint import Assets
+from stfmkit.models.nets.encoder import Encoder
 from stfmkit.models.nets.network import Common, Network
 from stfmkit.models.nets.tokens import Tokens
 from stfmkit.models.weights.tensors import read_checkpoint
 from stfmkit.models.zoo.scfoundation.card import SCFOUNDATION
-from stfmkit.models.zoo.scfoundation.net import ScFoundationModule
 from stfmkit.models.zoo.scfoundation.tokens import depth_tokens, parse_resolution, parse_totals
+
+
+class ScFoundationModule(nn.Module):
+    """Sum of gene and value, post-norm layers, and a last norm."""
+
+    def __init__(self, *, n_rows: int, width: int, heads: int, n_layers: int, n_bins: int, alpha: float) -> None:
+        super().__init__()
+        self.token_emb, self.pos_emb = AutoBin(width, n_bins=n_bins, alpha=alpha), nn.Embedding(n_rows, width)
+        self.encoder, self.encoder_norm = Encoder(n_layers, width, heads, 4 * width), nn.LayerNorm(width)
+
+    def states(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
+        """Return the states before the first and after every layer, without the last norm."""
+        x = self.token_emb(batch["values"]) + self.pos_emb(batch["ids"])
+        return self.encoder.states(x, keep=batch["keep"])
+
 
 Pool = Literal["all", "max"]
 PreNormalized = Literal["F", "T", "A"]

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from stfmkit._core.arguments import check_integer
@@ -17,13 +17,64 @@ from stfmkit._core.errors import InputError
 from stfmkit.models.contract import Block
 from stfmkit.models.genes.alignment import GeneVocabulary
 from stfmkit.models.nets.checkpoint import Assets
+from stfmkit.models.nets.encoder import Encoder
 from stfmkit.models.nets.network import Common, Network
 from stfmkit.models.nets.tokens import Tokens, collate
 from stfmkit.models.weights.tables import read_mapping
 from stfmkit.models.weights.tensors import read_state
 from stfmkit.models.zoo.scgpt.bins import binned_tokens
 from stfmkit.models.zoo.scgpt.card import SCGPT
-from stfmkit.models.zoo.scgpt.net import ScGPTModule
+
+
+class GeneEncoder(nn.Module):
+    """Embedding of a gene, normalised."""
+
+    def __init__(self, n_tokens: int, width: int) -> None:
+        super().__init__()
+        self.embedding, self.enc_norm = nn.Embedding(n_tokens, width), nn.LayerNorm(width)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return (…, width)."""
+        out: Tensor = self.enc_norm(self.embedding(ids))
+        return out
+
+
+class ValueEncoder(nn.Module):
+    """A number to a vector, with large numbers cut."""
+
+    def __init__(self, width: int, *, most: float = 512.0) -> None:
+        super().__init__()
+        self.linear1, self.linear2, self.norm = nn.Linear(1, width), nn.Linear(width, width), nn.LayerNorm(width)
+        self.most = most
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return (…, width)."""
+        cut = values.unsqueeze(-1).clamp(max=self.most)
+        out: Tensor = self.norm(self.linear2(functional.relu(self.linear1(cut))))
+        return out
+
+
+class ScGPTModule(nn.Module):
+    """Sum of gene and value, then post-norm layers; no positions."""
+
+    def __init__(self, *, n_tokens: int, width: int, heads: int, hidden: int, n_layers: int) -> None:
+        super().__init__()
+        self.encoder, self.value_encoder = GeneEncoder(n_tokens, width), ValueEncoder(width)
+        self.transformer_encoder = Encoder(n_layers, width, heads, hidden)
+
+    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return the class token after the last layer (b, width)."""
+        out: Tensor = self.transformer_encoder(self._input(batch), keep=batch["keep"], queries=1)
+        return out[:, 0]
+
+    def states(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
+        """Return the states before the first and after every layer."""
+        return self.transformer_encoder.states(self._input(batch), keep=batch["keep"])
+
+    def _input(self, batch: Mapping[str, Tensor]) -> Tensor:
+        out: Tensor = self.encoder(batch["ids"]) + self.value_encoder(batch["values"])
+        return out
+
 
 SPECIAL = ("<pad>", "<cls>", "<eoc>")
 _SIZES = {"embsize": 512, "nheads": 8, "d_hid": 512, "nlayers": 12, "n_tokens": len(SPECIAL)}

@@ -1,14 +1,166 @@
-"""The published files of stFormer."""
+"""The published files of stFormer: a whole module that was pickled, read without running what the pickle names."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+import pickle
+import zipfile
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
 
 import pandas as pd
+import torch
 from torch import Tensor
 
 from stfmkit._core.errors import InputError
 from stfmkit.models.nets.autobin import GENE_LIST
+
+_STORAGES = {
+    "FloatStorage": torch.float32,
+    "DoubleStorage": torch.float64,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "BoolStorage": torch.bool,
+}
+_DEEPEST = 64
+
+
+class _Shell:
+    """Stands for any class or function of the pickle; it keeps the state that it is given and does nothing."""
+
+    def __new__(cls, *_args: object, **_kwargs: object) -> Self:
+        return object.__new__(cls)
+
+    def __init__(self, *_args: object, **_kwargs: object) -> None:
+        self.held: Mapping[str, Any] = {}
+
+    def __setstate__(self, state: object) -> None:
+        self.held = state if isinstance(state, Mapping) else {}
+
+    def __call__(self, *_args: object, **_kwargs: object) -> "_Shell":
+        return _Shell()
+
+    def append(self, _item: object) -> None:
+        """Take an item of a list, and forget it."""
+
+    def extend(self, _items: object) -> None:
+        """Take the items of a list, and forget them."""
+
+    def __setitem__(self, _key: object, _value: object) -> None:
+        """Take an item of a dictionary, and forget it."""
+
+
+def _tensor(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_rest: object) -> Tensor:
+    return storage.as_strided(size, stride, offset).clone()
+
+
+def _parameter(data: Tensor, *_rest: object) -> Tensor:
+    return data
+
+
+_NAMED: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("builtins", "set"): set,
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("torch._utils", "_rebuild_parameter"): _parameter,
+}
+
+
+class _TensorUnpickler(pickle.Unpickler):
+    def __init__(self, archive: zipfile.ZipFile, root: PurePosixPath) -> None:
+        super().__init__(archive.open(str(root / "data.pkl")))
+        self._archive, self._root = archive, root
+        self._storages: dict[str, Tensor] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return what rebuilds tensors, and an empty shell for everything else."""
+        if module == "torch" and name in _STORAGES:
+            return _STORAGES[name]
+        return _NAMED.get((module, name)) or type("Shell", (_Shell,), {})
+
+    def persistent_load(self, pid: Any) -> Tensor:
+        """Return a stored array as a flat tensor."""
+        kind, dtype, key, _place, n = pid
+        if kind != "storage" or not isinstance(dtype, torch.dtype):
+            msg = f"a stored object of the kind {kind!r}"
+            raise pickle.UnpicklingError(msg)
+        if key not in self._storages:
+            content = bytearray(self._archive.read(str(self._root / "data" / str(key))))
+            self._storages[key] = torch.frombuffer(content, dtype=dtype, count=int(n))
+        return self._storages[key]
+
+
+def read_module(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors of a saved module (or of saved tensors) by name, and its plain attributes.
+
+    Classes and functions that the file names are never imported or called; in their place are empty shells, whose
+    ``_parameters``, ``_buffers`` and ``_modules`` are read.
+
+    Parameters
+    ----------
+    path
+        What ``torch.save(module, path)`` wrote.
+
+    Raises
+    ------
+    InputError
+        The file is broken, or holds no tensor.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            root = next(PurePosixPath(name).parent for name in archive.namelist() if name.endswith("data.pkl"))
+            loaded = _TensorUnpickler(archive, root).load()
+    except (
+        zipfile.BadZipFile,
+        pickle.UnpicklingError,
+        StopIteration,
+        EOFError,
+        KeyError,
+        TypeError,
+        ValueError,
+        IndexError,
+        AttributeError,
+        RuntimeError,
+        UnicodeDecodeError,
+    ) as error:
+        raise InputError(
+            f"{path.name} ({path.stat().st_size:,} bytes) cannot be read: {str(error)[:100] or 'it ends too soon'}",
+            allowed="a module or tensors saved by torch.save, of torch 1.6 or later",
+            remedy="the file may be truncated or a pointer of git-lfs: download it again.",
+        ) from None
+    tensors: dict[str, Tensor] = {}
+    plain: dict[str, Any] = {}
+    for name, value in _walk(loaded, "", depth=0):
+        (tensors if isinstance(value, Tensor) else plain)[name] = value
+    if not tensors:
+        raise InputError(
+            f"{path.name} holds no tensors.", allowed="a saved module", remedy="pass the published checkpoint."
+        )
+    return tensors, plain
+
+
+def _walk(node: object, prefix: str, *, depth: int) -> Iterator[tuple[str, Any]]:
+    if depth > _DEEPEST:
+        return
+    held = node.held if isinstance(node, _Shell) else node
+    if not isinstance(held, Mapping):
+        return
+    own: dict[str, Any] = {}
+    inner: Mapping[str, Any] = {}
+    if isinstance(node, _Shell):
+        for slot in ("_parameters", "_buffers"):
+            own |= held.get(slot) or {}
+        inner = held.get("_modules") or {}
+        own |= {name: value for name, value in held.items() if isinstance(value, (int, float, str))}
+    else:
+        own = {name: value for name, value in held.items() if isinstance(value, Tensor)}
+    for name, value in own.items():
+        if value is not None:  # the bias of a layer without one
+            yield prefix + str(name), value
+    for name, value in inner.items():
+        yield from _walk(value, f"{prefix}{name}.", depth=depth + 1)
+
 
 _HEADS, _ALPHA = 12, 1.0
 

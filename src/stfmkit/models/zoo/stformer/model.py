@@ -18,8 +18,7 @@ from stfmkit.models.nets.checkpoint import Assets
 from stfmkit.models.nets.network import Common, Network
 from stfmkit.models.nets.tokens import Tokens
 from stfmkit.models.zoo.stformer.card import STFORMER
-from stfmkit.models.zoo.stformer.files import read_ligands, read_sizes
-from stfmkit.models.zoo.stformer.module_pickle import read_module
+from stfmkit.models.zoo.stformer.files import read_ligands, read_module, read_sizes
 from stfmkit.models.zoo.stformer.net import StFormerModule
 from stfmkit.models.zoo.stformer.niche import niche_members, niche_tokens
 from stfmkit.models.zoo.stformer.spots import LEAST, parse_abundances, spot_members, spot_shares
