@@ -169,6 +169,9 @@ def test_the_unit_of_the_table_gives_the_scale_where_its_coordinates_follow_the_
     table.uns["stfmkit"] = {"microns_per_unit": 10.0}
     (located,) = locate_images(View.of(sdata))
     assert located.microns_per_pixel == pytest.approx((0.5, 0.5))
+    way = rotation(77, scale=(0.05, 0.2))
+    table.obsm["spatial"] = section.centers @ way[:2, :2].T
+    assert locate_images(View.of(sdata))[0].microns_per_pixel == pytest.approx((0.5, 2.0))
     table.obsm["spatial"] = np.random.default_rng(0).random((35, 2)) * 100  # of another space
     assert locate_images(View.of(sdata))[0].microns_per_pixel is None
     table.obsm["spatial"] = np.column_stack([np.arange(35.0), np.arange(35.0)])  # on one line

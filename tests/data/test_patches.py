@@ -193,6 +193,28 @@ def test_the_cache_of_tiles_is_bounded(section, monkeypatch):
     assert len(level._tiles) == 10
 
 
+def test_patches_are_told_apart_by_what_they_show(section):
+    """Not by how the image is stored, nor by how it is turned in its coordinate system."""
+    of_array = read_patches(View.of(as_anndata(section)), size=BLOCK)
+    of_element = read_patches(View.of(as_spatialdata(section, rotation(30))), size=BLOCK)
+    smaller = read_patches(View.of(as_anndata(section)), size=BLOCK - 2)
+    other = read_patches(View.of(as_anndata(paint_section(5))), size=BLOCK)
+    assert of_array.identity() == of_element.identity()
+    assert len({patches.identity() for patches in (of_array, smaller, other)}) == 3
+
+
+def test_patches_can_be_sent_to_another_process(section):
+    import pickle
+
+    patches = read_patches(View.of(as_spatialdata(section, rotation(30))), size=BLOCK)
+    everything(patches)
+    level = patches.images[0].image.levels[0]
+    assert level._tiles
+    sent = pickle.loads(pickle.dumps(patches))
+    assert not sent.images[0].image.levels[0]._tiles
+    np.testing.assert_array_equal(everything(sent), section.blocks)
+
+
 def test_microns_without_a_known_unit_are_refused(section):
     adata = as_anndata(section, microns=False)
     with pytest.raises(UnitsError, match=r"images of unknown scale: 'L'(?s:.)*adata.uns"):

@@ -28,7 +28,7 @@ def test_writes_the_embedding_and_its_provenance(toy, name):
     assert values.dtype == np.float32
     assert values.shape[0] == toy.n_obs
     assert np.isfinite(values).all()
-    facts = toy.uns["stfmkit"]["embeddings"][f"X_{name}"]
+    facts = toy.uns["stfmkit"]["embed"]["results"][f"X_{name}"]
     card = sk.models.model_card(name)
     assert facts["model"] == name
     assert (facts["family"], facts["licence"]) == (card.family, card.licence)
@@ -49,7 +49,7 @@ def test_a_licence_that_is_not_known_is_recorded_and_saved(toy, tmp_path):
     model.card = replace(model.card, commercial=None)
     sk.tl.embed(toy, model, **KEYS, key_added="X_made")
     toy.write_h5ad(tmp_path / "made.h5ad")
-    assert ad.read_h5ad(tmp_path / "made.h5ad").uns["stfmkit"]["embeddings"]["X_made"]["commercial"] is None
+    assert ad.read_h5ad(tmp_path / "made.h5ad").uns["stfmkit"]["embed"]["results"]["X_made"]["commercial"] is None
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -62,7 +62,7 @@ def test_nothing_else_is_changed(toy, name, content):
     sk.tl.embed(toy, name, **KEYS)
     assert np.array_equal(toy.obsm[f"X_{name}"], result)
     del toy.obsm[f"X_{name}"]
-    del toy.uns["stfmkit"]["embeddings"]
+    del toy.uns["stfmkit"]["embed"]
     assert content(toy) == before
 
 
@@ -78,14 +78,14 @@ def test_seed_matters_for_random_models_only(toy):
     a, b = (sk.tl.embed(toy, "random", rng=seed, copy=True) for seed in (0, 1))
     assert not np.array_equal(a, b)
     sk.tl.embed(toy, "random", rng=np.random.default_rng(3))
-    drawn = toy.uns["stfmkit"]["embeddings"]["X_random"]["rng"]
+    drawn = toy.uns["stfmkit"]["embed"]["results"]["X_random"]["rng"]
     assert np.array_equal(sk.tl.embed(toy, "random", rng=drawn, copy=True), toy.obsm["X_random"])
     sk.tl.embed(toy, "hvg_pca", rng=3)
-    assert toy.uns["stfmkit"]["embeddings"]["X_hvg_pca"]["rng"] is None
+    assert toy.uns["stfmkit"]["embed"]["results"]["X_hvg_pca"]["rng"] is None
     sk.tl.embed(toy, "random")
-    assert toy.uns["stfmkit"]["embeddings"]["X_random"]["rng"] == 0
+    assert toy.uns["stfmkit"]["embed"]["results"]["X_random"]["rng"] == 0
     sk.tl.embed(toy, "random", rng=None)
-    drawn = toy.uns["stfmkit"]["embeddings"]["X_random"]["rng"]
+    drawn = toy.uns["stfmkit"]["embed"]["results"]["X_random"]["rng"]
     assert isinstance(drawn, int)
     assert np.array_equal(sk.tl.embed(toy, "random", rng=drawn, copy=True), toy.obsm["X_random"])
 
@@ -101,7 +101,7 @@ def test_results_survive_the_disk(toy, store, tmp_path):
     for name in NAMES:
         assert np.array_equal(back.obsm[f"X_{name}"], toy.obsm[f"X_{name}"])
         assert back.obsm[f"X_{name}"].dtype == np.float32
-        ours, theirs = (table.uns["stfmkit"]["embeddings"][f"X_{name}"] for table in (toy, back))
+        ours, theirs = (table.uns["stfmkit"]["embed"]["results"][f"X_{name}"] for table in (toy, back))
         assert set(ours) == set(theirs)
         for key, value in ours.items():
             assert np.array_equal(value, theirs[key]), key
@@ -110,7 +110,7 @@ def test_results_survive_the_disk(toy, store, tmp_path):
 def test_provenance_names_genes_patients_and_options(toy):
     train = np.asarray(toy.obs["patient"] != "P4")
     sk.tl.embed(toy, "hvg_pca", n_genes=10, n_components=4, patient_key="patient", train=train)
-    facts = toy.uns["stfmkit"]["embeddings"]["X_hvg_pca"]
+    facts = toy.uns["stfmkit"]["embed"]["results"]["X_hvg_pca"]
     assert facts["options"] == {"n_genes": 10, "n_components": 4}
     assert list(facts["patients_fitted"]) == ["P1", "P2", "P3"]
     assert facts["n_obs_fitted"] == train.sum()
@@ -158,7 +158,7 @@ def test_keys_of_ours_are_replaced_and_foreign_ones_kept(toy):
     sk.tl.embed(toy, key_added="mine")
     sk.tl.embed(toy, key_added="mine", n_components=3)
     assert toy.obsm["mine"].shape == (toy.n_obs, 3)
-    assert list(toy.uns["stfmkit"]["embeddings"]) == ["mine"]
+    assert list(toy.uns["stfmkit"]["embed"]["results"]) == ["mine"]
     assert toy.uns["stfmkit"]["microns_per_unit"] == 1.0
     assert sk.tl.embed(toy, copy=True).shape[0] == toy.n_obs
 
@@ -233,12 +233,12 @@ class _Halves(sk.models.EmbeddingModel):
 def test_a_model_object(toy):
     sk.tl.embed(toy, _Halves(power=2.0))
     assert np.allclose(toy.obsm["X_halves.v1"], toy.X.toarray()[:, :3] ** 2)
-    facts = toy.uns["stfmkit"]["embeddings"]["X_halves.v1"]
+    facts = toy.uns["stfmkit"]["embed"]["results"]["X_halves.v1"]
     assert facts["options"] == {"power": 2.0}
     assert facts["rng"] == 7
     fitted = sk.models.load_model("hvg_pca", n_components=3)
     sk.tl.embed(toy, fitted)
-    assert toy.uns["stfmkit"]["embeddings"]["X_hvg_pca"]["gene_coverage"]["n_genes"] == toy.n_vars
+    assert toy.uns["stfmkit"]["embed"]["results"]["X_hvg_pca"]["gene_coverage"]["n_genes"] == toy.n_vars
 
 
 def test_objects_that_are_no_models(toy):
@@ -297,7 +297,7 @@ def test_her2st(real_data):
         sk.tl.embed(adata, "neighbor_pca")
     train = np.asarray(adata.obs["patient"] != "C")
     sk.tl.embed(adata, "neighbor_pca", sample_key="section", patient_key="patient", train=train)
-    assert list(adata.uns["stfmkit"]["embeddings"]["X_neighbor_pca"]["patients_fitted"]) == ["A", "B"]
+    assert list(adata.uns["stfmkit"]["embed"]["results"]["X_neighbor_pca"]["patients_fitted"]) == ["A", "B"]
     assert np.isfinite(adata.obsm["X_neighbor_pca"]).all()
 
 

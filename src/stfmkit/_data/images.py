@@ -46,6 +46,10 @@ class ImageLevel:
     factor: tuple[float, float] = (1.0, 1.0)
     _tiles: "OrderedDict[tuple[int, int], np.ndarray]" = field(default_factory=OrderedDict, init=False, repr=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the tiles behind when the level is sent to another process."""
+        return {**self.__dict__, "_tiles": OrderedDict()}
+
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width in pixels."""
@@ -136,6 +140,7 @@ class TissueImage:
         arrays = [element]
         if hasattr(element, "children"):  # an xarray.DataTree with one array for each scale
             arrays = [next(iter(scale.values())) for scale in element.children.values()]
+            arrays.sort(key=lambda array: -array.sizes["x"])
         if tuple(arrays[0].dims) != ("c", "y", "x"):
             raise InputError(
                 f"the image {name!r} with the axes {arrays[0].dims}.",

@@ -1,5 +1,6 @@
 """Square patches of images around observations, read row by row."""
 
+import hashlib
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from stfmkit._data.located_images import ImageKey, LocatedImage, locate_images
 if TYPE_CHECKING:
     from stfmkit._data.view import View
 
+_HASHED_AT_ONCE = 256
 _BLURRED = 2.0
 """An image that is enlarged more than this holds too few details for its patches."""
 
@@ -78,6 +80,13 @@ class PatchRows:
             for at in here[np.lexsort((self.centers[rows[here], 0], tile[:, 0], tile[:, 1]))]:
                 out[at] = self._cut(located, level, self.centers[rows[at]])
         return out
+
+    def identity(self) -> str:
+        """Return text that tells these patches from any other by what they show; all are read, a few at a time."""
+        digest = hashlib.sha256(repr(self.shape).encode())
+        for start in range(0, len(self.which), _HASHED_AT_ONCE):
+            digest.update(self.read(np.arange(start, min(start + _HASHED_AT_ONCE, len(self.which)))).tobytes())
+        return f"patches {digest.hexdigest()}"
 
     def facts(self) -> dict[str, Any]:
         """Return what provenance says of the patches."""

@@ -90,7 +90,11 @@ def test_what_the_original_does_is_the_default(version: str) -> None:
     wanted = np.load(HOME / f"{version}_synthetic.npz")["cls-1" if version == "v2" else "cell-1"]
     cells = synthetic()
     assert_parity(embedded(cells, version), wanted)
+<<<<<<< HEAD
     facts = cells.uns["stfmkit"]["embeddings"]["X_test"]
+=======
+    facts = cells.uns["stfmkit"]["embed"]["results"]["X_test"]
+>>>>>>> views
     assert facts["provenance"]["emb_mode"] == ("cls" if version == "v2" else "cell")
     assert facts["options"]["emb_layer"] == -1
 

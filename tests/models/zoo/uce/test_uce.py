@@ -105,7 +105,11 @@ def test_a_further_species_by_the_files_of_the_notebook() -> None:
     draw = np.random.default_rng(0)
     rows, genes = draw.permutation(cells.n_obs), draw.permutation(cells.n_vars)
     assert_parity(embedded(cells[rows][:, genes].copy(), **CHICKEN), whole[rows])
+<<<<<<< HEAD
     facts = cells.uns["stfmkit"]["embeddings"]["X_uce"]
+=======
+    facts = cells.uns["stfmkit"]["embed"]["results"]["X_uce"]
+>>>>>>> views
     assert facts["provenance"]["chrom_token_offset"] == 54
     names = {path.rpartition("/")[2] for path in facts["provenance"]["sha256"]}
     assert {"chicken_pe_tokens.torch", "chicken_offsets.pkl", "chicken_to_chrom_pos.csv"} <= names
