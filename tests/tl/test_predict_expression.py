@@ -119,6 +119,7 @@ def test_same_seed_same_bits_and_library_sizes_may_be_given(table):
 class OnePatient:
     """Tests P4 alone, trains on P1."""
 
+    holds_out: ClassVar[str] = "patient"
     needs_microns: ClassVar[bool] = False
     extra_key: ClassVar[str | None] = None
 
