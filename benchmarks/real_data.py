@@ -27,8 +27,9 @@ def her2st(folder: Path) -> None:
         spatial_key="spatial_um",
         microns_per_unit=1.0,
     )
-    results = sk.bm.run(data, models=BASELINES, protocol=protocol, n_jobs=2)
-    print(results.rank()[["task", "metric", "model", "mean", "low", "high", "verdict"]].round(3).to_string(index=False))
+    results = sk.bm.run(data, BASELINES, protocol=protocol, n_jobs=2)
+    columns = ["task", "metric", "setting", "contender", "mean", "low", "high", "verdict"]
+    print(results.rank()[columns].round(3).to_string(index=False))
     for reference in ("coordinates", "library_size"):
         print(f"\nhvg_pca - {reference}")
         print(results.compare("hvg_pca", reference).round(3).to_string(index=False))
@@ -49,9 +50,9 @@ def dlpfc(folder: Path) -> None:
         protocol = sk.bm.Protocol(
             patient_key="donor", sample_key="section", label_key="layer", split=split, microns_per_unit=unit
         )
-        results = sk.bm.run(data, models=BASELINES[:4], protocol=protocol, tasks=["niche_probe"], n_jobs=2)
-        table = results.table[results.table["metric"].isin(["macro_f1_linear", "macro_f1_knn"])]
-        columns[name] = table.groupby(["metric", "model"])["value"].mean()
+        results = sk.bm.run(data, BASELINES[:4], protocol=protocol, tasks=["niche_probe"], n_jobs=2)
+        table = results.table[results.table["metric"] == "macro_f1"]
+        columns[name] = table.groupby(["setting", "contender"])["value"].mean()
         print(name, "verdicts:", sorted(set(results.rank()["verdict"])))
     print(pd.DataFrame(columns).round(3).to_string())
 

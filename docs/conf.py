@@ -5,6 +5,7 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -54,3 +55,19 @@ nb_execution_mode = "off"  # tests run the notebooks
 
 intersphinx_mapping = {}  # inventories need a network; the build must not
 suppress_warnings = ["myst.xref_missing", "sphinx_autodoc_typehints"]
+
+
+def keep_returns_whole(*event: Any) -> None:
+    """Make the section on what a function returns one text; napoleon would take every line for a value of its own."""
+    lines: list[str] = event[-1]
+    if "Returns" not in lines:
+        return
+    start = lines.index("Returns") + 2  # below the line of dashes
+    ends = [i - 1 for i in range(start + 1, len(lines)) if lines[i] and set(lines[i]) == {"-"}]
+    end = min([*ends, len(lines)])
+    lines[start:end] = [":", *(f"    {line}" if line else "" for line in lines[start:end])]
+
+
+def setup(app: Any) -> None:
+    """Let docstrings pass through `keep_returns_whole` before napoleon reads them."""
+    app.connect("autodoc-process-docstring", keep_returns_whole, priority=100)

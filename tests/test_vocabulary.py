@@ -57,6 +57,7 @@ SHARED = {
     "microns_per_unit": Word("length of a coordinate unit in µm", (None,), "Length of one coordinate unit in µm"),
     "table_key": Word("table of a SpatialData", (None,), "Table of a SpatialData"),
     "coordinate_system": Word("coordinate system of a SpatialData", (None,), "Coordinate system of a SpatialData"),
+    "image_key": Word("images to read", (None,), "The images that models of images read"),
     "graph_key": Word("key in obsp of spatial weights", (None,), "Key in ``obsp`` of spatial weights"),
     "embedding_key": Word("key in obsm of an embedding", (REQUIRED, None), positional=True),
     "control_key": Word("column that is true for controls", (None,), "that is true for control features"),
@@ -193,7 +194,7 @@ OWN = {
         "n_eigenvectors",
     },
     "tl.domains": {"method", "per_sample"},
-    "tl.embed": {"model", "weights", "device", "image_key", "output", "resume"},
+    "tl.embed": {"model", "weights", "device", "output", "resume"},
     "tl.evaluate_embedding": {"confounder_keys", "reference_key", "neighbor_search", "metrics"},
     "tl.evaluate_expression": {"train_mean"},
     "tl.niche_signatures": {

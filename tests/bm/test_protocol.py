@@ -43,6 +43,9 @@ def test_it_is_json():
         ({"split": 5}, InputTypeError, "a splitter"),
         ({"split": Unsaid(3)}, InputTypeError, "holds_out is one of 'patient'"),
         ({"min_obs": 2}, InputError, "min_obs"),
+        ({"image_key": []}, InputError, "image_key is empty"),
+        ({"image_key": 3}, InputTypeError, "a name of an image"),
+        ({"image_key": ["hires", 3]}, InputTypeError, "a name of an image"),
     ],
 )
 def test_nonsense_is_refused(options, error, text):
@@ -68,6 +71,8 @@ def test_every_choice_changes_the_identity():
         {"spatial_key": "xy"},
         {"celltype_key": "niche"},
         {"microns_per_unit": 2.0},
+        {"image_key": "hires"},
+        {"coordinate_system": "tissue"},
         {"linear_c": (0.5,)},
         {"n_neighbors": (3,)},
         {"ridge_alpha": (3.0,)},
@@ -88,6 +93,17 @@ def test_whole_numbers_are_one_choice_however_they_are_written():
         for b in (300, 300.0)
     ]
     assert ids[0] == ids[1]
+
+
+def test_names_of_images_are_one_choice_however_they_are_written():
+    assert make_protocol(image_key="a") == make_protocol(image_key=["a"])
+    assert make_protocol(image_key=["b", "a"]) == make_protocol(image_key=("a", "b", "a"))
+    assert make_protocol(image_key=["b", "a"]).describe()["image_key"] == ["a", "b"]
+
+
+def test_protocols_without_images_do_not_speak_of_them():
+    assert not {"image_key", "coordinate_system"} & set(make_protocol().describe())
+    assert make_protocol(coordinate_system="tissue").describe()["coordinate_system"] == "tissue"
 
 
 def test_order_of_a_grid_does_not_matter():

@@ -275,7 +275,7 @@ class TestBadInput:
     def test_types_of_contenders(self, cohort):
         with pytest.raises(InputTypeError, match="a list of names"):
             run(cohort, "hvg_pca")
-        with pytest.raises(InputTypeError, match="a name, a key of the table"):
+        with pytest.raises(InputTypeError, match=r"a class under sk\.models\.EmbeddingModel"):
             run(cohort, [3])
 
     def test_arrays(self, cohort):

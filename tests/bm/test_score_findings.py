@@ -75,7 +75,7 @@ def test_niches_that_are_none_are_told():
         cohort.obs.iloc[rows, cohort.obs.columns.get_loc("niche")] = rng.permutation(cohort.obs["niche"].iloc[rows])
     protocol = make_protocol(target_genes=[f"G{g}" for g in range(30)])
     results = sk.bm.run(cohort, ["library_size"], protocol=protocol, tasks=["niche_signatures"], show_progress=False)
-    sizes = results.table.query("metric == 'signature_size' and scope == 'cohort'")["value"]
+    sizes = results.table.query("metric == 'signature_size' and setting == 'n=10' and scope == 'cohort'")["value"]
     assert (sizes == 0).all()
     unchecked = [f for f in results.findings if f.check == "unchecked metrics of niche_signatures"]
     assert "adjusted_jaccard [n=10, cohort]" in unchecked[0].evidence

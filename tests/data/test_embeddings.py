@@ -7,7 +7,7 @@ from scipy import sparse
 
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._data.embeddings import check_embedding, embedding_record, other_space, read_embedding
-from stfmkit._data.write import write_embedding
+from stfmkit._data.write_slots import write_embedding
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix, pd.DataFrame])

@@ -8,7 +8,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from stfmkit.evaluation.probes import Scaler, f1, knn_probe, linear_probe, ridge_probe
+from stfmkit.evaluation.label_probes import f1, knn_probe, linear_probe
+from stfmkit.evaluation.ridge_probe import Scaler, ridge_probe
 from stfmkit.splits.folds import inner_folds
 
 

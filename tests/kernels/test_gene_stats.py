@@ -9,7 +9,7 @@ from scipy import sparse, stats
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import OneHotEncoder
 
-from stfmkit._kernels._autocorr import morans_i
+from stfmkit._kernels._autocorrelation import morans_i
 from stfmkit._kernels._gene_stats import (
     STATISTICS,
     area_frac,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from stfmkit._kernels import _threads
-from stfmkit._kernels._autocorr import sums_of
-from stfmkit._kernels._autocorr_null import permuted
+from stfmkit._kernels._autocorrelation import sums_of
+from stfmkit._kernels._autocorrelation_null import permuted
 from stfmkit._kernels._gene_stats import area_frac
 from stfmkit._kernels._ranks import rank_sums
 from stfmkit._kernels._threads import over_spans, spans

@@ -20,7 +20,7 @@ def spots(rng):
                 pd.DataFrame(
                     {
                         "task": "niche_probe",
-                        "model": model,
+                        "contender": model,
                         "patient": patient,
                         "sample": sample,
                         "x": rng.uniform(0, 100, n),
@@ -39,7 +39,7 @@ def test_right_and_wrong_by_model_and_sample(spots):
     assert axes.shape == (3, 3)  # truth, m1, m2 × S1, S2, S3; controls only when asked for
     for i, model in enumerate(("m1", "m2"), start=1):
         for j, sample in enumerate(("S1", "S2", "S3")):
-            mine = spots[(spots["model"] == model) & (spots["sample"] == sample)]
+            mine = spots[(spots["contender"] == model) & (spots["sample"] == sample)]
             drawn = axes[i, j].collections[0]
             assert len(drawn.get_offsets()) == len(mine)
             wrong = (drawn.get_facecolors() == to_rgba(WRONG)).all(axis=1)
@@ -51,7 +51,7 @@ def test_right_and_wrong_by_model_and_sample(spots):
 
 
 def test_truth_row_and_names(spots):
-    axes = sk.pl.tissue_maps(spots, samples=["S3", "S1"], models=["m2"])
+    axes = sk.pl.tissue_maps(spots, samples=["S3", "S1"], contenders=["m2"])
     assert axes.shape == (2, 2)
     assert len(axes[0, 0].collections[0].get_offsets()) == 20
     assert len(np.unique(axes[0, 0].collections[0].get_facecolors(), axis=0)) == 2
@@ -69,12 +69,12 @@ def test_scores_without_labels_share_one_scale(spots, rng):
     limits = {ax.collections[0].get_clim() for ax in axes.ravel()}
     assert len(limits) == 1
     shown = axes[0, 0].collections[0].get_array()
-    expected = spots[(spots["model"] == "m1") & (spots["sample"] == "S1")]["score"]
+    expected = spots[(spots["contender"] == "m1") & (spots["sample"] == "S1")]["score"]
     assert np.asarray(shown) == pytest.approx(expected.to_numpy())
 
 
 def test_a_model_without_scores_in_a_sample_says_so(spots):
-    spots = spots[~((spots["model"] == "m2") & (spots["sample"] == "S1"))]
+    spots = spots[~((spots["contender"] == "m2") & (spots["sample"] == "S1"))]
     axes = sk.pl.tissue_maps(spots)
     assert axes[2, 0].get_title() == "no score"
     axes[0, 0].figure.canvas.draw()
@@ -106,7 +106,7 @@ def test_results_are_taken_too(spots):
     ("kwargs", "found"),
     [
         ({"task": "domains"}, "no task named 'domains'"),
-        ({"models": ["m9"]}, "no model in task 'niche_probe' named 'm9'"),
+        ({"contenders": ["m9"]}, "no contender in task 'niche_probe' named 'm9'"),
         ({"samples": ["S9"]}, "no sample in task 'niche_probe' named 'S9'"),
     ],
 )
@@ -124,8 +124,8 @@ def test_several_tasks_need_a_choice(spots):
 def test_nothing_to_draw(spots):
     with pytest.raises(InputError, match="no observations"):
         sk.pl.tissue_maps(spots.iloc[:0])
-    with pytest.raises(InputError, match="no model or no sample"):
-        sk.pl.tissue_maps(spots, models=[])
+    with pytest.raises(InputError, match="no contender or no sample"):
+        sk.pl.tissue_maps(spots, contenders=[])
 
 
 def test_wrong_input(spots):

@@ -8,7 +8,7 @@ import scanpy as sc
 from scipy import sparse
 
 from stfmkit._core.errors import InputError
-from stfmkit._kernels._autocorr import morans_i
+from stfmkit._kernels._autocorrelation import morans_i
 from stfmkit.metrics import sparkx_test
 from stfmkit.pp._gene_limits import GeneLimits
 from stfmkit.pp._selectors import NON_SPATIAL, SELECTORS, Options, Training, rank_genes

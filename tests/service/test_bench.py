@@ -80,6 +80,8 @@ def test_the_protocol_is_that_of_python() -> None:
         "rng": 4,
         "microns_per_unit": 2,
         "celltype_key": "c",
+        "image_key": ["he"],
+        "coordinate_system": "tissue",
         "layer": "x",
         "ridge_alpha": [1.0, 10.0],
         "target_genes": ["G1", "G2"],

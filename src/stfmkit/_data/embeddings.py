@@ -12,7 +12,7 @@ from stfmkit._core import slots
 from stfmkit._core.arguments import listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._core.identity import exact
-from stfmkit._data.write import read_record
+from stfmkit._data.write_slots import read_record
 
 
 def read_embedding(adata: AnnData, key: str, *, role: str = "embedding_key") -> np.ndarray:

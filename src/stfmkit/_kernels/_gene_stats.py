@@ -7,8 +7,8 @@ import pandas as pd
 from numba import njit
 from scipy import sparse
 
-from stfmkit._kernels._autocorr import joincount_moran, morans_i, residual_moran
-from stfmkit._kernels._autocorr_null import permutation_null
+from stfmkit._kernels._autocorrelation import joincount_moran, morans_i, residual_moran
+from stfmkit._kernels._autocorrelation_null import permutation_null
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
 from stfmkit._kernels._thinning import split_half_reliability
 from stfmkit._kernels._threads import over_spans

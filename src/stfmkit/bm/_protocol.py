@@ -11,6 +11,7 @@ from stfmkit.splits.splitters import HoldsOut, PatientKFold, Splitter
 
 SCALES = ("size_factor_log1p", "log1p")
 SELECTORS = ("reliable_svg", "svg", "svg_within_depth", "hvg", "hest")
+_OF_IMAGES = ("image_key", "coordinate_system")
 _SPLITTER = ("split", "describe", "holds_out", "needs_microns", "extra_key")
 
 
@@ -46,6 +47,12 @@ class Protocol:
         Cell types for models that read them: a column of ``obs``, or an ``obsm`` matrix of shares.
     microns_per_unit
         Length of one coordinate unit in µm, if ``uns["stfmkit"]`` does not say it.
+    image_key
+        The images that models of images read: names of images of a SpatialData, or resolutions of ``uns["spatial"]``
+        such as "hires"; None where every observation has one image. Libraries of ``uns["spatial"]`` are found by the
+        names of the samples.
+    coordinate_system
+        Coordinate system of a SpatialData in which observations meet images; None where all agree.
     linear_c
         Inverse penalties of the linear probe, tuned inside training groups.
     n_neighbors
@@ -80,6 +87,8 @@ class Protocol:
     spatial_key: str = slots.SPATIAL
     celltype_key: str | None = None
     microns_per_unit: float | None = None
+    image_key: str | Sequence[str] | None = None
+    coordinate_system: str | None = None
     linear_c: Sequence[float] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
     n_neighbors: Sequence[int] = (5, 10, 20, 40)
     ridge_alpha: Sequence[float] = (1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
@@ -109,6 +118,8 @@ class Protocol:
             )
         if self.target_genes is not None:
             object.__setattr__(self, "target_genes", tuple(map(str, self.target_genes)))
+        if self.image_key is not None:
+            object.__setattr__(self, "image_key", _names(self.image_key))
         lacking = [name for name in _SPLITTER if not hasattr(self.split, name)]
         if lacking or self.split.holds_out not in get_args(HoldsOut):
             raise InputTypeError(
@@ -118,9 +129,21 @@ class Protocol:
             )
 
     def describe(self) -> dict[str, Any]:
-        """Return every choice, ready for JSON."""
+        """Return every choice, ready for JSON; choices of images only where they are made."""
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "split"}
-        return {
-            **{k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()},
-            "split": self.split.describe(),
-        }
+        made = {k: v for k, v in plain.items() if k not in _OF_IMAGES or v is not None}
+        return {**{k: list(v) if isinstance(v, tuple) else v for k, v in made.items()}, "split": self.split.describe()}
+
+
+def _names(image_key: Any) -> tuple[str, ...]:
+    """Return names of images, each once; neither their order nor how one name is written makes a difference."""
+    names = (image_key,) if isinstance(image_key, str) else image_key
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise InputTypeError(
+            f"image_key={image_key!r}.",
+            allowed="a name of an image, or a list of them",
+            remedy="pass image_key='hires', for example.",
+        )
+    if not names:
+        raise InputError("image_key is empty.", allowed="one name or more, or None", remedy="leave image_key out.")
+    return tuple(sorted(set(names)))

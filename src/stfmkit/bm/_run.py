@@ -84,7 +84,7 @@ def run(
         Folder where finished outputs and scores are kept: a run that was stopped continues there, and the results are
         saved.
     n_jobs
-        Number of processes. The scores do not depend on it.
+        Number of processes. The numbers do not depend on it.
     show_progress
         Show a progress bar where the work takes longer than two seconds.
 

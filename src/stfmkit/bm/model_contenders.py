@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from stfmkit._core.files import sha256_of
 from stfmkit._core.identity import exact
 from stfmkit._core.random import int_seed, stream
 from stfmkit._core.store import Store
+from stfmkit._data.patches import PatchRows
 from stfmkit.bm.contenders import Contender, Output, Role, can_be_told, definition_of
 from stfmkit.bm.study import Study
 from stfmkit.models._load_model import make_model
@@ -22,6 +23,9 @@ from stfmkit.models.contract import Block, EmbeddingModel
 from stfmkit.models.open_block import open_block
 from stfmkit.models.runtime.run import ModelRun
 from stfmkit.splits.folds import Fold
+
+if TYPE_CHECKING:
+    from stfmkit.models.card import Modality
 
 _SHARED = ("counts", "expression", "coordinates")
 """Modalities that the study has read already."""
@@ -38,7 +42,8 @@ class ModelContender(Contender):
     registered
         Whether it was made from a registered name and options, which tell it from others.
     extras
-        What it reads of the table beside counts and coordinates.
+        What it reads beside counts and coordinates, in a block of its own: patches of an image have the size and the
+        resolution that this model asks for, and are cut when they are read.
     """
 
     model: EmbeddingModel
@@ -72,30 +77,41 @@ class ModelContender(Contender):
         return Output(kind="embedding", train=first, test=second, seconds=run.seconds)
 
     def identity(self) -> str | None:
-        """Return name, options, content of local weights, seed and columns; None for what cannot be told.
+        """Return name, options, content of local weights, seed, columns and patches; None for what cannot be told.
 
-        That is the state of a model object, an option that is an object, and an image.
+        That is the state of a model object, and an option that is an object. All patches are read, a few at a time.
         """
         model = self.model
         options = {name: v for name, v in model.options().items() if name not in model.options_without_effect}
         needs, made_by = model.requirements(), definition_of(type(model))
-        if made_by is None or not self.registered or not can_be_told(options) or "image" in needs.needs:
+        if made_by is None or not self.registered or not can_be_told(options):
             return None
+        others: dict[Modality, Any] = {name: rows for name, rows in self.extras.inputs.items() if name != "image"}
         facts = {
             "model": model.card.name,
             "definition": made_by,
             "options": options,
             "weights": files_content(options.get("weights")),
             "seed": model.rng if needs.draws else None,
-            "columns": self.extras.identity(),
+            "columns": replace(self.extras, inputs=others).identity(),
+            "patches": None if self._patches is None else self._patches.identity(),
         }
         return exact(facts)
 
     def describe(self) -> dict[str, Any]:
         """Return facts for the report, ready for JSON."""
         facts = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self.model.card).items()}
+        facts["needs"] = list(self.model.requirements().needs)
+        if self._patches is not None:
+            facts["patches"] = self._patches.facts()
         options = {name: repr(value) for name, value in self.model.options().items()}
         return {**facts, **super().describe(), "options": options}
+
+    @property
+    def _patches(self) -> PatchRows | None:
+        """Patches of the image, None for a model that reads none."""
+        patches = self.extras.inputs.get("image")
+        return patches if isinstance(patches, PatchRows) else None
 
 
 def model_names() -> list[str]:
@@ -135,6 +151,9 @@ def _contender(label: str, model: EmbeddingModel, study: Study, *, origin: str, 
         sample_key=protocol.sample_key,
         spatial_key=protocol.spatial_key,
         celltype_key=protocol.celltype_key,
+        image_key=protocol.image_key,
+        coordinate_system=protocol.coordinate_system,
+        microns_per_unit=protocol.microns_per_unit if study.view.container is None else None,  # of obsm, not of systems
     )
     return ModelContender(
         label=label,

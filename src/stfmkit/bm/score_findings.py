@@ -9,7 +9,8 @@ import pandas as pd
 from stfmkit.bm.contenders import CONTROL, Contender
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.task import Task
-from stfmkit.evaluation.metric_keys import MetricKey, facts_of, keys_of, patient_values, rows_of
+from stfmkit.evaluation.averages import per_patient
+from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, keys_of, patient_values, rows_of
 
 _POSITION = f"{CONTROL}coordinates"
 
@@ -52,11 +53,14 @@ def _controls(rows: pd.DataFrame, task: Task, facts: Sequence[Mapping[str, Any]]
     """Name the metrics that do not put the positive control above every negative one, or that cannot be checked."""
     misled, unchecked = [], []
     positive = CONTROL + task.positive
+    controls = per_patient(rows[rows["contender"].str.startswith(CONTROL)])  # all metrics at once
+    of_all = controls.groupby([*KEY, "contender"], observed=True)["value"].mean()
+    scored = set(controls["metric"][controls["contender"] == positive])
     for key in keys_of(rows):
         higher = facts_of(facts, key).get("higher_is_better")
-        means = patient_values(rows, task.name, key).mean(axis=1)
-        if higher is None or positive not in rows.loc[rows["metric"] == key.metric, "contender"].to_numpy():
+        if higher is None or key.metric not in scored:
             continue
+        means = of_all[tuple(key)] if tuple(key) in of_all.index else pd.Series(dtype=float)
         sign = 1 if higher else -1
         known = [name for name in task.negatives if pd.notna(means.get(CONTROL + name))]
         if pd.isna(means.get(positive)) or not known:

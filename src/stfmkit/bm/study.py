@@ -14,9 +14,9 @@ from stfmkit._core.errors import InputError
 from stfmkit._core.random import stream
 from stfmkit._data.columns import read_groups, read_labels
 from stfmkit._data.coordinates import check_positions, read_coords
-from stfmkit._data.identity import check_nested
 from stfmkit._data.matrices import check_no_empty, read_counts
 from stfmkit._data.names import check_names
+from stfmkit._data.patients import check_nested
 from stfmkit._data.view import View
 from stfmkit._kernels._normalize import totals
 from stfmkit.bm._protocol import Protocol

@@ -18,7 +18,7 @@ from stfmkit.bm.study import Study
 from stfmkit.bm.task import Task, Truth
 from stfmkit.evaluation.controls import shuffled, training_mean
 from stfmkit.evaluation.expression import ExpressionTruth
-from stfmkit.evaluation.probes import ridge_probe
+from stfmkit.evaluation.ridge_probe import ridge_probe
 from stfmkit.pp._selectors import rank_genes
 from stfmkit.splits.folds import Fold, inner_folds
 

@@ -69,7 +69,11 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
     The columns of `CONTENDER`, and mean, sd (NaN of one patient), min, max, n_patients (with a value; 0 for a score of
     all patients together).
     """
-    patients = per_patient(scores)
+    return over_patients(per_patient(scores))
+
+
+def over_patients(patients: pd.DataFrame) -> pd.DataFrame:
+    """Return the same of what `per_patient` returned."""
     counted = patients["value"].notna() & (patients["patient"] != "")
     groups = patients.assign(counted=counted.astype(np.int64)).groupby(CONTENDER, sort=True, observed=True)
     table = groups["value"].agg(mean="mean", sd="std", min="min", max="max")
@@ -107,4 +111,4 @@ def score_tables(scores: pd.DataFrame, *, relative: bool = True) -> dict[str, pd
     whole = concat_scores([scores, relative_scores(scores)]) if relative else scores
     patients = per_patient(whole)
     named = patients[patients["patient"] != ""].reset_index(drop=True)  # others speak of all patients together
-    return {"scores": whole, "by_patient": named, "summary": summary(whole)}
+    return {"scores": whole, "by_patient": named, "summary": over_patients(patients)}

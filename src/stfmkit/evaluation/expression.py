@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import sparse
 
 from stfmkit import metrics
-from stfmkit.evaluation.probes import Scaler
+from stfmkit.evaluation.ridge_probe import Scaler
 from stfmkit.evaluation.samples import SampleRows, sample_rows
 from stfmkit.evaluation.scores import concat_scores, score_table
 from stfmkit.metrics._arrays import constant
@@ -159,8 +159,11 @@ def _sample_scores(truth: ExpressionTruth, rows: np.ndarray, predicted: np.ndarr
         graph = sparse.csr_array(truth.graph[rows][:, rows])
         scores["map_ssim"] = metrics.map_ssim(true, predicted, graph=graph)
         scores["bivariate_morans_i"] = metrics.bivariate_morans_i(true, predicted, graph=graph)
-        patterned = metrics.morans_i(true, graph) >= PATTERN
-        scores["moran_ratio"] = np.where(patterned, metrics.moran_ratio(true, predicted, graph=graph), np.nan)
+        patterned = np.flatnonzero(metrics.morans_i(true, graph) >= PATTERN)
+        scores["moran_ratio"] = np.full(true.shape[1], np.nan)
+        if len(patterned):
+            both = true[:, patterned], predicted[:, patterned]
+            scores["moran_ratio"][patterned] = metrics.moran_ratio(*both, graph=graph)
     return scores
 
 

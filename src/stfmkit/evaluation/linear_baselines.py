@@ -4,7 +4,7 @@ import numpy as np
 
 from stfmkit._core.random import stream
 from stfmkit.evaluation.measured import Measured
-from stfmkit.evaluation.probes import ridge_probe
+from stfmkit.evaluation.ridge_probe import ridge_probe
 from stfmkit.splits.folds import Folds, inner_folds
 
 _PENALTY = 1.0  # on one or two scaled columns and hundreds of rows: next to nothing

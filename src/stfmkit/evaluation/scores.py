@@ -69,7 +69,7 @@ class Score:
 def to_table(scores: Iterable[Score]) -> pd.DataFrame:
     """Return scores as a table with all columns of the schema, in their order and of their types."""
     rows = list(scores)
-    return _finished({name: np.array([getattr(s, name) for s in rows], dtype=_kind(name)) for name in SCHEMA})
+    return _finished({name: _column(name, [getattr(s, name) for s in rows], len(rows)) for name in SCHEMA})
 
 
 def score_table(*, value: Any, **columns: Any) -> pd.DataFrame:
@@ -83,7 +83,7 @@ def score_table(*, value: Any, **columns: Any) -> pd.DataFrame:
         raise TypeError(msg)
     values = np.atleast_1d(np.asarray(value, dtype=np.float64))
     given = {**_EMPTY, **columns, "value": values}
-    return _finished({n: np.broadcast_to(np.asarray(given[n], dtype=_kind(n)), values.shape) for n in SCHEMA})
+    return _finished({name: _column(name, given[name], len(values)) for name in SCHEMA})
 
 
 def concat_scores(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -94,11 +94,21 @@ def concat_scores(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
 
 def _finished(columns: dict[str, np.ndarray]) -> pd.DataFrame:
     """Return the table in which scores without a value are undefined, and only rows without a value have a reason."""
-    nan, status = np.isnan(columns["value"]), columns["status"]
-    columns["status"] = np.where(nan & (status == "scored"), "undefined", status)
-    columns["reason"] = np.where(nan, columns["reason"], "")
-    return pd.DataFrame(columns).astype(SCHEMA)
+    undefined = np.isnan(columns["value"])
+    for name in ("status", "reason"):
+        columns[name] = columns[name].copy()
+    columns["status"][undefined & (columns["status"] == "scored")] = "undefined"
+    columns["reason"][~undefined] = ""
+    return pd.DataFrame(columns)
 
 
-def _kind(column: str) -> type | str:
-    return object if SCHEMA[column] == "str" else SCHEMA[column]
+def _column(name: str, values: Any, n_rows: int) -> np.ndarray:
+    """Return a column of the table; one value stands for all rows. Text is made of plain strings."""
+    kind = SCHEMA[name]
+    if kind != "str":
+        return np.broadcast_to(np.asarray(values, dtype=kind), (n_rows,))
+    if isinstance(values, str):
+        return np.full(n_rows, values, dtype=object)
+    texts = np.empty(n_rows, dtype=object)
+    texts[:] = [value if type(value) is str else str(value) for value in np.asarray(values).tolist()]
+    return texts

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from stfmkit._kernels import _autocorr
+from stfmkit._kernels import _autocorrelation as kernels
 from stfmkit.metrics._arrays import constant, read_values, read_weights
 from stfmkit.metrics._metric import metric
 
@@ -54,7 +54,7 @@ def morans_i(X: ArrayLike | sparse.sparray, graph: sparse.sparray) -> np.ndarray
     """
     values, weights = _checked(X, graph)
     if isinstance(values, sparse.csr_array):
-        return _autocorr.morans_i(values, weights)
+        return kernels.morans_i(values, weights)
     cross, _, spread = _dense_sums(values, weights)
     return values.shape[0] / weights.sum() * cross / spread
 
@@ -100,7 +100,7 @@ def gearys_c(X: ArrayLike | sparse.sparray, graph: sparse.sparray) -> np.ndarray
     """
     values, weights = _checked(X, graph)
     if isinstance(values, sparse.csr_array):
-        return _autocorr.gearys_c(values, weights)
+        return kernels.gearys_c(values, weights)
     cross, squares, spread = _dense_sums(values, weights)
     return (values.shape[0] - 1) / (2 * weights.sum()) * (squares - 2 * cross) / spread
 

@@ -10,7 +10,7 @@ from scipy import sparse, stats
 from stfmkit._core.arguments import check_choice, check_integer
 from stfmkit._core.errors import InputError
 from stfmkit._core.random import RNGLike, as_generator
-from stfmkit._kernels import _autocorr_null as null
+from stfmkit._kernels import _autocorrelation_null as null
 from stfmkit.metrics._arrays import constant, read_values, read_weights
 from stfmkit.metrics._autocorrelation import gearys_c, morans_i
 

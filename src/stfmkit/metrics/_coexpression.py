@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 
 from stfmkit._core.arguments import check_choice, check_fraction, check_integer
 from stfmkit._core.random import RNGLike, as_generator
-from stfmkit._kernels._corr import permuted_products
+from stfmkit._kernels._correlation import permuted_products
 from stfmkit.metrics._arrays import constant
 from stfmkit.metrics._correlation import CommonGenes, drop_undefined
 from stfmkit.metrics._metric import metric

@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 
 from stfmkit._core.arguments import check_choice
 from stfmkit._core.errors import InputError
-from stfmkit._kernels._corr import orthonormal_design, residual_correlation
+from stfmkit._kernels._correlation import orthonormal_design, residual_correlation
 from stfmkit._kernels._ranks import shifted_ranks
 from stfmkit.metrics._arrays import labels, matrix, number, table, vector
 from stfmkit.metrics._metric import metric

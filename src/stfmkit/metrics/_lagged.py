@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 from stfmkit._core.arguments import check_choice
 from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._core.matrices import in_memory
-from stfmkit._kernels._corr import orthonormal_design
+from stfmkit._kernels._correlation import orthonormal_design
 from stfmkit.metrics._arrays import constant, finite, matrix, number
 from stfmkit.metrics._correlation import known_variables
 from stfmkit.metrics._metric import metric

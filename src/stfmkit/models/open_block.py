@@ -38,6 +38,7 @@ def open_block(
     celltype_key: str | None = None,
     image_key: ImageKey = None,
     coordinate_system: str | None = None,
+    microns_per_unit: float | None = None,
     stay_on_disk: bool = True,
 ) -> Block:
     """Return what a model reads of a table; nothing that the requirements do not name is read.
@@ -64,6 +65,9 @@ def open_block(
         where every observation has one image.
     coordinate_system
         Coordinate system of a SpatialData in which observations meet images; may be left out where all agree.
+    microns_per_unit
+        Length of one unit in µm, of the coordinates in ``obsm`` of an AnnData, or of the coordinate system; None where
+        the data say it, or no patch has a length in µm.
     stay_on_disk
         Leave a matrix of a backed table, or of dask arrays, where it is, and read it part by part.
 
@@ -106,6 +110,7 @@ def open_block(
             sample_key=sample_key,
             coordinate_system=coordinate_system,
             spatial_key=spatial_key,
+            microns_per_unit=microns_per_unit,
         )
     for need in requirements.needs:
         if need in {"text", "proteins"}:

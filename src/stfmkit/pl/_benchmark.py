@@ -87,7 +87,7 @@ def benchmark(
     key = _key(table, task, MetricKey(metric or "", setting, scope), meta)
     about: Mapping[str, Any] = facts_of(meta.get("metrics", ()), key) or {}
     values = patient_values(table, task, key)
-    if intervals is None and hasattr(results, "rank"):
+    if intervals is None and not isinstance(results, pd.DataFrame) and hasattr(results, "rank"):
         intervals = results.rank(task=task, metric=key.metric, setting=key.setting, scope=key.scope)
     order = _order(values, lowest_first=about.get("higher_is_better", True) is False)
     with style():

@@ -16,7 +16,7 @@ from stfmkit._data.columns import read_groups
 from stfmkit._data.matrices import read_matrix
 from stfmkit._data.names import check_names
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import write_params
+from stfmkit._data.write_slots import write_params
 from stfmkit.pp._training import IN_PANEL, panel_presence
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pandas as pd
 from stfmkit._core.arguments import check_choice, check_fraction, check_key, listed
 from stfmkit._core.errors import MissingKeyError
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, write_record
+from stfmkit._data.write_slots import check_free, write_record
 from stfmkit.pp._gene_limits import FLAGS
 from stfmkit.pp._select_genes import control_genes
 

@@ -13,7 +13,7 @@ from stfmkit._core.arguments import check_integer
 from stfmkit._core.random import RNGLike, as_seed
 from stfmkit._data.training import Train, training_rows
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, package_versions, write_record
+from stfmkit._data.write_slots import check_free, package_versions, write_record
 from stfmkit._kernels._combine_p import over_patients_log_p
 from stfmkit._kernels._gene_stats import (
     MORAN_P,

@@ -9,7 +9,7 @@ from stfmkit._core.errors import InputError
 from stfmkit._data.matrices import check_no_empty, read_counts
 from stfmkit._data.names import check_names
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, write_record
+from stfmkit._data.write_slots import check_free, write_record
 from stfmkit._kernels._gene_stats import log1p
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
 

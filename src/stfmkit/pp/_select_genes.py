@@ -16,7 +16,7 @@ from stfmkit._core.random import RNGLike, as_seed
 from stfmkit._data.columns import read_groups
 from stfmkit._data.training import Train, training_rows
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, package_versions, write_record
+from stfmkit._data.write_slots import check_free, package_versions, write_record
 from stfmkit.pp._controls import control_names
 from stfmkit.pp._gene_limits import GeneLimits, check_limits
 from stfmkit.pp._selectors import NON_SPATIAL, SELECTORS, Options, rank_genes

@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 from stfmkit._core.arguments import check_choice, check_integer
 from stfmkit._core.errors import InputError
 from stfmkit._core.random import RNGLike, as_generator
-from stfmkit._kernels._autocorr import row_stochastic
+from stfmkit._kernels._autocorrelation import row_stochastic
 from stfmkit._kernels._combine_p import over_patients_log_p
 from stfmkit._kernels._gene_stats import log1p, over_patients, statistics_by_sample, summarize
 from stfmkit._kernels._neighbors import neighbor_graph

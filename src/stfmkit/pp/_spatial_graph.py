@@ -15,7 +15,7 @@ from stfmkit._data.columns import read_groups
 from stfmkit._data.coordinates import check_one_frame, check_positions, read_coords, read_microns_per_unit
 from stfmkit._data.names import check_names
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, package_versions, write_record
+from stfmkit._data.write_slots import check_free, package_versions, write_record
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container

@@ -10,9 +10,9 @@ from stfmkit._core.arguments import check_key
 from stfmkit._core.random import RNGLike, as_seed
 from stfmkit._data.columns import read_groups
 from stfmkit._data.coordinates import read_coords, read_microns_per_unit
-from stfmkit._data.identity import read_patients_and_samples
+from stfmkit._data.patients import read_patients_and_samples
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, write_record
+from stfmkit._data.write_slots import check_free, write_record
 from stfmkit.splits.splitters import SplitRows, Splitter, check_splitter
 
 if TYPE_CHECKING:

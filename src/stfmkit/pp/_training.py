@@ -12,9 +12,9 @@ from stfmkit._core.errors import LeakError, MissingKeyError
 from stfmkit._data.columns import read_groups
 from stfmkit._data.coordinates import check_positions, read_coords
 from stfmkit._data.graphs import read_graph
-from stfmkit._data.identity import check_nested, read_patients_and_samples
 from stfmkit._data.matrices import check_no_empty, read_counts
 from stfmkit._data.names import check_names
+from stfmkit._data.patients import check_nested, read_patients_and_samples
 from stfmkit.pp._selectors import Training
 
 IN_PANEL = "in_panel_"

@@ -62,6 +62,13 @@ MicronsPerUnit: TypeAlias = Annotated[
     Annotated[float, Field(gt=0)] | None,
     Field(description="Length of one coordinate unit in µm; 1 where they are µm."),
 ]
+ImageKey: TypeAlias = Annotated[
+    Names | None,
+    Field(description="The images that models of images read: names, or resolutions such as hires; else all."),
+]
+CoordinateSystem: TypeAlias = Annotated[
+    Text | None, Field(description="Coordinate system of a SpatialData in which observations meet images.")
+]
 Rng: TypeAlias = Annotated[int, Field(ge=0, le=2**63 - 1, description="Seed of everything that is random.")]
 NJobs: TypeAlias = Annotated[int, Field(ge=1, description="Worker processes.")]
 

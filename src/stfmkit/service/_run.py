@@ -39,8 +39,8 @@ def run(request: Request | Mapping[str, Any], *, progress: Progress | None = Non
     --------
     >>> from stfmkit import service
     >>> response = service.run({"command": "models", "family": "baseline"})
-    >>> [model["name"] for model in response.models][:2]
-    ['library_size', 'coordinates']
+    >>> sorted(model["name"] for model in response.models)[:2]
+    ['celltype_composition', 'coordinates']
     >>> service.run({"command": "models", "familly": "baseline"}).remedy
     "rename or remove it. Did you mean 'family'?"
     """

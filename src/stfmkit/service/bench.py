@@ -11,7 +11,9 @@ from stfmkit._core.progress import step
 from stfmkit.service._fields import (
     AnyPath,
     CelltypeKey,
+    CoordinateSystem,
     Data,
+    ImageKey,
     Integers,
     LabelKey,
     Layer,
@@ -86,6 +88,8 @@ class BenchRequest(Request):
     layer: Layer = None
     table_key: TableKey = None
     microns_per_unit: MicronsPerUnit = None
+    image_key: ImageKey = None
+    coordinate_system: CoordinateSystem = None
     split: Literal["patient", "slide", "block", "random"] = Field(
         "patient", description="patient, slide, block or random."
     )

@@ -12,7 +12,9 @@ from stfmkit._core.progress import step
 from stfmkit.service._fields import (
     AnyPath,
     CelltypeKey,
+    CoordinateSystem,
     Data,
+    ImageKey,
     Layer,
     Options,
     PatientKeyOrNone,
@@ -51,8 +53,8 @@ class EmbedRequest(Request):
     spatial_key: SpatialKey = "spatial"
     layer: Layer = None
     table_key: TableKey = None
-    image_key: Text | None = Field(None, description="Image of a SpatialData.")
-    coordinate_system: Text | None = Field(None, description="Coordinate system of a SpatialData to read in.")
+    image_key: ImageKey = None
+    coordinate_system: CoordinateSystem = None
     key_added: Text | None = Field(None, description="Key in obsm; else X_ and the name of the model.")
     weights: Text | None = Field(
         None, description="Networks: folder, owner/repository, or random; else the published weights."

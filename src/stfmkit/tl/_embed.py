@@ -17,7 +17,7 @@ from stfmkit._data.names import check_names
 from stfmkit._data.patches import PatchRows
 from stfmkit._data.training import Train, training_rows
 from stfmkit._data.view import View
-from stfmkit._data.write import check_free_embedding, package_versions, write_embedding
+from stfmkit._data.write_slots import check_free_embedding, package_versions, write_embedding
 from stfmkit.models._load_model import make_model
 from stfmkit.models.contract import EmbeddingModel
 from stfmkit.models.open_block import open_block

@@ -17,10 +17,10 @@ from stfmkit._core.random import RNGLike, as_seed
 from stfmkit._data.columns import read_groups, read_labels
 from stfmkit._data.coordinates import read_coords, read_microns_per_unit
 from stfmkit._data.embeddings import read_embedding
-from stfmkit._data.identity import read_patients_and_samples
 from stfmkit._data.matrices import read_totals
+from stfmkit._data.patients import read_patients_and_samples
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, package_versions, read_record, write_record
+from stfmkit._data.write_slots import check_free, package_versions, read_record, write_record
 from stfmkit.evaluation.averages import score_tables
 from stfmkit.evaluation.embedding import CHANCE, CONTROL, PLAN, score_embedding
 from stfmkit.evaluation.embedding_study import EmbeddingStudy

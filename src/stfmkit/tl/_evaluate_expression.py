@@ -14,7 +14,7 @@ from stfmkit._core.random import RNGLike, as_seed
 from stfmkit._data.names import check_names
 from stfmkit._data.training import Train
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, package_versions, write_record
+from stfmkit._data.write_slots import check_free, package_versions, write_record
 from stfmkit.evaluation.averages import score_tables
 from stfmkit.evaluation.linear_baselines import LinearBaselines, baseline_folds, centred_coordinates
 from stfmkit.tl._expression_blocks import sample_parts, score_blocks

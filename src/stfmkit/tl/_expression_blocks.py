@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import sparse
 
 from stfmkit._core.errors import InputError
-from stfmkit._kernels._autocorr import row_stochastic
+from stfmkit._kernels._autocorrelation import row_stochastic
 from stfmkit._kernels._neighbors import neighbor_graph
 from stfmkit.evaluation.expression import ExpressionTruth, expression_ceilings, score_expression, score_pearson
 from stfmkit.evaluation.linear_baselines import LinearBaselines

@@ -16,7 +16,7 @@ from stfmkit._data.columns import read_groups
 from stfmkit._data.coordinates import read_coords
 from stfmkit._kernels._normalize import median_total
 from stfmkit.evaluation.measured import Measured
-from stfmkit.evaluation.probes import ridge_probe
+from stfmkit.evaluation.ridge_probe import ridge_probe
 from stfmkit.pp._selectors import NON_SPATIAL, SELECTORS, rank_genes
 from stfmkit.splits.folds import Fold, inner_folds
 from stfmkit.tl._hest_probe import N_GENES, hest_genes, hest_predict

@@ -14,10 +14,10 @@ from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._core.random import stream
 from stfmkit._data.coordinates import check_positions, read_coords
 from stfmkit._data.graphs import read_graph
-from stfmkit._data.identity import read_patients_and_samples
+from stfmkit._data.patients import read_patients_and_samples
 from stfmkit._data.predictions import Prediction, check_prediction, read_prediction
 from stfmkit._data.training import Train, training_rows
-from stfmkit._data.write import read_record
+from stfmkit._data.write_slots import read_record
 from stfmkit._kernels._normalize import median_total
 from stfmkit._kernels._thinning import thin
 from stfmkit.evaluation.measured import Matrix, Measured

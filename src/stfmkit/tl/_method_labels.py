@@ -9,7 +9,7 @@ from anndata import AnnData
 
 from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError
-from stfmkit._data.write import check_free, package_versions, write_record
+from stfmkit._data.write_slots import check_free, package_versions, write_record
 from stfmkit.methods.contract import Method, Output
 
 if TYPE_CHECKING:

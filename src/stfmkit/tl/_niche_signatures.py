@@ -9,7 +9,7 @@ from stfmkit._core import slots
 from stfmkit._core.arguments import check_choice, check_fraction, check_integer, check_key
 from stfmkit._core.random import RNGLike, as_seed
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, package_versions, write_record
+from stfmkit._data.write_slots import check_free, package_versions, write_record
 from stfmkit._kernels._torus import MOVES
 from stfmkit.evaluation.averages import score_tables
 from stfmkit.evaluation.signature_null import null_table

@@ -14,7 +14,7 @@ from stfmkit._core.errors import InputError
 from stfmkit._core.random import RNGLike, as_seed, stream
 from stfmkit._data.columns import read_groups
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, package_versions, write_record
+from stfmkit._data.write_slots import check_free, package_versions, write_record
 from stfmkit.evaluation.clusters import METHODS, cluster
 from stfmkit.evaluation.stability import Choice, choose_number
 from stfmkit.models._load_model import load_model

@@ -17,7 +17,7 @@ from stfmkit._data.columns import read_groups
 from stfmkit._data.embeddings import embedding_record, read_embedding
 from stfmkit._data.names import check_names
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write import check_free, package_versions, write_record
+from stfmkit._data.write_slots import check_free, package_versions, write_record
 from stfmkit.pp._split import split_rows
 from stfmkit.splits.splitters import PatientKFold, Splitter
 from stfmkit.tl._expression_folds import ProbeSettings, assemble, choose_genes, fold_numbers, predict_folds

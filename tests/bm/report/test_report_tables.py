@@ -93,7 +93,7 @@ def test_signatures_have_one_table_for_every_size(results):
     for grid in (own, cohort):
         titles = [c.text.replace("\N{NO-BREAK SPACE}↑", "") for c in grid.columns][1:]
         assert titles[:2] == ["Adjusted Jaccard", "Adjusted Jaccard, of ceiling"]
-        assert titles[-1] == "Fold changes, Spearman ρ"
+        assert titles[-1] == "Spearman ρ of fold changes"
         assert not any("@" in t or "Ceiling" in t for t in titles)
         notes = " ".join(grid.notes)
         assert "Ceiling, mean over the data: Adjusted Jaccard " in notes

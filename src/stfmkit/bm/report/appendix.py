@@ -20,6 +20,7 @@ _CARD = (
     ("family", "Family"),
     ("summary", "What it is"),
     ("needs", "Reads"),
+    ("patches", "Patches of the image"),
     ("fits", "Fits on the data"),
     ("uses_neighbors", "Uses neighbours"),
     ("dimension", "Dimension"),
@@ -158,9 +159,20 @@ def cards_grid(contenders: Mapping[str, Mapping[str, Any]]) -> Grid:
 def _card_text(key: str, value: object) -> str:
     if value is None or value in ("", [], {}):
         return {"dimension": "depends", "commercial": "not known"}.get(key, "–")
+    if key == "patches" and isinstance(value, Mapping):
+        return _patches_text(value)
     if isinstance(value, Mapping):
         return ", ".join(f"{k}={v}" for k, v in value.items())
     return flatten({key: value})[0][1]
+
+
+def _patches_text(facts: Mapping[str, Any]) -> str:
+    length, size = facts.get("microns_per_pixel"), facts.get("size")
+    pixel = "pixels of the image" if length is None else f"pixels of {length:g} µm"
+    return (
+        f"{size} × {size} {pixel}, from {plural(len(facts.get('images', ())), 'image')}; "
+        f"{facts.get('padded_share', 0.0):.1%} of their area lies outside"
+    )
 
 
 def pairs_grid(facts: Mapping[str, Any], *, caption: str, first: str = "Choice") -> Grid:

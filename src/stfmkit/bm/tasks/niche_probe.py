@@ -12,8 +12,8 @@ from stfmkit.bm.contenders import Output
 from stfmkit.bm.study import Study
 from stfmkit.bm.task import MetricKey, Scores, Task, Truth
 from stfmkit.evaluation.controls import majority, noisy_labels, shuffled
+from stfmkit.evaluation.label_probes import knn_probe, linear_probe
 from stfmkit.evaluation.labels import score_labels
-from stfmkit.evaluation.probes import knn_probe, linear_probe
 from stfmkit.evaluation.scores import concat_scores, to_table
 from stfmkit.splits.folds import Fold, inner_folds
 

@@ -16,7 +16,7 @@ from stfmkit._core import slots
 from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._data.view import is_spatialdata
-from stfmkit._data.write import package_versions
+from stfmkit._data.write_slots import package_versions
 from stfmkit._kernels._row_sums import keep_rows
 from stfmkit.pp._binning.plan import BinSettings, Sample
 from stfmkit.pp._binning.sources import Source

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from stfmkit._kernels import _corr
-from stfmkit._kernels._corr import gram, orthonormal_design, permuted_products, residual_correlation
+from stfmkit._kernels import _correlation as _corr
+from stfmkit._kernels._correlation import gram, orthonormal_design, permuted_products, residual_correlation
 
 
 @pytest.mark.parametrize("density", [0.0, 0.05, 0.6])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.linear_model import LinearRegression
 
-from stfmkit._kernels._autocorr import (
+from stfmkit._kernels._autocorrelation import (
     gearys_c,
     joincount_moran,
     morans_i,

@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from stfmkit._core.errors import InputError
-from stfmkit._data.write import (
+from stfmkit._data.write_slots import (
     check_free,
     check_free_embedding,
     read_record,

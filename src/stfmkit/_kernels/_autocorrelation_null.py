@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 from scipy import sparse
 
-from stfmkit._kernels._autocorr import (
+from stfmkit._kernels._autocorrelation import (
     CSR,
     Sums,
     geary_of,

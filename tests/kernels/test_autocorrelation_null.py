@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse, stats
 
-from stfmkit._kernels._autocorr import gearys_c, morans_i
-from stfmkit._kernels._autocorr_null import (
+from stfmkit._kernels._autocorrelation import gearys_c, morans_i
+from stfmkit._kernels._autocorrelation_null import (
     expectation,
     kurtosis_of,
     permutation_null,

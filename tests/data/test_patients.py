@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stfmkit._core.errors import InputError, MissingKeyError
-from stfmkit._data.identity import check_nested, read_patients_and_samples
+from stfmkit._data.patients import check_nested, read_patients_and_samples
 
 
 def test_patients_and_samples_are_read_in_the_order_of_the_table(toy):
