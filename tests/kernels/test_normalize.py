@@ -6,8 +6,7 @@ import scanpy as sc
 from anndata import AnnData
 from scipy import sparse
 
-from stfmkit._kernels._gene_stats import normalized_dispersion
-from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
+from stfmkit._kernels._normalize import median_total, normalized_dispersion, size_factor_log1p, totals
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Read what the field's readers read."""
+"""Tell what a path holds, and read it with the readers of the field."""
 
 import json
 from collections.abc import Iterator

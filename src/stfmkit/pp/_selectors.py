@@ -12,15 +12,9 @@ from stfmkit._core.errors import InputError
 from stfmkit._core.random import RNGLike, as_generator
 from stfmkit._kernels._autocorrelation import row_stochastic
 from stfmkit._kernels._combine_p import over_patients_log_p
-from stfmkit._kernels._gene_stats import (
-    log1p,
-    normalized_dispersion,
-    over_patients,
-    statistics_by_sample,
-    summarize,
-)
+from stfmkit._kernels._gene_stats import log1p, over_patients, statistics_by_sample, summarize
 from stfmkit._kernels._neighbors import neighbor_graph
-from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
+from stfmkit._kernels._normalize import median_total, normalized_dispersion, size_factor_log1p, totals
 from stfmkit._kernels._sparkx import sparkx_log_p
 from stfmkit.pp._controls import control_names
 from stfmkit.pp._gene_limits import FLAGGED_BY, GeneLimits, flags

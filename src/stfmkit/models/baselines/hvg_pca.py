@@ -8,8 +8,7 @@ import pandas as pd
 from scipy import sparse
 
 from stfmkit._core.arguments import check_integer
-from stfmkit._kernels._gene_stats import normalized_dispersion
-from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
+from stfmkit._kernels._normalize import median_total, normalized_dispersion, size_factor_log1p, totals
 from stfmkit.models.card import ModelCard
 from stfmkit.models.contract import Block, EmbeddingModel
 from stfmkit.models.genes.alignment import counts_of
