@@ -90,11 +90,7 @@ def test_what_the_original_does_is_the_default(version: str) -> None:
     wanted = np.load(HOME / f"{version}_synthetic.npz")["cls-1" if version == "v2" else "cell-1"]
     cells = synthetic()
     assert_parity(embedded(cells, version), wanted)
-<<<<<<< HEAD
-    facts = cells.uns["stfmkit"]["embeddings"]["X_test"]
-=======
     facts = cells.uns["stfmkit"]["embed"]["results"]["X_test"]
->>>>>>> views
     assert facts["provenance"]["emb_mode"] == ("cls" if version == "v2" else "cell")
     assert facts["options"]["emb_layer"] == -1
 
@@ -152,7 +148,7 @@ def test_the_dictionaries_are_those_of_the_name_of_the_folder(
     wanted = np.load(HOME / "v2_synthetic.npz")["cls-1"]
     cells = synthetic()
     assert_parity(embedded(cells, weights=home / folder), wanted)
-    used = cells.uns["stfmkit"]["embeddings"]["X_test"]["provenance"]["sha256"]
+    used = cells.uns["stfmkit"]["embed"]["results"]["X_test"]["provenance"]["sha256"]
     assert sorted(name for name in used if name.endswith(".pkl")) == sorted(f"{kind}_{right}.pkl" for kind in KINDS)
     away = embedded(cells, weights=home / folder, dictionaries=other)
     assert np.abs(away - wanted).max() > 1e-3

@@ -105,11 +105,7 @@ def test_a_further_species_by_the_files_of_the_notebook() -> None:
     draw = np.random.default_rng(0)
     rows, genes = draw.permutation(cells.n_obs), draw.permutation(cells.n_vars)
     assert_parity(embedded(cells[rows][:, genes].copy(), **CHICKEN), whole[rows])
-<<<<<<< HEAD
-    facts = cells.uns["stfmkit"]["embeddings"]["X_uce"]
-=======
     facts = cells.uns["stfmkit"]["embed"]["results"]["X_uce"]
->>>>>>> views
     assert facts["provenance"]["chrom_token_offset"] == 54
     names = {path.rpartition("/")[2] for path in facts["provenance"]["sha256"]}
     assert {"chicken_pe_tokens.torch", "chicken_offsets.pkl", "chicken_to_chrom_pos.csv"} <= names
@@ -312,7 +308,7 @@ def test_options_that_cannot_be(options: dict[str, Any], match: str) -> None:
 def test_without_a_seed_it_is_zero_and_recorded() -> None:
     cells = synthetic()
     sk.tl.embed(cells, "uce", weights=DATA / "uce", **MADE)
-    assert cells.uns["stfmkit"]["embeddings"]["X_uce"]["rng"] == 0
+    assert cells.uns["stfmkit"]["embed"]["results"]["X_uce"]["rng"] == 0
     np.testing.assert_array_equal(cells.obsm["X_uce"], embedded(synthetic(), rng=0))
 
 
