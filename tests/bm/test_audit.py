@@ -57,7 +57,9 @@ def test_a_split_says_itself_what_it_holds_out(cohort):
 
 def test_labels_from_elsewhere_are_said(cohort):
     cohort.obs["cluster"] = np.where(np.arange(cohort.n_obs) % 2, "a", "b")
-    assert "labels computed elsewhere" in found(cohort, contenders=["obs:cluster"])
+    cohort.obs["guess"] = cohort.obs["niche"].to_numpy()[::-1]
+    assert "clusters computed elsewhere" in found(cohort, contenders=["obs:cluster"])
+    assert "labels computed elsewhere" in found(cohort, contenders=["obs:guess"])
 
 
 def test_one_section_stored_twice(cohort):
