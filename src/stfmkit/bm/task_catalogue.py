@@ -64,10 +64,8 @@ def register_task(task: Task, *, overwrite: bool = False) -> None:
     --------
     >>> import stfmkit as sk
     >>> from stfmkit.bm.tasks.domains import Domains
-    >>> class Regions(Domains):
-    ...     name, title = "regions", "Regions"
-    >>> sk.bm.register_task(Regions(), overwrite=True)
-    >>> "regions" in sk.bm.list_tasks().index
+    >>> sk.bm.register_task(Domains(), overwrite=True)
+    >>> "domains" in sk.bm.list_tasks().index
     True
     """
     catalogue.add(task, overwrite=overwrite)
