@@ -38,7 +38,7 @@ def _spatial_bins(**options):
 
 
 def _tissue_maps(**options):
-    spots = pd.DataFrame({"task": "probe", "model": "m", "patient": "P1", "sample": "S1"}, index=range(4))
+    spots = pd.DataFrame({"task": "probe", "contender": "m", "patient": "P1", "sample": "S1"}, index=range(4))
     spots = spots.assign(x=[0, 1, 0, 1], y=[0, 0, 1, 1], truth=list("aabb"), predicted=list("abbb"))
     return sk.pl.tissue_maps(spots.assign(score=[1.0, 0.0, 1.0, 1.0]), **options)
 
