@@ -6,7 +6,7 @@ import pytest
 from tests.bm.conftest import make_cohort, make_protocol
 
 import stfmkit as sk
-from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, UnitsError
+from stfmkit._core.errors import InputError, InputTypeError, MissingFileError, MissingKeyError, UnitsError
 from stfmkit.bm.model_contenders import ModelContender
 from stfmkit.bm.score_table import OBSERVATIONS, TABLE, primary_of
 from stfmkit.bm.task_catalogue import catalogue
@@ -266,6 +266,10 @@ class TestBadInput:
     def test_unknown_model_suggests(self, cohort):
         with pytest.raises(MissingKeyError, match="Did you mean 'hvg_pca'"):
             run(cohort, ["hvgpca"])
+
+    def test_missing_weights(self, cohort, tmp_path):
+        with pytest.raises(MissingFileError, match="there is no such file or folder"):
+            run(cohort, {"a": ("scgpt", {"weights": tmp_path / "nowhere"})})
 
     @pytest.mark.parametrize("contenders", [[], ["hvg_pca", "hvg_pca"], {"control:x": "hvg_pca"}])
     def test_names_of_contenders(self, cohort, contenders):

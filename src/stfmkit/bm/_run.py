@@ -119,6 +119,8 @@ def run(
     identity = protocol_id(study)
     if out is not None:
         check_output(Path(out), identity)
+    for contender in compared:
+        contender.locate()
     findings = audit_study(study, compared)
     work = Work(
         study=study,

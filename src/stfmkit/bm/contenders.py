@@ -97,6 +97,9 @@ class Contender(ABC):
             Folder for finished parts of long work.
         """
 
+    def locate(self) -> None:  # noqa: B027  most contenders have no files
+        """Find the files that the output needs, so that what is missing is told before long work."""
+
     def identity(self) -> str | None:
         """Return text that differs where two outputs can differ; None where that cannot be told."""
         return None

@@ -76,6 +76,10 @@ class ModelContender(Contender):
         first, second = (np.zeros((0, width), dtype=np.float32) if part is None else part for part in values)
         return Output(kind="embedding", train=first, test=second, seconds=run.seconds)
 
+    def locate(self) -> None:
+        """Find the weights, in this process and once for all folds; nothing is opened."""
+        self.model.locate()
+
     def identity(self) -> str | None:
         """Return name, options, content of local weights, seed, columns and patches; None for what cannot be told.
 

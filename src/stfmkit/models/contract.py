@@ -305,6 +305,9 @@ class EmbeddingModel(ABC):
         """Return the options by name, as they were stored by the constructor."""
         return options_of(self)
 
+    def locate(self) -> None:  # noqa: B027  most baselines have no files
+        """Find the files that `load` opens and fetch published ones, so that missing ones are told before long work."""
+
     def load(self) -> None:  # noqa: B027  most baselines open nothing
         """Open files and weights; called once or more often before the first block, and by the model itself."""
 

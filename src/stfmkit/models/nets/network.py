@@ -25,7 +25,7 @@ from stfmkit.models.nets.state import Rename
 from stfmkit.models.nets.tokens import Tokens, collate
 from stfmkit.models.runtime.device import DTYPES, as_device
 from stfmkit.models.weights.files import Files
-from stfmkit.models.weights.places import RANDOM, as_place
+from stfmkit.models.weights.places import RANDOM, as_place, resolve_weights
 
 OnEmpty = Literal["error", "zero"]
 
@@ -170,6 +170,11 @@ class Network(EmbeddingModel, Generic[AnyAssets]):
         )
 
     # loading
+
+    def locate(self) -> None:
+        """Find the weights, and fetch published ones; nothing is opened."""
+        if self.weights != RANDOM:
+            resolve_weights(self.card, self.weights)
 
     def load(self) -> None:
         """Open the weights and fill the module; a random twin is filled when it has seen the genes of the data."""
