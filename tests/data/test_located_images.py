@@ -12,7 +12,7 @@ from tests.histology import (
 )
 
 from stfmkit._core.errors import InputError, MissingKeyError
-from stfmkit._data.located_images import image_names, locate_images
+from stfmkit._data.located_images import locate_images
 from stfmkit._data.view import View
 
 
@@ -90,9 +90,9 @@ def test_a_resolution_without_its_scale_is_left_out_or_refused(section):
 def test_entries_without_images_are_no_libraries(section):
     adata = as_anndata(section)
     adata.uns["spatial"]["M"] = {"scalefactors": {}, "metadata": {}}
-    assert image_names(View.of(adata)) == ("L/hires",)
+    assert View.of(adata).image_names == ("L/hires",)
     adata.uns["spatial"] = "somewhere"
-    assert image_names(View.of(adata)) == ()
+    assert View.of(adata).image_names == ()
 
 
 # SpatialData

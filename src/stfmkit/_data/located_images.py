@@ -8,18 +8,10 @@ from stfmkit._core.errors import InputError
 from stfmkit._data.element_images import image_of_region
 from stfmkit._data.elements import annotated_rows
 from stfmkit._data.images import ImageKey, LocatedImage
-from stfmkit._data.library_images import images_of_libraries, libraries_of
+from stfmkit._data.library_images import images_of_libraries
 
 if TYPE_CHECKING:
     from stfmkit._data.view import View
-
-
-def image_names(view: "View") -> tuple[str, ...]:
-    """Return the names of the images of a view: of elements, or "library/resolution" of ``uns["spatial"]``."""
-    if view.container is not None:
-        return tuple(map(str, view.container.images))
-    libraries = libraries_of(view.table)
-    return tuple(f"{library}/{key}" for library, entry in libraries.items() for key in entry["images"])
 
 
 def locate_images(

@@ -13,7 +13,7 @@ from stfmkit._core.arguments import check_known, listed
 from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._data.coordinates import read_coords, read_microns_per_unit
 from stfmkit._data.elements import table_coordinates
-from stfmkit._data.located_images import image_names
+from stfmkit._data.library_images import libraries_of
 
 if TYPE_CHECKING:
     from spatialdata import SpatialData
@@ -103,7 +103,10 @@ class View:
     @property
     def image_names(self) -> tuple[str, ...]:
         """Names of the images: of the elements, or "library/resolution" of ``uns["spatial"]``."""
-        return image_names(self)
+        if self.container is not None:
+            return tuple(map(str, self.container.images))
+        libraries = libraries_of(self.table)
+        return tuple(f"{library}/{key}" for library, entry in libraries.items() for key in entry["images"])
 
     @property
     def points(self) -> Mapping[str, Any]:
