@@ -108,11 +108,15 @@ class Task(ABC):
         Fields of the protocol that must not be None, such as "label_key".
     positive, negatives
         Names of the controls that a sound metric puts first and last.
+    beside
+        Names of further controls, which are shown and judge no metric.
     control_models
         Registered models among the negatives: they run as contenders do, and `controls` does not return them.
+    own_baselines
+        Names of what `baselines` returns, each with a sentence that says what it is and what it has seen.
     shares
-        Tasks with the same text here have the same `hidden`, `truth`, `predict` and `controls`, which are then computed
-        once for all of them; empty for a task on its own.
+        Tasks with the same text here have the same `hidden`, `truth` and `predict`, which are then computed once for
+        all of them; empty for a task on its own.
     """
 
     name: ClassVar[str]
@@ -123,7 +127,9 @@ class Task(ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     positive: ClassVar[str]
     negatives: ClassVar[tuple[str, ...]]
+    beside: ClassVar[tuple[str, ...]] = ()
     control_models: ClassVar[tuple[str, ...]] = ()
+    own_baselines: ClassVar[Mapping[str, str]] = {}
     shares: ClassVar[str] = ""
     ceiling_note: ClassVar[str] = "two halves of the counts agree with"
     """What the report calls the mean ceiling of the primary metric."""
@@ -152,6 +158,15 @@ class Task(ABC):
     @abstractmethod
     def controls(self, truth: Any) -> Mapping[str, Any]:
         """Return predictions by name: what a sound metric puts first, and what it puts last."""
+
+    def baselines(self, truth: Any) -> Mapping[str, Any]:
+        """Return predictions that need no contender, by the names of `own_baselines`; none by default.
+
+        They know training observations alone, are ranked beside the contenders under "baseline:" and their name, and
+        are what a contender has to beat.
+        """
+        del truth
+        return {}
 
     @abstractmethod
     def perfect(self, truth: Any) -> Any:
@@ -208,6 +223,11 @@ class Task(ABC):
 
     # derived
 
+    def predicted_controls(self) -> list[str]:
+        """Return the names of the controls that `controls` returns: all but registered models."""
+        named = (self.positive, *self.negatives, *self.beside)
+        return [name for name in named if name not in self.control_models]
+
     def describe(self) -> dict[str, Any]:
         """Return the facts of the task, ready for JSON."""
         return {
@@ -218,6 +238,7 @@ class Task(ABC):
             "needs": list(self.needs),
             "positive": f"control:{self.positive}",
             "negatives": [f"control:{name}" for name in self.negatives],
+            "baselines": [f"baseline:{name}" for name in self.own_baselines],
             "ceiling_note": self.ceiling_note,
             "ceiling_remark": self.ceiling_remark,
         }
