@@ -14,6 +14,7 @@ from stfmkit._core.files import write_atomic
 from stfmkit.bm.contenders import CONTROL
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.folder import check_output, check_report, read_json, read_parquet, write_parquet
+from stfmkit.bm.marks import marks_of, with_marks
 from stfmkit.bm.ranking import COLUMNS, compare_contenders, rank_table
 from stfmkit.bm.score_table import OBSERVATIONS, TABLE, primary_of
 from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, find_key, keys_of, rows_of
@@ -114,9 +115,12 @@ class Results:
                     allowed=listed(dict.fromkeys(f["metric"] for f in self.meta["metrics"] if f["higher_is_better"])),
                     remedy="read it in the table; it describes, and ranks nothing.",
                 )
-            parts.append(rank_table(rows_of(self.table, name, key), higher_is_better=higher, n_boot=n_boot, seed=rng))
+            ranks = rank_table(rows_of(self.table, name, key), higher_is_better=higher, n_boot=n_boot, seed=rng)
+            about = self.meta["tasks"].get(name, {})
+            marks = marks_of(self.table, name, key, about=about, higher_is_better=higher)
+            parts.append(with_marks(ranks, marks))
         filled = [part for part in parts if len(part)]
-        return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=COLUMNS)
+        return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=[*COLUMNS, "mark"])
 
     def compare(
         self,

@@ -74,7 +74,7 @@ def _rank(scores: pd.DataFrame, *, higher: bool, n_boot: int, seed: int) -> pd.D
     names = list(complete.columns)
     blocks = [group.to_numpy() for _, group in complete.groupby(level="patient", observed=True)]
     n = len(blocks)
-    if n == 0:
+    if n == 0 or not names:  # no contender has any score
         return pd.DataFrame(columns=COLUMNS)
     means = np.array([block.mean(axis=0) for block in blocks])
     mean = means.mean(axis=0)

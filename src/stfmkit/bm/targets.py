@@ -137,6 +137,7 @@ class TargetTask(Task):
     negatives: ClassVar[tuple[str, ...]] = ("mean", "shuffled", "coordinates")
     control_models: ClassVar[tuple[str, ...]] = ("coordinates",)
     shares: ClassVar[str] = "target genes"
+    positive_note: ClassVar[str] = "it holds half of the molecules that it is judged by; no prediction can reach it"
     ceiling_remark: ClassVar[str] = (
         "control:thinned holds half of the molecules that it is judged by, and so passes it; a prediction that smooths "
         "noise away can pass it, too."

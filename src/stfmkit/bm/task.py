@@ -131,6 +131,10 @@ class Task(ABC):
     control_models: ClassVar[tuple[str, ...]] = ()
     own_baselines: ClassVar[Mapping[str, str]] = {}
     shares: ClassVar[str] = ""
+    trained: ClassVar[bool] = True
+    """Whether something is trained on other patients, so that a good score of position alone shows a leak."""
+    positive_note: ClassVar[str] = ""
+    """What a reader of the positive control must know."""
     ceiling_note: ClassVar[str] = "two halves of the counts agree with"
     """What the report calls the mean ceiling of the primary metric."""
     ceiling_remark: ClassVar[str] = ""
@@ -216,6 +220,11 @@ class Task(ABC):
         del key
         return None
 
+    def no_direction(self, key: MetricKey) -> str:
+        """Return why a metric only describes in this task, and ranks nothing; empty where it has its direction."""
+        del key
+        return ""
+
     def section(self, results: Any) -> Section:
         """Return what this task adds to its part of the report on `results`."""
         del results
@@ -239,6 +248,8 @@ class Task(ABC):
             "positive": f"control:{self.positive}",
             "negatives": [f"control:{name}" for name in self.negatives],
             "baselines": [f"baseline:{name}" for name in self.own_baselines],
+            "trained": self.trained,
+            "positive_note": self.positive_note,
             "ceiling_note": self.ceiling_note,
             "ceiling_remark": self.ceiling_remark,
         }

@@ -18,6 +18,7 @@ from stfmkit.evaluation.expression import ExpressionTruth
 from stfmkit.evaluation.molecules import Molecules, PredictedStructure
 from stfmkit.evaluation.samples import SampleRows
 from stfmkit.evaluation.scores import Score, concat_scores, to_table
+from stfmkit.metrics._latent_correlation import CLEAR
 
 CEILED = ("ssim_ordered", "ssim_permuted", "ssim_global", "offdiagonal_correlation")
 """Metrics that are 0 by chance, and so have a share of a ceiling."""
@@ -162,13 +163,16 @@ def score_coexpression(
     return concat_scores(parts)
 
 
-def latent_truths(truth: ExpressionTruth, *, seed: int) -> dict[str, np.ndarray]:
-    """Return the latent correlations (n_genes, n_genes) of every sample that is scored; none without counts."""
+def latent_truths(truth: ExpressionTruth, *, seed: int, min_z: float = CLEAR) -> dict[str, np.ndarray]:
+    """Return the latent correlations (n_genes, n_genes) of every sample that is scored; none without counts.
+
+    Genes that vary less clearly than `min_z` have none, as in `sk.metrics.latent_correlation`.
+    """
     if truth.molecules is None:
         return {}
     return {
         sample.sample: truth.molecules.of(sample.rows).latent_correlation(
-            stream(seed, "latent", truth.fold, sample.sample)
+            stream(seed, "latent", truth.fold, sample.sample), min_z=min_z
         )
         for sample in truth.scored_samples()
     }
@@ -196,7 +200,7 @@ def coexpression_ceilings(
 
 
 def latent_halves(
-    molecules: Molecules, *, seed: int, names: tuple[Any, ...], **known: np.ndarray | None
+    molecules: Molecules, *, seed: int, names: tuple[Any, ...], **known: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the latent correlations (n_genes, n_genes) of two independent halves of the molecules.
 

@@ -9,6 +9,7 @@ from scipy import sparse
 from stfmkit import metrics
 from stfmkit._kernels._normalize import on_scale
 from stfmkit._kernels._thinning import thin
+from stfmkit.metrics._latent_correlation import CLEAR
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,7 +48,12 @@ class Molecules:
         return replace(self, counts=first, library_size=size), replace(self, counts=second, library_size=size)
 
     def latent_correlation(
-        self, rng: np.random.Generator, *, groups: np.ndarray | None = None, covariate: np.ndarray | None = None
+        self,
+        rng: np.random.Generator,
+        *,
+        groups: np.ndarray | None = None,
+        covariate: np.ndarray | None = None,
+        min_z: float = CLEAR,
     ) -> np.ndarray:
         """Return `sk.metrics.latent_correlation` of the genes (n_genes, n_genes)."""
         return metrics.latent_correlation(
@@ -57,6 +63,7 @@ class Molecules:
             target_sum=self.target_sum,
             groups=groups,
             covariate=covariate,
+            min_z=min_z,
             rng=rng,
         )
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stfmkit.bm.contenders import CONTROL
+from stfmkit.bm.marks import SIGN
 from stfmkit.bm.report.formatting import DASH, Cell, Column, Grid, number, numeric, p_value, plural, shade, word
 from stfmkit.bm.report.narrative import Comparison
 from stfmkit.bm.report.view_models import MetricView, TaskView
@@ -59,13 +60,23 @@ def ranking_grid(table: pd.DataFrame, task: TaskView) -> Grid:
                 word(said, kind="control"),
             ]
         )
-    return Grid(caption=f"Ranking by {task.primary.title} ({task.primary.direction})", columns=columns, rows=rows)
+    caption = f"Ranking by {task.primary.title} ({task.primary.direction})"
+    return Grid(caption=caption, columns=columns, rows=rows, notes=_mark_notes(task))
+
+
+def _mark_notes(task: TaskView) -> list[str]:
+    """Return what the sign beside a contender means, contender by contender."""
+    if "mark" not in task.ranks:
+        return []
+    marked = task.ranks[task.ranks["mark"] != ""]
+    said = [f"{SIGN} {row.contender}: {row.mark}." for row in marked.itertuples()]
+    return ["Means over patients that should not be: " + " ".join(said)] if said else []
 
 
 def _rank_row(row: Mapping[Any, Any]) -> list[Cell]:
     verdict = str(row["verdict"])
     return [
-        head(str(row["contender"])),
+        word(f"{row['contender']} {SIGN}", kind="model") if row.get("mark") else head(str(row["contender"])),
         numeric(row["mean"], kind="strong"),
         _interval(row["low"], row["high"]),
         numeric(int(row["n_patients"])),
@@ -287,7 +298,8 @@ def limits_text(table: pd.DataFrame, task: TaskView) -> str:
     means = means_by_contender(table, task.name, task.primary.key)
     parts = []
     if np.isfinite(means.get(task.positive, np.nan)):
-        parts.append(f"positive control {task.positive.removeprefix(CONTROL)} {number(means[task.positive])}")
+        note = f" ({task.positive_note})" if task.positive_note else ""
+        parts.append(f"positive control {task.positive.removeprefix(CONTROL)} {number(means[task.positive])}{note}")
     floors = means.reindex(list(task.negatives)).dropna()
     if len(floors):
         worst = str(floors.idxmin() if task.primary.higher is False else floors.idxmax())

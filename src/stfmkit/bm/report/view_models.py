@@ -79,6 +79,7 @@ class TaskView:
     ranks: pd.DataFrame
     ceiling_note: str = ""
     ceiling_remark: str = ""
+    positive_note: str = ""
 
     @property
     def rows(self) -> list[str]:
@@ -139,6 +140,7 @@ def _task(table: pd.DataFrame, meta: Mapping[str, Any], ranks: pd.DataFrame, nam
         ranks=mine,
         ceiling_note=str(about.get("ceiling_note") or ""),
         ceiling_remark=str(about.get("ceiling_remark") or ""),
+        positive_note=str(about.get("positive_note") or ""),
     )
 
 

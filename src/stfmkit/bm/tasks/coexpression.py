@@ -10,7 +10,7 @@ from stfmkit import metrics
 from stfmkit._core.random import int_seed, stream
 from stfmkit.bm.targets import TargetTask, TargetTruth
 from stfmkit.bm.task import MetricKey, Scores, Section
-from stfmkit.evaluation.coexpression import LATENT, coexpression_ceilings, latent_truths, score_coexpression
+from stfmkit.evaluation.coexpression import LATENT, RAW, coexpression_ceilings, latent_truths, score_coexpression
 from stfmkit.evaluation.controls import covariance_draws
 from stfmkit.evaluation.molecules import PredictedStructure
 
@@ -27,6 +27,7 @@ class Coexpression(TargetTask):
     question = "Do the predicted genes correlate as the measured ones do once the noise of counting is taken out?"
     primary = MetricKey("offdiagonal_correlation", LATENT, "sample")
     positive = "rehalved"
+    positive_note: ClassVar[str] = "the molecules of the truth, halved by other coins; no prediction can reach it"
     beside: ClassVar[tuple[str, ...]] = ("thinned",)
     negatives: ClassVar[tuple[str, ...]] = ("mean", "shuffled", "coordinates", "train_covariance")
     own_baselines: ClassVar[Mapping[str, str]] = {
@@ -48,7 +49,7 @@ class Coexpression(TargetTask):
         """
         known, test, seed = super().controls(truth), truth.test, truth.study.protocol.rng
         rng = stream(seed, "control:train_covariance", truth.fold.number)
-        again = latent_truths(test, seed=int_seed(stream(seed, "control:rehalved")))
+        again = latent_truths(test, seed=int_seed(stream(seed, "control:rehalved")), min_z=0.0)
         return {
             **known,
             "rehalved": PredictedStructure(by_sample=again),
@@ -76,6 +77,13 @@ class Coexpression(TargetTask):
             sample: truth.test.genes[np.isnan(np.diagonal(matrix))].tolist() for sample, matrix in truth.latent.items()
         }
         return {**super().facts(truth), "without_latent_correlation": silent}
+
+    def no_direction(self, key: MetricKey) -> str:
+        """Return why a metric that noise in a prediction raises ranks nothing here."""
+        raised = {"frobenius_error", "mean_absolute_difference", "eigen_spectrum_distance"}
+        if RAW in key.setting:
+            raised |= {"ssim_ordered", "ssim_permuted", "ssim_global"}
+        return "Noise in a prediction improves it: a description here." if key.metric in raised else ""
 
     def section(self, results: Any) -> Section:
         """List the genes that have no latent correlation, and are left out for all contenders alike."""

@@ -49,6 +49,7 @@ class NicheProbe(Task):
     positive = "truth"
     negatives = ("shuffled", "mean", "coordinates")
     control_models = ("coordinates",)
+    positive_note = "a probe on the labels themselves, with some noise"
 
     def truth(self, study: Study, fold: Fold, hidden: np.ndarray) -> LabelTruth:
         """Return the labels."""
