@@ -1,8 +1,16 @@
 import numpy as np
 import pytest
 
+from stfmkit.bm._results import Results
 from stfmkit.bm.report.appendix import cards_grid, controls_grid, metrics_legend, seconds_grid
-from stfmkit.bm.report.task_tables import gene_grid, limits_text, metrics_grids, niche_grids, ranking_grid
+from stfmkit.bm.report.task_tables import (
+    gene_grid,
+    limits_text,
+    mean_rank_grid,
+    metrics_grids,
+    niche_grids,
+    ranking_grid,
+)
 from stfmkit.bm.report.view_models import task_views
 from stfmkit.bm.score_findings import written
 from stfmkit.bm.tasks.niche_signatures import TASK as NICHE_SIGNATURES
@@ -27,7 +35,29 @@ def test_ranking_keeps_the_numbers(plain):
     assert [row[0].text for row in grid.rows][:7] == ranks["contender"].tolist()
     assert [row[1].value for row in grid.rows][:7] == pytest.approx(ranks["mean"].tolist())
     assert {row[0].kind for row in grid.rows[7:]} == {"control"}
-    assert [row[-1].text for row in grid.rows][:2] == ["cannot test: 6 patients, 6 tests"] * 2
+    assert [row[-1].text for row in grid.rows][:2] == ["best", "worse than the leader"]
+    assert [row[6].text for row in grid.rows][:3] == ["1", "2", "3"]
+    assert [row[6].text for row in grid.rows][7:] == ["–"] * 5
+    assert grid.notes[0].startswith("6 patients with a score of every contender. Mean of the leader, corrected for")
+
+
+def test_patients_that_are_left_out_are_counted(plain):
+    table = plain.table.copy()
+    lost = (table["contender"] == "random") & (table["patient"] == "P2")
+    table.loc[lost, "value"] = np.nan
+    results = Results(**{**vars(plain), "table": table})
+    grid = ranking_grid(table, _only(results, "niche_probe"))
+    assert grid.notes[0].startswith("5 patients with a score of every contender; 1 left out.")
+    assert {row[6].text for row in grid.rows} == {"–"}  # below six patients no rank is excluded
+
+
+def test_mean_ranks_over_tasks(example_results):
+    results = example_results(n_patients=7, observations=False)
+    ranks = results.rank_over_tasks()
+    grid = mean_rank_grid(ranks)
+    assert [row[0].text for row in grid.rows] == ranks["contender"].tolist()
+    assert [row[1].value for row in grid.rows] == pytest.approx(ranks["mean_rank"].tolist())
+    assert grid.rows[0][-1].text == "best"
 
 
 def test_metrics_and_niches(plain):

@@ -54,7 +54,7 @@ def overview_grid(table: pd.DataFrame, tasks: Sequence[TaskView]) -> Grid:
         caption="At a glance: primary metric of every task, mean over patients",
         columns=columns,
         rows=rows,
-        notes=["Darker is better within a column. Bold: best mean; whether that means anything is said above."],
+        notes=["Darker is better within a column. Bold: the leader; whether it is better than others is said above."],
     )
 
 
