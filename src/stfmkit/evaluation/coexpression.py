@@ -103,7 +103,7 @@ def compare_structures(
     known, varies = (~np.isnan(np.diagonal(matrix)) for matrix in (truth, predicted))
     n_true, n_both = int(known.sum()), int((known & varies).sum())
     if kind == "latent":
-        predicted = _uncorrelated(predicted)
+        predicted = uncorrelated(predicted)
     n_kept = n_true if kind == "latent" else n_both
     a, b = (matrix[np.ix_(order, order)] for matrix in (truth, predicted))
     names = (where.get("fold", -1), where.get("sample", ""))
@@ -153,7 +153,7 @@ def score_coexpression(
         how: dict[str, Any] = {"order": order, "seed": seed, "sizes": sizes, **_where(truth, sample)}
         name = sample.sample
         if isinstance(predicted, PredictedStructure):
-            guess = _uncorrelated(predicted.by_sample[name])
+            guess = uncorrelated(predicted.by_sample[name])
         else:
             guess = metrics.correlation(predicted[sample.rows])
         if name in latent:
@@ -249,7 +249,7 @@ def _where(truth: ExpressionTruth, sample: SampleRows) -> dict[str, Any]:
     return {"scope": "sample", "fold": truth.fold, **sample.columns}
 
 
-def _uncorrelated(matrix: np.ndarray) -> np.ndarray:
+def uncorrelated(matrix: np.ndarray) -> np.ndarray:
     """Return the correlations with genes that have none as uncorrelated with all others."""
     filled = np.nan_to_num(matrix, nan=0.0)
     np.fill_diagonal(filled, 1.0)

@@ -9,7 +9,14 @@ import pandas as pd
 from stfmkit.bm.contenders import Kind, Output
 from stfmkit.bm.study import Study
 from stfmkit.bm.task import MetricKey, Scores, Task
-from stfmkit.bm.tasks.niche_probe import LabelTruth, NicheProbe, as_output, label_embedding
+from stfmkit.bm.tasks.niche_probe import (
+    DEGRADATIONS,
+    LabelTruth,
+    NicheProbe,
+    as_output,
+    degraded_labels,
+    label_embedding,
+)
 from stfmkit.evaluation.clusters import cluster_samples, score_clusters
 from stfmkit.splits.folds import Fold
 
@@ -28,6 +35,8 @@ class Domains(Task):
     control_models = ("coordinates",)
     trained = False
     positive_note = "clusters of the labels themselves, with some noise"
+    degraded_model = "hvg_pca"
+    degradations = DEGRADATIONS
 
     def truth(self, study: Study, fold: Fold, hidden: np.ndarray) -> LabelTruth:
         """Return the labels."""
@@ -75,6 +84,10 @@ class Domains(Task):
         if key.metric in {"chaos", "pas"}:
             return "It rewards smoothing, and position alone is ahead of the true regions: a description here."
         return ""
+
+    def degrade(self, prediction: pd.DataFrame, truth: LabelTruth, how: str) -> pd.DataFrame:
+        """Return clusters of which a share changed places, or the most frequent ones among neighbours."""
+        return degraded_labels(prediction, truth, how)
 
     def perfect(self, truth: LabelTruth) -> pd.DataFrame:
         """Return the labels as clusters."""
