@@ -10,6 +10,7 @@ import pandas as pd
 from stfmkit._core.arguments import check_choice, check_known, listed
 from stfmkit._core.errors import InputError
 from stfmkit._core.files import write_atomic
+from stfmkit.bm.calibration import calibrate
 from stfmkit.bm.chosen_metrics import chosen_metrics
 from stfmkit.bm.contenders import CONTROL
 from stfmkit.bm.finding import Finding
@@ -126,6 +127,19 @@ class Results:
             parts.append(rank_table(rows_of(self.table, name, key), higher_is_better=higher, seed=rng))
         filled = [part for part in parts if len(part)]
         return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=COLUMNS)
+
+    def calibration(self) -> pd.DataFrame:
+        """Say for every metric whether it tells good predictions from bad ones on these data.
+
+        Returns
+        -------
+        One row for every task and metric with a direction, those that tell best first: the mean of the positive control
+        and of the best negative one, how far they are apart (``range``) and how that varies over patients (``noise``),
+        the patients that a paired test needs to tell them apart with power 0.8, whether a score falls when noise is
+        mixed into the predictions of a baseline and when its genes change places, what smoothing does to it, and the
+        verdict (``informative``) with the reason.
+        """
+        return calibrate(self.table, self.meta["tasks"], self.meta["metrics"])
 
     def pairs(
         self,

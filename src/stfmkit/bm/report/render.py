@@ -14,8 +14,8 @@ from markupsafe import Markup
 
 from stfmkit.bm.finding import by_severity
 from stfmkit.bm.report.appendix import (
+    calibration_grid,
     cards_grid,
-    controls_grid,
     frame_grid,
     metrics_legend,
     overview_grid,
@@ -114,7 +114,7 @@ def render_report(results: Any, *, title: str = "Comparison of representations")
         sections=sections,
         over_tasks=_over_tasks(results, {task.name: task.title for task in tasks}),
         overview=overview_grid(results.table, tasks),
-        controls=controls_grid(results.table, tasks),
+        controls=calibration_grid(results.calibration(), tasks),
         times=seconds_grid(results.table, tasks),
         cards=cards_grid(meta.get("contenders", {})),
         legend=metrics_legend(tasks),

@@ -10,7 +10,7 @@ from stfmkit.bm.contenders import CONTROL
 from stfmkit.bm.ranking import BEST, IN_BEST_SET, LEADER, NO_SCORE, WORSE
 from stfmkit.bm.report.formatting import DASH, Cell, Column, Grid, number, numeric, p_value, plural, shade, word
 from stfmkit.bm.report.narrative import Comparison
-from stfmkit.bm.report.view_models import MetricView, TaskView
+from stfmkit.bm.report.view_models import DAGGER, MetricView, TaskView
 from stfmkit.evaluation.metric_keys import MetricKey, patient_values, rows_of
 from stfmkit.evaluation.sign_flips import TEST_FROM
 
@@ -160,6 +160,8 @@ def _metrics_grid(table: pd.DataFrame, task: TaskView, shown: Sequence[MetricVie
     chances = [f"{_short(m, arrow=False)} {m.chance}" for m in shown if m.chance]
     if chances:
         notes.append(f"Chance level: {', '.join(chances)}.")
+    if any(m.informative is False for m in shown):
+        notes.append(f"{DAGGER} tells nothing about contenders on these data; see the section on controls.")
     notes += _limits(table, task, shown)
     return Grid(caption=caption, columns=columns, rows=rows, notes=notes)
 
