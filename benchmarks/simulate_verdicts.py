@@ -33,7 +33,7 @@ PATIENTS, CONTENDERS = (4, 6, 8, 12, 20, 40), (2, 5, 8, 20)
 KINDS = ("normal", "lognormal", "hetero", "missing")
 EFFECTS = (0.0, 0.04)
 MEAN, PATIENT, BOTH, SLIDE = 0.3, 0.08, 0.03, 0.02
-EXACT_UP_TO, N_DRAWS, N_BOOT = 12, 999, 200
+EXACT_UP_TO, N_DRAWS, N_BOOT = 10, 499, 200
 """Fewer flips and draws than in the package, so that ten minutes are enough."""
 
 
@@ -47,7 +47,8 @@ def draw_cohort(rng: np.random.Generator, *, kind: str, n: int, k: int, effect: 
         own[:, -1] = _skewed(rng, n) * BOTH * np.sqrt(3)
     own[:, 0] += effect
     slides = rng.integers(2, 4, size=n)
-    scores = [MEAN + shared[p] + own[p] + rng.normal(0, SLIDE, size=(slides[p], k)) for p in range(n)]
+    parts = np.split(rng.normal(0, SLIDE, size=(slides.sum(), k)), slides.cumsum()[:-1])
+    scores = [MEAN + shared[p] + own[p] + part for p, part in enumerate(parts)]
     if kind == "missing":
         there = rng.random((n, k)) > 0.2 / k  # as many incomplete patients whatever the number of contenders
         scores = [s for s, complete in zip(scores, there.all(axis=1), strict=True) if complete]
@@ -111,13 +112,7 @@ def judge_first_version(scores: list[np.ndarray], rng: np.random.Generator, *, e
         adjusted = np.empty(k - 1)
         adjusted[order] = np.maximum.accumulate(p[order] * (k - 1 - np.arange(k - 1)))
         worse[others] = adjusted < ALPHA
-    draws = rng.integers(n, size=(N_BOOT, n))
-    boot = np.zeros((N_BOOT, k))
-    for patient, slides in enumerate(scores):
-        draw, _ = np.nonzero(draws == patient)
-        chosen = rng.integers(len(slides), size=(len(draw), len(slides)))
-        np.add.at(boot, draw, slides[chosen].mean(axis=1))
-    boot /= n
+    boot = bootstrap(scores, rng)
     low, high = np.percentile(boot, [2.5, 97.5], axis=0)
     gap_low, gap_high = np.percentile(boot - boot[:, [lead]], [2.5, 97.5], axis=0)
     gaps = truth - truth[lead]
@@ -129,6 +124,19 @@ def judge_first_version(scores: list[np.ndarray], rng: np.random.Generator, *, e
     if effect:
         found["first_power"] = float(worse[1:].mean()) if lead == 0 else 0.0
     return found
+
+
+def bootstrap(scores: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Draw patients, then as many slides as they have, with replacement, and average (N_BOOT, k), as it did."""
+    n = len(scores)
+    times = rng.multinomial(n, np.full(n, 1 / n), size=N_BOOT)  # how often every patient is drawn
+    slides = np.array([len(s) for s in scores])
+    total = np.zeros((N_BOOT, scores[0].shape[1]))
+    for size in np.unique(slides):
+        mine = slides == size
+        weights = rng.multinomial(times[:, mine] * size, np.full(size, 1 / size)) / size
+        total += weights.reshape(N_BOOT, -1) @ np.concatenate([s for s, own in zip(scores, mine, strict=True) if own])
+    return total / n
 
 
 def _signs(n: int, rng: np.random.Generator) -> np.ndarray:

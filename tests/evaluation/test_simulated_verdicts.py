@@ -81,3 +81,21 @@ def test_figure_and_table_are_written(script, found, tmp_path):
     script.draw_figure(table, tmp_path / "verdicts.svg")
     assert (tmp_path / "verdicts.svg").read_text().count("<path") > 30
     assert set(script.COLUMNS) <= set(found.columns)
+
+
+def test_the_table_of_the_docs_keeps_what_the_page_promises():
+    """The full run, as committed; an error of the limits by chance alone is allowed for (500 replicates)."""
+    table = pd.read_csv(ROOT / "docs" / "certainty" / "verdicts.csv")
+    assert (table["replicates"] >= 500).all()
+    chance = np.sqrt(0.05 * 0.95 / 500)
+    tested = table[table["patients"] >= 6]
+    for kind, most in {"normal": 0.05, "lognormal": 0.05, "missing": 0.05, "hetero": 0.085}.items():
+        mine = tested[tested["kind"] == kind]
+        for what in ("false_verdict", "false_decision", "false_decision_apart"):
+            assert mine[what].mean() <= most, (kind, what)
+            assert mine[what].max() <= most + 3 * chance, (kind, what)
+    for what in ("cover_mean", "cover_pair", "cover_all", "cover_ranks"):
+        assert table[what].mean() >= 0.94, what
+        assert table[what].min() >= 0.94 - 4 * chance, what
+    assert table["curse_corrected"].abs().max() <= 0.006
+    assert (tested["first_false_verdict"] > 0.085).any()

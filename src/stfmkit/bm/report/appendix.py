@@ -50,11 +50,14 @@ def overview_grid(table: pd.DataFrame, tasks: Sequence[TaskView]) -> Grid:
         Column(text="Contender"),
         *(Column(text=f"{t.title}: {t.primary.labelled}", numeric=True, note=t.primary.direction) for t in tasks),
     ]
+    notes = ["Darker is better within a column. Bold: the best mean; whether it is better than others is said above."]
+    if any(len(t.ranks) and t.ranks["n_left_out"].max() for t in tasks):
+        notes.append("Means over all patients that a contender has scores of; rankings use patients complete for all.")
     return Grid(
         caption="At a glance: primary metric of every task, mean over patients",
         columns=columns,
         rows=rows,
-        notes=["Darker is better within a column. Bold: the leader; whether it is better than others is said above."],
+        notes=notes,
     )
 
 

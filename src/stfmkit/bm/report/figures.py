@@ -64,13 +64,13 @@ def dot_plot(results: Any, task: TaskView) -> Picture:
 def mean_rank_plot(ranks: pd.DataFrame) -> Picture:
     """Draw mean ranks over tasks, with bars that join contenders that were not told apart."""
     with _canvas() as figure:
-        figure.set_size_inches(7.6, 1.3 + 0.32 * len(ranks))
+        figure.set_size_inches(6, 1.2 + 0.28 * len(ranks))
         critical_difference(ranks, ax=figure.subplots())
         figure.axes[0].set_title("", loc="left")
         uri = _svg(figure)
     means = [f"{row.contender} {number(row.mean_rank)}" for row in ranks.itertuples()]
     alt = f"Critical difference diagram. Mean ranks: {', '.join(means)}. The verdicts are in the table below."
-    return Picture(uri=uri, alt=alt, width=730)
+    return Picture(uri=uri, alt=alt, width=576)
 
 
 def map_grid(observations: pd.DataFrame, task: TaskView) -> Picture | None:

@@ -1,6 +1,6 @@
 """The verdict in words. Names come from data, so they enter text through Markup.format only, which escapes them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,16 +111,13 @@ def _tested(task: TaskView, rows: pd.DataFrame, n: int) -> list[Markup]:
         lead = Markup("{} is the best {}: all others were shown to be worse.")
         said = [lead.format(name(best.contender), _mean(task, best, n))]
     else:
-        lead = Markup(
-            "{} has the {} mean {}, but was not shown to be better than all. Any of the best set may be the best:"
-        )
+        lead = Markup("{} has the {} mean {}, but was not shown to be better than all.")
         said = [lead.format(name(best.contender), _side(task), _mean(task, best, n))]
-        members = [name(best.contender), *(_not_shown(row) for row in open_.itertuples())]
-        said.append(Markup("{}.").format(phrase(members)))
+        members = [Markup("{} ({})").format(name(best.contender), _ranks(best)), *map(_not_shown, open_.itertuples())]
+        said.append(Markup("The best set, any of which may be the best: {}.").format(phrase(members)))
     if len(worse):
-        text = Markup("Shown to be worse than the leader (p &lt; {}, adjusted for all pairs): {}.")
         shown = (_with_difference(row.contender, row.difference, _ranks(row)) for row in worse.itertuples())
-        said.append(text.format(ALPHA, phrase(shown)))
+        said.append(Markup("Shown to be worse than the leader: {}.").format(phrase(shown)))
     return said
 
 
@@ -136,8 +133,8 @@ def _winners_curse(task: TaskView, best: Any) -> list[Markup]:
 
 
 def _not_shown(row: Any) -> Markup:
-    limit = f"difference detectable from {number(row.detectable)}" if np.isfinite(row.detectable) else ""
-    return _with_difference(row.contender, row.difference, limit)
+    limit = f"; detectable from {number(row.detectable)}" if np.isfinite(row.detectable) else ""
+    return _with_difference(row.contender, row.difference, f"{_ranks(row)}{limit}")
 
 
 def _ranks(row: Any) -> str:
@@ -149,15 +146,16 @@ def _with_difference(contender: str, difference: float, more: str = "") -> Marku
     return Markup("{} ({})").format(name(contender), text)
 
 
-def over_tasks_verdict(table: pd.DataFrame) -> list[Markup]:
+def over_tasks_verdict(table: pd.DataFrame, titles: Mapping[str, str]) -> list[Markup]:
     """Return the sentences on mean ranks over all tasks, for what `Results.rank_over_tasks` returned."""
     best, rest = next(table.itertuples()), table.iloc[1:]
+    tasks = phrase(titles.get(task, task) for task in best.tasks.split(", "))
     text = Markup("Ranks by the primary metrics of {} ({}), averaged within each of {}.")
-    said = [text.format(plural(best.n_tasks, "task"), best.tasks, plural(best.n_patients, "patient"))]
+    said = [text.format(plural(best.n_tasks, "task"), tasks, plural(best.n_patients, "patient"))]
     differ = "Contenders differ" if best.friedman_p < ALPHA else "It is not shown that any contenders differ"
     said.append(Markup("{} (p {} in the permutation test of Friedman).").format(differ, _relation(best.friedman_p)))
     level, worse = rest.loc[rest["in_best_set"]], rest.loc[~rest["in_best_set"]]
-    said.append(Markup("{} has the best mean rank ({}).").format(name(best.contender), number(best.mean_rank)))
+    said.append(Markup("{} has the best mean rank ({}).").format(name(best.contender), f"{best.mean_rank:.2f}"))
     if len(level):
         said.append(Markup("Not shown to be worse: {}.").format(phrase(_with_rank(row) for row in level.itertuples())))
     if len(worse):
@@ -166,7 +164,7 @@ def over_tasks_verdict(table: pd.DataFrame) -> list[Markup]:
 
 
 def _with_rank(row: Any) -> Markup:
-    return Markup("{} ({})").format(name(row.contender), number(row.mean_rank))
+    return Markup("{} ({})").format(name(row.contender), f"{row.mean_rank:.2f}")
 
 
 def _relation(p: float) -> str:

@@ -112,7 +112,7 @@ def render_report(results: Any, *, title: str = "Comparison of representations")
         split=split_name(results.protocol) or "not stated",
         references=list(references(meta)),
         sections=sections,
-        over_tasks=_over_tasks(results),
+        over_tasks=_over_tasks(results, {task.name: task.title for task in tasks}),
         overview=overview_grid(results.table, tasks),
         controls=calibration_grid(results.calibration(), tasks),
         times=seconds_grid(results.table, tasks),
@@ -153,12 +153,14 @@ def _section(results: Any, facts: TaskView, place: int) -> TaskSection:
     )
 
 
-def _over_tasks(results: Any) -> OverTasks | None:
+def _over_tasks(results: Any, titles: Mapping[str, str]) -> OverTasks | None:
     """Return mean ranks over all tasks; None where too few patients, tasks or contenders allow a test."""
     ranks = results.rank_over_tasks()
     if not len(ranks) or ranks["n_patients"].iloc[0] < TEST_FROM:
         return None
-    return OverTasks(verdict=over_tasks_verdict(ranks), picture=mean_rank_plot(ranks), ranking=mean_rank_grid(ranks))
+    return OverTasks(
+        verdict=over_tasks_verdict(ranks, titles), picture=mean_rank_plot(ranks), ranking=mean_rank_grid(ranks)
+    )
 
 
 def _own_section(results: Any, task: str) -> Section:

@@ -340,7 +340,7 @@ def mean_rank_grid(ranks: pd.DataFrame) -> Grid:
     rows = [
         [
             head(str(row["contender"])),
-            numeric(row["mean_rank"], kind="strong"),
+            Cell(text=f"{row['mean_rank']:.2f}", value=float(row["mean_rank"]), kind="num strong"),
             Cell(text=p_value(row["p_value"]), value=_sortable(row["p_value"]), kind="num"),
             _rank_cell(row["rank_low"], row["rank_high"]),
             word(row["verdict"], kind=f"verdict {_VERDICTS.get(row['verdict'], 'open')}"),
