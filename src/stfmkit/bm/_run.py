@@ -60,7 +60,8 @@ def run(
     patients, the truth with a paired test on pseudobulks of three patients or more, on the genes that are targets of
     every fold; one number for all patients, which is not ranked.
 
-    Rows of status "of ceiling" are scores as a share of what two halves of the counts allow (binomial thinning).
+    Rows of status "of ceiling" are the scores of a sample as a share of an upper bound: what two halves of the counts
+    (binomial thinning) or two annotations agree on.
 
     Parameters
     ----------

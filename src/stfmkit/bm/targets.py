@@ -18,7 +18,9 @@ from stfmkit.bm.study import Study
 from stfmkit.bm.task import Task, Truth
 from stfmkit.evaluation.controls import shuffled, training_mean
 from stfmkit.evaluation.expression import ExpressionTruth
+from stfmkit.evaluation.reliability import Reliability, half_agreement, training_reliability
 from stfmkit.evaluation.ridge_probe import ridge_probe
+from stfmkit.evaluation.samples import sample_rows
 from stfmkit.pp._selectors import rank_genes
 from stfmkit.splits.folds import Fold, inner_folds
 
@@ -77,13 +79,27 @@ def target_truth(study: Study, fold: Fold, targets: np.ndarray) -> TargetTruth:
     depth = study.depth[fold.test]
     first, second = thin(test, rng=stream(protocol.rng, "thinning", fold.number))
 
-    def scaled(counts: sparse.csr_array, size: np.ndarray) -> np.ndarray:
+    def on_scale(counts: sparse.csr_array, size: np.ndarray) -> sparse.csr_array:
         if protocol.scale != "size_factor_log1p":
-            return np.log1p(counts.toarray().astype(np.float64))
-        return size_factor_log1p(counts, depth=size, target=median).toarray()
+            return sparse.csr_array(np.log1p(counts.astype(np.float64)))
+        return size_factor_log1p(counts, depth=size, target=median)
 
+    def agreement(counts: sparse.csr_array, rows: np.ndarray, part: str) -> dict[str, np.ndarray]:
+        return half_agreement(
+            counts,
+            {s.sample: s.rows for s in sample_rows(names[rows], names[rows], min_obs=protocol.min_obs)},
+            scaled=lambda half: on_scale(half, study.depth[rows] / 2),
+            seed=protocol.rng,
+            names=("reliability", part, fold.number),
+        )
+
+    def scaled(counts: sparse.csr_array, size: np.ndarray) -> np.ndarray:
+        return np.asarray(on_scale(counts, size).toarray())
+
+    names = np.asarray(study.samples).astype(str)
+    n_obs = dict(zip(*np.unique(names[fold.train], return_counts=True), strict=True))
     values = scaled(train, study.depth[fold.train])
-    samples = np.asarray(study.samples)[fold.test].astype(str)
+    samples = names[fold.test]
     return TargetTruth(
         study=study.without_counts(),
         fold=fold,
@@ -99,6 +115,10 @@ def target_truth(study: Study, fold: Fold, targets: np.ndarray) -> TargetTruth:
             train_mean=values.mean(axis=0),
             log_depth=np.log1p(depth),
             halves=(scaled(first, depth / 2), scaled(second, depth / 2)),
+            reliability=Reliability(
+                agreement=agreement(test, fold.test, "test"),
+                train=training_reliability(agreement(train, fold.train, "train"), n_obs),
+            ),
             min_obs=protocol.min_obs,
             fold=fold.number,
         ),
@@ -117,8 +137,8 @@ class TargetTask(Task):
     control_models: ClassVar[tuple[str, ...]] = ("coordinates",)
     shares: ClassVar[str] = "target genes"
     ceiling_remark: ClassVar[str] = (
-        "control:thinned holds half of the molecules that it is judged by, and so passes it; a prediction that smooths "
-        "noise away can pass it, too."
+        "The ceiling is an upper bound: thinning sees the noise of counting only, and any other noise lowers what can "
+        "be reached. control:thinned holds molecules that it is judged by, and so has no share."
     )
 
     def hidden(self, study: Study, fold: Fold) -> np.ndarray:
@@ -162,8 +182,10 @@ class TargetTask(Task):
         return truth.test.expression
 
     def facts(self, truth: TargetTruth) -> dict[str, Any]:
-        """Return the names of the target genes."""
-        return {"target_genes": truth.test.genes.tolist()}
+        """Return the names of the target genes, and of those without signal in training, which have no ceiling."""
+        known, genes = truth.test.reliability, truth.test.genes
+        silent = genes[:0] if known is None else genes[~known.has_signal(len(genes))]
+        return {"target_genes": genes.tolist(), "genes_without_signal": silent.tolist()}
 
     def findings(self, study: Study, hidden: Mapping[int, np.ndarray], pooled_truth: Any) -> Iterator[Finding]:
         """Say where fewer genes were chosen than were asked for."""

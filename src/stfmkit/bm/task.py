@@ -125,7 +125,7 @@ class Task(ABC):
     negatives: ClassVar[tuple[str, ...]]
     control_models: ClassVar[tuple[str, ...]] = ()
     shares: ClassVar[str] = ""
-    ceiling_note: ClassVar[str] = "two halves of the counts agree with"
+    ceiling_note: ClassVar[str] = "upper bound for the noise of counting"
     """What the report calls the mean ceiling of the primary metric."""
     ceiling_remark: ClassVar[str] = ""
     """What a reader of scores as shares of ceilings must know."""
