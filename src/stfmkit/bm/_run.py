@@ -148,7 +148,7 @@ def run(
                     "data": study.facts(),
                     "contenders": {contender.label: contender.describe() for contender in compared},
                     "references": _references(compared),
-                    "tasks": {p.task.name: _task_facts(p) for p in pooled},
+                    "tasks": {p.task.name: _task_facts(p, study) for p in pooled},
                     "metrics": facts,
                     "folds": {str(number): facts for number, facts in sorted(work.facts.items())},
                     "seconds_total": perf_counter() - start,
@@ -194,6 +194,6 @@ def _references(contenders: Sequence[Contender]) -> dict[str, str | None]:
     return {name: labels.get(f"model:{name}") for name in control_names()}
 
 
-def _task_facts(pooled: PooledTask) -> dict[str, Any]:
+def _task_facts(pooled: PooledTask, study: Study) -> dict[str, Any]:
     facts = {} if pooled.truth is None else pooled.task.pooled_facts(pooled.truth)
-    return {**pooled.task.describe(), "pooled": facts}
+    return {**pooled.task.describe(), **pooled.task.ceiling_words(study), "pooled": facts}

@@ -196,6 +196,11 @@ class Task(ABC):
 
     # reading the results
 
+    def ceiling_words(self, study: Study) -> dict[str, str]:
+        """Return `ceiling_note` and `ceiling_remark`, as they are for a study."""
+        del study
+        return {"ceiling_note": self.ceiling_note, "ceiling_remark": self.ceiling_remark}
+
     def describe_metric(self, key: MetricKey) -> dict[str, Any] | None:
         """Return title, higher_is_better, bounds, chance, source, summary of a metric that is not in `sk.metrics`."""
         del key
