@@ -184,8 +184,8 @@ def check_kinds(contenders: Sequence[Contender], tasks: Sequence[Task]) -> None:
 
 
 def _control_models(study: Study, tasks: Sequence[Task]) -> list[Contender]:
-    names = dict.fromkeys(name for task in tasks for name in task.control_models)
-    return [from_registry(CONTROL + name, name, {}, study) for name in names]
+    labels = dict.fromkeys(label for task in tasks for label in task.control_labels)
+    return [from_registry(label, label.removeprefix(CONTROL), {}, study) for label in labels]
 
 
 def _references(contenders: Sequence[Contender]) -> dict[str, str | None]:

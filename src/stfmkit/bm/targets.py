@@ -17,6 +17,7 @@ from stfmkit.bm.finding import Finding
 from stfmkit.bm.study import Study
 from stfmkit.bm.task import Task, Truth
 from stfmkit.evaluation.controls import shuffled, training_mean
+from stfmkit.evaluation.degradations import NOISE, PERMUTED, SMOOTHED, mixed_with_noise, permuted_genes, smoothed
 from stfmkit.evaluation.expression import ExpressionTruth
 from stfmkit.evaluation.reliability import Reliability, half_agreement, training_reliability
 from stfmkit.evaluation.ridge_probe import ridge_probe
@@ -135,6 +136,12 @@ class TargetTask(Task):
     positive: ClassVar[str] = "thinned"
     negatives: ClassVar[tuple[str, ...]] = ("mean", "shuffled", "coordinates")
     control_models: ClassVar[tuple[str, ...]] = ("coordinates",)
+    degraded_model: ClassVar[str] = "hvg_pca"
+    degradations: ClassVar[tuple[str, ...]] = (
+        *(f"noise={share}" for share in NOISE),
+        *(f"genes={share}" for share in PERMUTED),
+        *(f"smoothing={n}" for n in SMOOTHED),
+    )
     shares: ClassVar[str] = "target genes"
     ceiling_remark: ClassVar[str] = (
         "The ceiling is an upper bound: thinning sees the noise of counting only, and any other noise lowers what can "
@@ -176,6 +183,18 @@ class TargetTask(Task):
             "mean": training_mean(truth.train, len(values)),
             "shuffled": shuffled(values, study.sample_codes[fold.test], rng=rng),
         }
+
+    def degrade(self, prediction: np.ndarray, truth: TargetTruth, how: str) -> np.ndarray:
+        """Return predicted expression mixed with noise, with genes exchanged, or averaged over neighbours."""
+        study, test = truth.study, truth.fold.test
+        kind, _, amount = how.partition("=")
+        rng = stream(study.protocol.rng, "degraded", kind, truth.fold.number)
+        samples = study.sample_codes[test]
+        if kind == "noise":
+            return mixed_with_noise(prediction, samples, share=float(amount), rng=rng)
+        if kind == "genes":
+            return permuted_genes(prediction, share=float(amount), rng=rng)
+        return smoothed(prediction, study.coords[test], samples, n_neighbors=int(amount))
 
     def perfect(self, truth: TargetTruth) -> np.ndarray:
         """Return the measured expression."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm.contenders import Kind, Output, definition_of
+from stfmkit.bm.contenders import CONTROL, Kind, Output, definition_of
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.study import Study
 from stfmkit.evaluation.metric_keys import MetricKey
@@ -110,6 +110,12 @@ class Task(ABC):
         Names of the controls that a sound metric puts first and last.
     control_models
         Registered models among the negatives: they run as contenders do, and `controls` does not return them.
+    degraded_model
+        Registered model that runs as a control, and whose predictions are made worse by `degrade`, so that every
+        metric is checked on the data at hand; empty for no check.
+    degradations
+        What is done to these predictions and how much of it, such as "noise=0.5". "noise" and "genes" must lower a
+        sound metric at every step; of "smoothing" is only said what it does.
     shares
         Tasks with the same text here have the same `hidden`, `truth`, `predict` and `controls`, which are then computed
         once for all of them; empty for a task on its own.
@@ -124,6 +130,8 @@ class Task(ABC):
     positive: ClassVar[str]
     negatives: ClassVar[tuple[str, ...]]
     control_models: ClassVar[tuple[str, ...]] = ()
+    degraded_model: ClassVar[str] = ""
+    degradations: ClassVar[tuple[str, ...]] = ()
     shares: ClassVar[str] = ""
     ceiling_note: ClassVar[str] = "upper bound for the noise of counting"
     """What the report calls the mean ceiling of the primary metric."""
@@ -156,6 +164,12 @@ class Task(ABC):
     @abstractmethod
     def perfect(self, truth: Any) -> Any:
         """Return the prediction of someone who knows the truth; `sk.testing.check_task` holds that it scores best."""
+
+    def degrade(self, prediction: Any, truth: Any, how: str) -> Any:
+        """Return a prediction made worse in one of the ways of `degradations`."""
+        del prediction, truth
+        msg = f"{type(self).__name__} names {how!r} among its degradations and does not say how"
+        raise NotImplementedError(msg)
 
     def ceiling(self, truth: Any) -> pd.DataFrame:
         """Return what the noise of the data allows, as scores of status "ceiling", and descriptions of the truth."""
@@ -213,6 +227,12 @@ class Task(ABC):
 
     # derived
 
+    @property
+    def control_labels(self) -> tuple[str, ...]:
+        """Labels of the registered models that run as controls of this task."""
+        names = (*self.control_models, self.degraded_model)
+        return tuple(dict.fromkeys(CONTROL + name for name in names if name))
+
     def describe(self) -> dict[str, Any]:
         """Return the facts of the task, ready for JSON."""
         return {
@@ -223,6 +243,7 @@ class Task(ABC):
             "needs": list(self.needs),
             "positive": f"control:{self.positive}",
             "negatives": [f"control:{name}" for name in self.negatives],
+            "degraded": f"control:{self.degraded_model}" if self.degraded_model else "",
             "ceiling_note": self.ceiling_note,
             "ceiling_remark": self.ceiling_remark,
         }

@@ -10,9 +10,11 @@ from stfmkit.bm.contenders import Kind, Output
 from stfmkit.bm.study import Study
 from stfmkit.bm.task import MetricKey, Scores, Task
 from stfmkit.bm.tasks.niche_probe import (
+    DEGRADATIONS,
     LabelTruth,
     NicheProbe,
     as_output,
+    degraded_labels,
     label_ceiling_words,
     label_embedding,
     other_labels,
@@ -35,6 +37,8 @@ class Domains(Task):
     positive = "truth"
     negatives = ("shuffled", "coordinates")
     control_models = ("coordinates",)
+    degraded_model = "hvg_pca"
+    degradations = DEGRADATIONS
 
     def truth(self, study: Study, fold: Fold, hidden: np.ndarray) -> LabelTruth:
         """Return the labels."""
@@ -94,6 +98,10 @@ class Domains(Task):
             name: self.predict(as_output(label_embedding(truth.study, truth.codes, name), truth.fold), truth)
             for name in ("truth", "shuffled")
         }
+
+    def degrade(self, prediction: pd.DataFrame, truth: LabelTruth, how: str) -> pd.DataFrame:
+        """Return clusters of which a share changed places, or the most frequent ones among neighbours."""
+        return degraded_labels(prediction, truth, how)
 
     def perfect(self, truth: LabelTruth) -> pd.DataFrame:
         """Return the labels as clusters."""
