@@ -195,7 +195,7 @@ OWN = {
     },
     "tl.domains": {"method", "per_sample"},
     "tl.embed": {"model", "weights", "device", "output", "resume"},
-    "tl.evaluate_embedding": {"confounder_keys", "reference_key", "neighbor_search", "metrics"},
+    "tl.evaluate_embedding": {"second_label_key", "confounder_keys", "reference_key", "neighbor_search", "metrics"},
     "tl.evaluate_expression": {"train_mean"},
     "tl.niche_signatures": {
         "predicted_label_key", "sizes", "min_auroc", "min_log2fc", "min_pct", "alpha", "null_model",

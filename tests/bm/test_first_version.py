@@ -61,6 +61,14 @@ NAMES = {
 }
 STATUSES = {"_of_ceiling": "of ceiling", "_ceiling": "ceiling"}
 COHORT = "cohort_"
+DEFINED_ANEW = {
+    # ending of a name in the first version: why its numbers are others now
+    "_of_ceiling": "a share is the sum of scores by the sum of ceilings within a sample, not a mean of ratios per gene "
+    "or niche that the noise of the test sample chooses; control:thinned shares molecules with its truth and has none",
+    "pearson_ceiling": "several thinnings, genes with signal in training, empirical Bayes against the bias of the root",
+    "adjusted_jaccard_10_ceiling": "brought from halves to the whole counts by Spearman and Brown",
+}
+"""Differences to the first version that are meant."""
 
 
 def translated(name: str) -> tuple[str, str, str, str]:
@@ -112,7 +120,7 @@ def table_of(run: str) -> pd.DataFrame:
 @pytest.mark.parametrize("run", RUNS)
 def test_every_number_is_reproduced(run: str) -> None:
     stored = pd.read_parquet(STORED).query("run == @run").rename(columns={"model": "contender"})
-    stored = stored.set_index(KEYS)["value"].sort_index()
+    stored = stored[~stored["metric"].str.endswith(tuple(DEFINED_ANEW))].set_index(KEYS)["value"].sort_index()
     found = by_first_names(table_of(run))
     assert not found.index.has_duplicates
     assert set(stored.index) <= set(found.index)

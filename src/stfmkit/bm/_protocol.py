@@ -11,7 +11,7 @@ from stfmkit.splits.splitters import HoldsOut, PatientKFold, Splitter
 
 SCALES = ("size_factor_log1p", "log1p")
 SELECTORS = ("reliable_svg", "svg", "svg_within_depth", "hvg", "hest")
-_OF_IMAGES = ("image_key", "coordinate_system")
+_WHERE_MADE = ("image_key", "coordinate_system", "second_label_key", "label_noise")
 _SPLITTER = ("split", "describe", "holds_out", "needs_microns", "extra_key")
 
 
@@ -26,6 +26,12 @@ class Protocol:
     label_key
         Column of ``obs`` with regions, niches or cell types; tasks on labels need it. Observations without a label
         are used for nothing that needs labels.
+    second_label_key
+        Column of ``obs`` with a second annotation of the same regions, by somebody else: what both agree on is the
+        ceiling of tasks on labels. It trains and scores nothing.
+    label_noise
+        Where there is one annotation: the share of its labels that is taken to be wrong, at random, from which the
+        ceiling of tasks on labels follows. It is an assumption, and the report says so.
     target_genes
         Genes to predict. None chooses `n_target_genes` in every fold, on training patients only.
     n_target_genes
@@ -77,6 +83,8 @@ class Protocol:
     patient_key: str
     sample_key: str
     label_key: str | None = None
+    second_label_key: str | None = None
+    label_noise: float | None = None
     target_genes: Sequence[str] | None = None
     n_target_genes: int = 100
     selector: str = "reliable_svg"
@@ -120,6 +128,7 @@ class Protocol:
             object.__setattr__(self, "target_genes", tuple(map(str, self.target_genes)))
         if self.image_key is not None:
             object.__setattr__(self, "image_key", _names(self.image_key))
+        self._check_ceiling_of_labels()
         lacking = [name for name in _SPLITTER if not hasattr(self.split, name)]
         if lacking or self.split.holds_out not in get_args(HoldsOut):
             raise InputTypeError(
@@ -128,10 +137,29 @@ class Protocol:
                 remedy="pass sk.pp.PatientKFold(5), for example.",
             )
 
+    def _check_ceiling_of_labels(self) -> None:
+        second, noise = self.second_label_key, self.label_noise
+        if second is not None and noise is not None:
+            raise InputError(
+                f"second_label_key={second!r} and label_noise={noise!r}.",
+                allowed="one of them",
+                remedy="leave label_noise out: two annotations show how far labels can be trusted.",
+            )
+        if (second is not None or noise is not None) and self.label_key in (None, second):
+            raise InputError(
+                f"label_key={self.label_key!r} with {'label_noise' if second is None else 'second_label_key'}.",
+                allowed="label_key with the annotation that is predicted, another column than second_label_key",
+                remedy="pass label_key.",
+            )
+        if noise is not None and not (isinstance(noise, (int, float)) and 0 < noise < 1):
+            raise InputError(
+                f"label_noise={noise!r}.", allowed="a share above 0 and below 1", remedy="pass label_noise=0.1, say."
+            )
+
     def describe(self) -> dict[str, Any]:
-        """Return every choice, ready for JSON; choices of images only where they are made."""
+        """Return every choice, ready for JSON; choices of images and of label ceilings only where they are made."""
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "split"}
-        made = {k: v for k, v in plain.items() if k not in _OF_IMAGES or v is not None}
+        made = {k: v for k, v in plain.items() if k not in _WHERE_MADE or v is not None}
         return {**{k: list(v) if isinstance(v, tuple) else v for k, v in made.items()}, "split": self.split.describe()}
 
 

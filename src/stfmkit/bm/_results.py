@@ -36,9 +36,10 @@ class Results:
         niche, value, status, reason, seconds, protocol_id. ``metric`` is a name of `sk.metrics`, ``setting`` says how
         it was applied ("probe=linear", "n=10"), ``scope`` is the finest unit that the row speaks of ("cohort" for all
         patients together). ``status`` is "scored" or "undefined" (no value, for the reason that is given); "ceiling"
-        for how good a score can be on these data, which stands beside a control; "of ceiling" for the score as a share
-        of it. ``fold`` is -1 where predictions of several folds were scored together; ``patient``, ``sample``, ``gene``
-        and ``niche`` are empty where they do not apply; controls have names that begin with ``control:``.
+        for an upper bound of the score on these data, which stands beside a control; "of ceiling" for the scores of a
+        sample as a share of theirs, with an empty gene and niche. ``fold`` is -1 where predictions of several folds
+        were scored together; ``patient``, ``sample``, ``gene`` and ``niche`` are empty where they do not apply;
+        controls have names that begin with ``control:``.
     observations
         One row for every task, contender and tested observation: where it lies, truth, prediction and score.
     protocol

@@ -60,7 +60,8 @@ def run(
     patients, the truth with a paired test on pseudobulks of three patients or more, on the genes that are targets of
     every fold; one number for all patients, which is not ranked.
 
-    Rows of status "of ceiling" are scores as a share of what two halves of the counts allow (binomial thinning).
+    Rows of status "of ceiling" are the scores of a sample as a share of an upper bound: what two halves of the counts
+    (binomial thinning) or two annotations agree on.
 
     Parameters
     ----------
@@ -147,7 +148,7 @@ def run(
                     "data": study.facts(),
                     "contenders": {c.label: c.describe() for c in compared} | _own_baselines(chosen),
                     "references": _references(compared),
-                    "tasks": {p.task.name: _task_facts(p) for p in pooled},
+                    "tasks": {p.task.name: _task_facts(p, study) for p in pooled},
                     "metrics": facts,
                     "folds": {str(number): facts for number, facts in sorted(work.facts.items())},
                     "seconds_total": perf_counter() - start,
@@ -203,6 +204,6 @@ def _references(contenders: Sequence[Contender]) -> dict[str, str | None]:
     return {name: labels.get(f"model:{name}") for name in control_names()}
 
 
-def _task_facts(pooled: PooledTask) -> dict[str, Any]:
+def _task_facts(pooled: PooledTask, study: Study) -> dict[str, Any]:
     facts = {} if pooled.truth is None else pooled.task.pooled_facts(pooled.truth)
-    return {**pooled.task.describe(), "pooled": facts}
+    return {**pooled.task.describe(), **pooled.task.ceiling_words(study), "pooled": facts}

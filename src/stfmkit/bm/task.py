@@ -143,7 +143,7 @@ class Task(ABC):
     """Whether something is trained on other patients, so that a good score of position alone shows a leak."""
     positive_note: ClassVar[str] = ""
     """What a reader of the positive control must know."""
-    ceiling_note: ClassVar[str] = "two halves of the counts agree with"
+    ceiling_note: ClassVar[str] = "upper bound for the noise of counting"
     """What the report calls the mean ceiling of the primary metric."""
     ceiling_remark: ClassVar[str] = ""
     """What a reader of scores as shares of ceilings must know."""
@@ -228,6 +228,11 @@ class Task(ABC):
         return ()
 
     # reading the results
+
+    def ceiling_words(self, study: Study) -> dict[str, str]:
+        """Return `ceiling_note` and `ceiling_remark`, as they are for a study."""
+        del study
+        return {"ceiling_note": self.ceiling_note, "ceiling_remark": self.ceiling_remark}
 
     def describe_metric(self, key: MetricKey) -> dict[str, Any] | None:
         """Return title, higher_is_better, bounds, chance, source, summary of a metric that is not in `sk.metrics`."""

@@ -83,6 +83,10 @@ class BenchRequest(Request):
     patient_key: PatientKey
     sample_key: SampleKey
     label_key: LabelKey = None
+    second_label_key: Text | None = Field(None, description="Column of obs: the same regions, annotated by others.")
+    label_noise: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="Share of wrong labels that is assumed, for the ceiling of tasks on labels."
+    )
     celltype_key: CelltypeKey = None
     spatial_key: SpatialKey = "spatial"
     layer: Layer = None

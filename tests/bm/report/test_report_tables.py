@@ -82,7 +82,7 @@ def test_genes_are_the_best_and_the_worst(plain):
     values = [row[1].value for row in grid.rows]
     assert len(values) == 20
     assert values == sorted(values, reverse=True)
-    assert grid.columns[-1].text == "Ceiling"
+    assert grid.columns[-1].text == "Upper bound"
     assert "30 genes were scored" in grid.notes[0]
     assert "undefined" in grid.notes[1]
 
@@ -114,7 +114,7 @@ def test_limits_are_the_controls_and_the_noise(plain):
     said = limits_text(plain.table, _only(plain, "expression"))
     assert said.startswith("positive control thinned 0.8")
     assert "best negative control coordinates 0.3" in said
-    assert "mean noise ceiling 0.7" in said
+    assert "upper bound for the noise of counting 0.7" in said
     table = plain.table[~plain.table["contender"].str.startswith("control:")]
     assert limits_text(table, _only(plain, "niche_probe")) == "not known"
 
@@ -133,7 +133,8 @@ def test_signatures_have_one_table_for_every_size(results):
         assert titles[-1] == "Spearman ρ of fold changes"
         assert not any("@" in t or "Ceiling" in t for t in titles)
         notes = " ".join(grid.notes)
-        assert "Ceiling, mean over the data: Adjusted Jaccard " in notes
+        assert "Upper bound for the noise of counting, mean over the data: Adjusted Jaccard " in notes
+        assert "sum of the scores of a sample by the sum of their ceilings" in notes
         assert "mean over the data: 10.0." in notes or "in the true signature" in notes.lower()
     expected = results.table.query("metric == 'jaccard' and scope == 'cohort' and contender == 'hvg_pca'")[
         "value"
@@ -149,6 +150,20 @@ def test_descriptions_are_apart_from_what_is_good_or_bad(results):
         "Pearson r\N{NO-BREAK SPACE}↑",
         "Pearson r, of ceiling\N{NO-BREAK SPACE}↑",
     ]
+
+
+def test_genes_without_signal_are_counted(results):
+    table = results.table.copy()
+    here = (table["task"] == "expression") & (table["status"] == "ceiling") & (table["metric"] == "pearson")
+    first = table["gene"] == table[here]["gene"].min()
+    table.loc[here, "reason"] = ""
+    table.loc[here & first, ["value", "reason"]] = [np.nan, "no signal in training: a reliability below 0.1"]
+    grid = metrics_grids(table, _only(results, "expression"))[0]
+    said = next(note for note in grid.notes if "signal" in note)
+    n_genes = table[here].groupby("fold")["gene"].nunique()
+    lost = table[here & first].groupby("fold")["gene"].nunique().reindex(n_genes.index).fillna(0)
+    assert f"{int((n_genes - lost).min())}" in said
+    assert "have no signal in training" in said
 
 
 def test_other_sizes_are_shown_where_they_fail(example_results):

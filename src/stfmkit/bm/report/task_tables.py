@@ -186,15 +186,35 @@ def _limits(table: pd.DataFrame, task: TaskView, shown: Sequence[MetricView]) ->
     """Return the ceilings of the metrics shown, and what is known of the truth, as sentences."""
     limits = {m: task.metric(m.key._replace(status="ceiling")) for m in shown if m.key.status == "scored"}
     ceilings = [f"{_short(m, arrow=False)} {number(_mean(table, task, limit))}" for m, limit in limits.items() if limit]
-    said = [f"Ceiling, mean over the data: {', '.join(ceilings)}."] if ceilings else []
+    said = [f"{_sentence(task.ceiling_note)}, mean over the data: {', '.join(ceilings)}."] if ceilings else []
     if ceilings and any(m.key.status == "of ceiling" for m in shown):
-        said.append(
-            "Of ceiling: the share of the ceiling of the same sample, gene or niche, where that is well above chance. "
-            f"{task.ceiling_remark}".strip()
-        )
+        said.append(f"Of ceiling: sum of the scores of a sample by the sum of their ceilings. {task.ceiling_remark}")
+        said += _counting(table, task)
     here = {(m.of_cohort, m.size) for m in shown}
     known = [m for m in task.metrics if m.about_data and m.key.status != "ceiling" and (m.of_cohort, m.size) in here]
     return said + [f"{_short(m, arrow=False)}, mean over the data: {_mean(table, task, m):.1f}." for m in known]
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _counting(table: pd.DataFrame, task: TaskView) -> list[str]:
+    """Return how many genes count in shares of ceilings, and how many have no signal in training."""
+    rows = rows_of(table, task.name, task.primary.key._replace(status="ceiling"))
+    silent = rows["reason"].str.startswith("no signal in training")
+    by_fold = rows[rows["gene"] != ""].assign(silent=silent).groupby(["fold", "gene"])["silent"].all()
+    if by_fold.empty:
+        return []
+    folds = by_fold.groupby("fold").agg(["size", "sum"])
+    counting, lost = folds["size"] - folds["sum"], folds["sum"]
+    said = f"{_between(counting)} genes of a fold count, {_between(lost)} have no signal in training and do not."
+    return [said]
+
+
+def _between(numbers: pd.Series) -> str:
+    low, high = int(numbers.min()), int(numbers.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _mean(table: pd.DataFrame, task: TaskView, metric: MetricView) -> float:
@@ -267,7 +287,7 @@ def _heat(
 
 
 def gene_grid(table: pd.DataFrame, task: TaskView) -> Grid | None:
-    """Return the best and worst predicted genes of the best contender, beside all others and the ceiling."""
+    """Return the best and worst predicted genes of the best contender, beside all others and the upper bound."""
     mine = rows_of(table, task.name, task.primary.key)
     mine = mine.loc[mine["gene"].astype(str) != ""]
     values = _mean_by(mine, "gene").T
@@ -298,7 +318,7 @@ def gene_grid(table: pd.DataFrame, task: TaskView) -> Grid | None:
         Column(text="Gene"),
         *(Column(text=m, numeric=True) for m in leaders),
         *(
-            [Column(text="Ceiling", numeric=True, note="largest correlation that the noise allows")]
+            [Column(text="Upper bound", numeric=True, note="no larger correlation is to be expected, for the noise")]
             if len(ceiling)
             else []
         ),
@@ -312,7 +332,7 @@ def _ceiling(table: pd.DataFrame, task: TaskView) -> pd.Series:
 
 
 def limits_text(table: pd.DataFrame, task: TaskView) -> str:
-    """Return between what the primary metric can lie: controls, and the noise ceiling."""
+    """Return between what the primary metric can lie: controls, and the ceiling."""
     means = means_by_contender(table, task.name, task.primary.key)
     parts = []
     if np.isfinite(means.get(task.positive, np.nan)):

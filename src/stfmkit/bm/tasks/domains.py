@@ -15,9 +15,13 @@ from stfmkit.bm.tasks.niche_probe import (
     NicheProbe,
     as_output,
     degraded_labels,
+    label_ceiling_words,
     label_embedding,
+    other_labels,
 )
 from stfmkit.evaluation.clusters import cluster_samples, score_clusters
+from stfmkit.evaluation.label_ceilings import label_ceilings
+from stfmkit.evaluation.scores import to_table
 from stfmkit.splits.folds import Fold
 
 
@@ -70,6 +74,25 @@ class Domains(Task):
             fold=truth.fold.number,
         )
         return Scores(table=table)
+
+    def ceiling(self, truth: LabelTruth) -> pd.DataFrame:
+        """Return how a second annotation, or draws of right labels, agree with the labels as clusters do."""
+        study, rows = truth.study, truth.fold.test
+        opinions = [np.unique(other[rows], return_inverse=True) for other in other_labels(study)]
+        if not opinions:
+            return to_table(())
+        names, codes = opinions[0]
+        rows_known = np.flatnonzero((truth.codes[rows] >= 0) & (names[codes] != ""))
+        at = rows[rows_known]
+        where = {"samples": np.asarray(study.samples)[at].astype(str), "patients": np.asarray(study.patients)[at]}
+        tables = [
+            score_clusters(truth.codes[at], codes[rows_known], **where, fold=truth.fold.number) for _, codes in opinions
+        ]
+        return label_ceilings(tables, ("ari", "nmi"))
+
+    def ceiling_words(self, study: Study) -> dict[str, str]:
+        """Say what the ceiling of labels comes from."""
+        return label_ceiling_words(study)
 
     def controls(self, truth: LabelTruth) -> Mapping[str, pd.DataFrame]:
         """Return clusters of noisy true labels, of labels permuted within samples, and one cluster of everything."""

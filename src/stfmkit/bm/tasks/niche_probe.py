@@ -13,6 +13,7 @@ from stfmkit.bm.study import Study
 from stfmkit.bm.task import MetricKey, Scores, Task, Truth
 from stfmkit.evaluation.controls import majority, noisy_labels, shuffled
 from stfmkit.evaluation.degradations import NOISE, SMOOTHED, relabelled, smoothed_labels
+from stfmkit.evaluation.label_ceilings import NO_COMMON_NAME, label_ceilings, right_labels
 from stfmkit.evaluation.label_probes import knn_probe, linear_probe
 from stfmkit.evaluation.labels import score_labels
 from stfmkit.evaluation.scores import concat_scores, to_table
@@ -119,6 +120,32 @@ class NicheProbe(Task):
         rows = truth.fold.test[truth.codes[truth.fold.test] >= 0]
         return pd.DataFrame({"row": rows, "linear": truth.codes[rows], "knn": truth.codes[rows]})
 
+    def pooled_ceiling(self, truth: Study) -> pd.DataFrame:
+        """Return what a second annotation scores as a prediction of the first, or draws of right labels."""
+        opinions = other_labels(truth)
+        if not opinions:
+            return to_table(())
+        own = _names_of(truth.labels)
+        known = (own != "") & (opinions[0] != "")
+        rows = np.concatenate([fold.test[known[fold.test]] for fold in truth.folds])
+        folds = np.concatenate([np.full(int(known[fold.test].sum()), fold.number) for fold in truth.folds])
+        where: dict[str, Any] = {
+            "samples": np.asarray(truth.samples)[rows],
+            "patients": np.asarray(truth.patients)[rows],
+        }
+        parts = []
+        for setting in SETTINGS.values():
+            tables = [score_labels(own[rows], other[rows], folds=folds, setting=setting, **where) for other in opinions]
+            parts.append(label_ceilings(tables, ("macro_f1", "balanced_accuracy")))
+        table = concat_scores(parts)
+        if set(own[rows]) & set(opinions[0][rows]):
+            return table
+        return table.assign(value=np.nan, reason=NO_COMMON_NAME)
+
+    def ceiling_words(self, study: Study) -> dict[str, str]:
+        """Say what the ceiling of labels comes from."""
+        return label_ceiling_words(study)
+
     def pooled_truth(self, study: Study, hidden: Mapping[int, np.ndarray]) -> Study:
         """Return the study, which has all labels."""
         del hidden
@@ -139,6 +166,42 @@ class NicheProbe(Task):
             for column, setting in SETTINGS.items()
             if column in kept
         )
+
+
+def other_labels(study: Study) -> list[np.ndarray]:
+    """Return what else the labels may be (n_obs,), empty text where nothing is said; none where nothing is known.
+
+    The second annotation, or draws of the right labels where a share of wrong ones was stated.
+    """
+    if study.second_labels is not None:
+        return [_names_of(study.second_labels)]
+    noise = study.protocol.label_noise
+    if noise is None or study.labels is None:
+        return []
+    samples = np.asarray(study.samples).astype(str)
+    return right_labels(_names_of(study.labels), samples, label_noise=noise, seed=study.protocol.rng)
+
+
+def label_ceiling_words(study: Study) -> dict[str, str]:
+    """Return how the report names the ceiling of labels, and what a reader must know of it."""
+    noise = study.protocol.label_noise
+    if noise is not None:
+        note = f"attainable if {noise:.0%} of the labels are wrong (assumed)"
+        remark = (
+            f"The ceiling rests on an assumption: {noise:.0%} of the labels are wrong, at random. Annotators err at "
+            "borders and in rare labels, which no such share tells."
+        )
+    else:
+        note = "two annotations agree with"
+        remark = (
+            "The ceiling is what the second annotation scores as a prediction of the first. A contender that learns "
+            "the habits of the first annotator can pass it; above it, a difference says nothing of the tissue."
+        )
+    return {"ceiling_note": note, "ceiling_remark": f"{remark} control:truth knows the labels, and has no share."}
+
+
+def _names_of(labels: pd.Categorical) -> np.ndarray:
+    return np.append(labels.categories.to_numpy(dtype=str), "").astype(object)[labels.codes]
 
 
 def degraded_labels(prediction: pd.DataFrame, truth: LabelTruth, how: str) -> pd.DataFrame:
