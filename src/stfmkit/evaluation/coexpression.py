@@ -188,7 +188,9 @@ def coexpression_ceilings(
     (`upper_bound`). Raw correlations of halves bound nothing: noise lowers both alike.
     """
     molecules, parts = truth.molecules, []
-    for sample in truth.scored_samples() if molecules is not None else ():
+    if molecules is None:
+        return concat_scores([])
+    for sample in truth.scored_samples():
         halves = latent_halves(molecules.of(sample.rows), seed=seed, names=(truth.fold, sample.sample))
         how: dict[str, Any] = {"order": order, "seed": seed, "sizes": sizes, **_where(truth, sample)}
         parts.append(compare_structures(*halves, kind="latent", **how))
