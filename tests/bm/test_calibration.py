@@ -159,7 +159,7 @@ def test_a_run_judges_every_metric_with_a_direction(results):
 def test_degraded_predictions_are_not_ranked_and_not_shown(results, tmp_path):
     found, _, _ = results
     assert not found.rank()["contender"].str.contains("+", regex=False).any()
-    assert set(found.contenders) == {"hvg_pca", "library_size"}
+    assert set(found.contenders) == {"hvg_pca", "library_size", "baseline:train_coexpression"}
     found.report(tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "noise=0.5" not in page

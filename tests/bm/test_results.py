@@ -58,7 +58,7 @@ class TestSaved:
             results.rank("expression", "variance_ratio")
 
     def test_repr_says_what_it_is(self, results):
-        assert "4 contenders, 5 tasks, 4 patients" in repr(results)
+        assert "5 contenders, 5 tasks, 4 patients" in repr(results)
 
     def test_compare_with_place(self, results):
         found = results.compare("hvg_pca", "coordinates", task="niche_probe").iloc[0]

@@ -15,6 +15,7 @@ from stfmkit.bm.chosen_metrics import chosen_metrics
 from stfmkit.bm.contenders import CONTROL
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.folder import check_output, check_report, read_json, read_parquet, write_parquet
+from stfmkit.bm.marks import marks_of, with_marks
 from stfmkit.bm.over_tasks import mean_rank_table
 from stfmkit.bm.ranking import COLUMNS, PAIR_COLUMNS, compare_contenders, pair_table, patient_means, rank_table
 from stfmkit.bm.score_table import OBSERVATIONS, TABLE
@@ -119,14 +120,20 @@ class Results:
         verdict
             "best" (all others are worse) or "leader, not shown better than all"; "in the best set" or "worse than the
             leader"; "only contender"; "no score"; or for all, below six patients, "cannot test: n patients".
+        mark
+            What is conspicuous about the mean (:mod:`stfmkit.bm.marks`): not above a negative control or a baseline of
+            the task, above the positive control, or above its ceiling; empty where nothing is.
         """
         check_choice(status, _RANKED, name="status")
         parts = []
         for name, key in chosen_metrics(self.table, self.meta, task, MetricKey(metric or "", setting, scope, status)):
             higher = self._direction(key, asked=metric)
-            parts.append(rank_table(rows_of(self.table, name, key), higher_is_better=higher, seed=rng))
+            ranks = rank_table(rows_of(self.table, name, key), higher_is_better=higher, seed=rng)
+            about = self.meta["tasks"].get(name, {})
+            marks = marks_of(self.table, name, key, about=about, higher_is_better=higher)
+            parts.append(with_marks(ranks, marks))
         filled = [part for part in parts if len(part)]
-        return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=COLUMNS)
+        return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=[*COLUMNS, "mark"])
 
     def calibration(self) -> pd.DataFrame:
         """Say for every metric whether it tells good predictions from bad ones on these data.

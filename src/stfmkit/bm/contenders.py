@@ -19,6 +19,9 @@ CONTROL = "control:"
 JOINT = " + "
 """Between the model of a control and what was done to its predictions, as in "control:hvg_pca + noise=0.5"."""
 
+BASELINE = "baseline:"
+"""How the names of baselines begin that a task brings itself; no contender of the caller has such a name."""
+
 Kind = Literal["embedding", "labels", "clusters", "proportions", "expression", "gene_scores"]
 """What a contender gives: of an observation a vector, a label (of a cluster: one whose name says nothing), shares or
 expression; of a gene a score."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from time import perf_counter
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from stfmkit._core.store import Store
-from stfmkit.bm.contenders import CONTROL, JOINT, Contender
+from stfmkit.bm.contenders import BASELINE, CONTROL, JOINT, Contender
 from stfmkit.bm.stage import Stage
 from stfmkit.bm.task import Scores, Task
 from stfmkit.evaluation.averages import sample_means
@@ -20,7 +21,7 @@ from stfmkit.splits.folds import Fold
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TaskGroup:
-    """Tasks that share their hidden genes, truth, predictions and controls; most are on their own.
+    """Tasks that share their hidden genes, truth and predictions; most are on their own.
 
     Attributes
     ----------
@@ -126,19 +127,18 @@ class Job:
                 yield from (scored(task, model + JOINT + how, how) for how in task.degradations)
 
     def _controls(self, group: TaskGroup, truth: Any) -> Iterator[FinishedTask]:
-        predictions: Mapping[str, Any] | None = None
+        """Yield the scores of the controls of every task, and of the baselines that it brings."""
         for task in group.tasks:
-            for control in (task.positive, *task.negatives):
-                if control in task.control_models:
-                    continue
-                label = CONTROL + control
-                name = self._name(task, label, "control")
+            made = {CONTROL: cache(partial(task.controls, truth)), BASELINE: cache(partial(task.baselines, truth))}
+            names = {CONTROL: task.predicted_controls(), BASELINE: list(task.own_baselines)}
+            for prefix, own in ((prefix, own) for prefix, part in names.items() for own in part):
+                label = prefix + own
+                name = self._name(task, label, prefix)
                 held = self._read(name)
                 if held is None:
                     start = perf_counter()
-                    predictions = task.controls(truth) if predictions is None else predictions
-                    scores = task.score(truth, predictions[control])
-                    if control == task.positive:
+                    scores = task.score(truth, made[prefix]()[own])
+                    if label == CONTROL + task.positive:
                         table = concat_scores([scores.table, task.ceiling(truth)])
                         scores = Scores(table=table, kept=scores.kept, observations=scores.observations)
                     held = (scores, perf_counter() - start)

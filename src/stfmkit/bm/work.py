@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from stfmkit._core.progress import progress
 from stfmkit._core.store import Store
@@ -110,7 +111,8 @@ class Work:
         """Yield the work, fold by fold; the truth of a fold lives no longer than its jobs."""
         for fold in self.study.folds:
             truths = {g.name: g.tasks[0].truth(self.study, fold, g.hidden[fold.number]) for g in self.groups}
-            facts = [group.tasks[0].facts(truths[group.name]) for group in self.groups]
+            with threadpool_limits(1):  # the bits do not depend on the number of threads
+                facts = [task.facts(truths[group.name]) for group in self.groups for task in group.tasks]
             self.facts[fold.number] = {name: value for part in facts for name, value in part.items()}
             for contender in (None, *contenders):
                 groups = self.groups if contender is None else self._groups_of(contender)

@@ -158,7 +158,7 @@ def test_signatures_have_one_table_for_every_size(results):
 
 def test_descriptions_are_apart_from_what_is_good_or_bad(results):
     first, second = metrics_grids(results.table, _only(results, "expression"))
-    assert [c.text for c in second.columns][1:] == ["Moran ratio", "SD ratio"]
+    assert [c.text for c in second.columns][1:] == ["Bivariate Moran's I", "Moran ratio", "SD ratio"]
     assert [c.text for c in first.columns][1:3] == [
         "Pearson r\N{NO-BREAK SPACE}↑",
         "Pearson r, of ceiling\N{NO-BREAK SPACE}↑",

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stfmkit.bm.contenders import CONTROL
+from stfmkit.bm.marks import SIGN
 from stfmkit.bm.ranking import BEST, IN_BEST_SET, LEADER, NO_SCORE, WORSE
 from stfmkit.bm.report.formatting import DASH, Cell, Column, Grid, number, numeric, p_value, plural, shade, word
 from stfmkit.bm.report.narrative import Comparison
@@ -77,14 +78,23 @@ def _ranking_notes(task: TaskView) -> list[str]:
             "An interval of a difference and its p can disagree: the interval takes differences to be normal, and "
             "each pair alone (Bonferroni), the test does neither. The verdict is that of the test."
         )
-    return notes
+    return notes + _mark_notes(task)
+
+
+def _mark_notes(task: TaskView) -> list[str]:
+    """Return what the sign beside a contender means, contender by contender."""
+    if "mark" not in task.ranks:
+        return []
+    marked = task.ranks[task.ranks["mark"] != ""]
+    said = [f"{SIGN} {row.contender}: {row.mark}." for row in marked.itertuples()]
+    return ["Means over patients that should not be: " + " ".join(said)] if said else []
 
 
 def _rank_row(row: Mapping[Any, Any], *, tested: bool) -> list[Cell]:
     verdict, ranked = str(row["verdict"]), tested and row["n_patients"] > 0
     ranks = _rank_cell(row["rank_low"], row["rank_high"]) if ranked else Cell(text=DASH, kind="num")
     return [
-        head(str(row["contender"])),
+        word(f"{row['contender']} {SIGN}", kind="model") if row.get("mark") else head(str(row["contender"])),
         numeric(row["mean"], kind="strong"),
         _interval(row["low"], row["high"]),
         numeric(row["difference"], sign=True),
@@ -312,7 +322,8 @@ def limits_text(table: pd.DataFrame, task: TaskView) -> str:
     means = means_by_contender(table, task.name, task.primary.key)
     parts = []
     if np.isfinite(means.get(task.positive, np.nan)):
-        parts.append(f"positive control {task.positive.removeprefix(CONTROL)} {number(means[task.positive])}")
+        note = f" ({task.positive_note})" if task.positive_note else ""
+        parts.append(f"positive control {task.positive.removeprefix(CONTROL)} {number(means[task.positive])}{note}")
     floors = means.reindex(list(task.negatives)).dropna()
     if len(floors):
         worst = str(floors.idxmin() if task.primary.higher is False else floors.idxmax())

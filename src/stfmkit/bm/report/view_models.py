@@ -86,6 +86,7 @@ class TaskView:
     ranks: pd.DataFrame
     ceiling_note: str = ""
     ceiling_remark: str = ""
+    positive_note: str = ""
 
     @property
     def rows(self) -> list[str]:
@@ -157,6 +158,7 @@ def _task(results: Any, ranks: pd.DataFrame, calibration: pd.DataFrame, name: st
         ranks=mine,
         ceiling_note=str(about.get("ceiling_note") or ""),
         ceiling_remark=str(about.get("ceiling_remark") or ""),
+        positive_note=str(about.get("positive_note") or ""),
     )
 
 

@@ -31,8 +31,10 @@ class Domains(Task):
     accepts: ClassVar[tuple[Kind, ...]] = ("embedding", "labels", "clusters")
     needs = ("label_key",)
     positive = "truth"
-    negatives = ("shuffled", "coordinates")
+    negatives = ("shuffled", "mean", "coordinates")
     control_models = ("coordinates",)
+    trained = False
+    positive_note = "clusters of the labels themselves, with some noise"
     degraded_model = "hvg_pca"
     degradations = DEGRADATIONS
 
@@ -70,11 +72,18 @@ class Domains(Task):
         return Scores(table=table)
 
     def controls(self, truth: LabelTruth) -> Mapping[str, pd.DataFrame]:
-        """Return clusters of noisy true labels, and of labels permuted within samples."""
-        return {
+        """Return clusters of noisy true labels, of labels permuted within samples, and one cluster of everything."""
+        embedded = {
             name: self.predict(as_output(label_embedding(truth.study, truth.codes, name), truth.fold), truth)
             for name in ("truth", "shuffled")
         }
+        return {**embedded, "mean": embedded["truth"].assign(cluster=0)}
+
+    def no_direction(self, key: MetricKey) -> str:
+        """Return why coherence in space ranks nothing here."""
+        if key.metric in {"chaos", "pas"}:
+            return "It rewards smoothing, and position alone is ahead of the true regions: a description here."
+        return ""
 
     def degrade(self, prediction: pd.DataFrame, truth: LabelTruth, how: str) -> pd.DataFrame:
         """Return clusters of which a share changed places, or the most frequent ones among neighbours."""

@@ -52,6 +52,7 @@ class NicheProbe(Task):
     positive = "truth"
     negatives = ("shuffled", "mean", "coordinates")
     control_models = ("coordinates",)
+    positive_note = "a probe on the labels themselves, with some noise"
     degraded_model = "hvg_pca"
     degradations = DEGRADATIONS
 
