@@ -51,9 +51,11 @@ def rank_stability(
     Examples
     --------
     >>> import stfmkit as sk
-    >>> data = sk.datasets.synthetic_cohort(n_patients=3, n_sections=1, size=600, n_genes=60)
-    >>> protocol = sk.bm.Protocol(patient_key="patient", sample_key="section", label_key="niche", n_target_genes=20)
-    >>> found = sk.bm.run(data, ["hvg_pca", "coordinates"], tasks=["niche_probe"], protocol=protocol)
+    >>> cells = sk.datasets.synthetic_cohort(n_patients=3, size=300, as_="anndata")
+    >>> protocol = sk.bm.Protocol(
+    ...     patient_key="patient", sample_key="sample", label_key="niche", split=sk.pp.PatientKFold(3)
+    ... )
+    >>> found = sk.bm.run(cells, ["hvg_pca", "coordinates"], protocol=protocol, tasks=["domains"])
     >>> sk.bm.rank_stability(found)["over"].tolist()
     ['folds', 'folds']
     """

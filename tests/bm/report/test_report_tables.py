@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from stfmkit.bm._results import Results
@@ -51,6 +52,19 @@ def test_patients_that_are_left_out_are_counted(plain):
     grid = ranking_grid(table, _only(results, "niche_probe"))
     assert grid.notes[0].startswith("5 patients with a score of every contender; 1 left out.")
     assert {row[6].text for row in grid.rows} == {"–"}  # below six patients no rank is excluded
+
+
+def test_an_interval_that_disagrees_with_the_test_is_explained(plain):
+    table = plain.table.copy()
+    gap = table["patient"].map({"P1": 0.01, "P2": 0.02, "P3": 0.5, "P4": 0.01, "P5": 0.3, "P6": 0.02}).to_numpy()
+    twin = table[table["contender"] == "hvg_pca"].assign(contender="twin")
+    twin["value"] -= gap[(table["contender"] == "hvg_pca").to_numpy()]
+    table = pd.concat([table[table["contender"].isin(["hvg_pca"])], twin])
+    results = Results(**{**vars(plain), "table": table})
+    ranks = results.rank("niche_probe").set_index("contender")
+    assert ranks.loc["twin", "p_value"] == 2 / 64
+    assert ranks.loc["twin", "difference_high"] > 0
+    assert "The verdict is that of the test." in ranking_grid(table, _only(results, "niche_probe")).notes[1]
 
 
 def test_mean_ranks_over_tasks(example_results):

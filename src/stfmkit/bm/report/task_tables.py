@@ -13,7 +13,7 @@ from stfmkit.bm.report.formatting import DASH, Cell, Column, Grid, number, numer
 from stfmkit.bm.report.narrative import Comparison
 from stfmkit.bm.report.view_models import DAGGER, MetricView, TaskView
 from stfmkit.evaluation.metric_keys import MetricKey, patient_values, rows_of
-from stfmkit.evaluation.sign_flips import TEST_FROM
+from stfmkit.evaluation.sign_flips import ALPHA, TEST_FROM
 
 _GENES = 10
 _VERDICTS = {BEST: "good", LEADER: "fair", IN_BEST_SET: "fair", WORSE: "poor"}
@@ -71,6 +71,12 @@ def _ranking_notes(task: TaskView) -> list[str]:
         notes[0] += (
             f" Mean of the leader, corrected for having been chosen (on average it is too {wrong}): "
             f"{number(lead['mean_corrected'])}."
+        )
+    apart = (task.ranks["difference_low"] > 0) | (task.ranks["difference_high"] < 0)
+    if _tested(task) and (apart != (task.ranks["p_value"] < ALPHA)).any():
+        notes.append(
+            "An interval of a difference and its p can disagree: the interval takes differences to be normal, and "
+            "each pair alone (Bonferroni), the test does neither. The verdict is that of the test."
         )
     return notes + _mark_notes(task)
 
