@@ -54,11 +54,12 @@ class Protocol:
     coordinate_system
         Coordinate system of a SpatialData in which observations meet images; None where all agree.
     linear_c
-        Inverse penalties of the linear probe, tuned inside training groups.
+        Inverse penalties of the linear probe, tuned inside training groups; a fold that trains on one group cannot be
+        tuned, and takes the middle of the list.
     n_neighbors
-        Neighbours of the kNN probe, tuned inside training groups.
+        Neighbours of the kNN probe, tuned likewise.
     ridge_alpha
-        Penalties of the expression probe, tuned inside training groups.
+        Penalties of the expression probe, tuned likewise.
     n_inner
         Inner folds of the tuning.
     max_components

@@ -101,7 +101,7 @@ class Results:
         "best" (all others are worse) or "best mean", "indistinguishable from best", "worse than best", or for all
         contenders "cannot test" with too few patients for any difference to reach p < .05 after Holm, however large
         (six patients allow one comparison, eight allow six). Patients that lack a score of any contender are left out
-        for all contenders.
+        for all contenders. ``attrs["allowed"]`` names the errors of the audit in spite of which the comparison was run.
         """
         check_integer(n_boot, name="n_boot", least=100)
         check_choice(status, _RANKED, name="status")
@@ -116,7 +116,9 @@ class Results:
                 )
             parts.append(rank_table(rows_of(self.table, name, key), higher_is_better=higher, n_boot=n_boot, seed=rng))
         filled = [part for part in parts if len(part)]
-        return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=COLUMNS)
+        ranking = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=COLUMNS)
+        ranking.attrs["allowed"] = list(self.meta.get("allowed", ()))
+        return ranking
 
     def compare(
         self,
