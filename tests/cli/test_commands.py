@@ -383,7 +383,7 @@ def test_json_of_every_command_that_is_quick(stfmkit, bm_run: SimpleNamespace, s
 
 def test_schema(stfmkit) -> None:
     every = json.loads(stfmkit("schema").stdout)
-    assert set(every) == {"bench", "bin", "demo", "embed", "models", "report"}
+    assert set(every) == {"audit", "bench", "bin", "demo", "embed", "models", "report"}
     assert json.loads(stfmkit("schema", "bench").stdout) == every["bench"]
     unknown = stfmkit("schema", "bnch")
     assert unknown.exit_code == 2

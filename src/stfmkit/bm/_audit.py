@@ -10,11 +10,14 @@ from stfmkit.bm._protocol import Protocol
 from stfmkit.bm.checks import (
     alike,
     coordinates,
+    corpus,
     counts,
     duplicates,
+    embeddings,
     genes,
     given,
     labels,
+    made_labels,
     patients,
     reach,
     samples,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from stfmkit._data.view import Container
 
 _OfData: TypeAlias = Callable[[Study], Iterator[Finding]]
+_OfAll: TypeAlias = Callable[[Study, Sequence[Contender]], Iterator[Finding]]
 _OfContender: TypeAlias = Callable[[Study, Contender], Iterator[Finding]]
 
 OF_DATA: tuple[_OfData, ...] = (
@@ -51,6 +55,8 @@ OF_DATA: tuple[_OfData, ...] = (
     genes.twins,
     labels.of_one_patient,
     labels.of_the_sample,
+    made_labels.clusters_of_the_counts,
+    made_labels.named_smoothed,
     coordinates.mixed_units,
     coordinates.unknown_unit,
     splits.few_patients,
@@ -60,11 +66,14 @@ OF_CONTENDER: tuple[_OfContender, ...] = (
     given.computed_elsewhere,
     reach.patches_overlap,
     reach.neighbours_read,
+    embeddings.what_it_holds,
 )
+OF_ALL: tuple[_OfAll, ...] = (labels.read_by_a_model, corpus.overlap)
 REFUSED = (
     "duplicated counts across the split",
     "gene under two names",
     "label read by a model",
+    "labels in the embedding",
     "near-duplicate sections across the split",
     "neighbours on both sides",
     "normalised and rounded counts",
@@ -119,7 +128,7 @@ def audit(
 def audit_study(study: Study, contenders: Sequence[Contender]) -> list[Finding]:
     """Return the findings of a study that is already read."""
     found = [finding for check in OF_DATA for finding in check(study)]
-    found += labels.read_by_a_model(study, contenders)
+    found += [finding for check in OF_ALL for finding in check(study, contenders)]
     found += [finding for contender in contenders for check in OF_CONTENDER for finding in check(study, contender)]
     return by_severity(found)
 

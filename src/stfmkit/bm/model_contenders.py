@@ -22,6 +22,7 @@ from stfmkit.models.catalogue import MODELS
 from stfmkit.models.contract import Block, EmbeddingModel
 from stfmkit.models.open_block import open_block
 from stfmkit.models.runtime.run import ModelRun
+from stfmkit.models.weights.places import RANDOM
 from stfmkit.splits.folds import Fold
 
 if TYPE_CHECKING:
@@ -136,6 +137,13 @@ def patches_of(contender: Contender) -> PatchRows | None:
 def reads_composition(contender: Contender) -> bool:
     """Tell whether a contender reads cell types."""
     return isinstance(contender, ModelContender) and "composition" in contender.model.requirements().needs
+
+
+def trained_card(contender: Contender) -> ModelCard | None:
+    """Return the card of a model with trained weights; None for baselines, untrained networks and given values."""
+    if not isinstance(contender, ModelContender) or contender.model.card.weights is None:
+        return None
+    return None if contender.model.options().get("weights") == RANDOM else contender.model.card
 
 
 def is_model(thing: object) -> TypeGuard[EmbeddingModel]:

@@ -9,9 +9,10 @@ from stfmkit.bm.checks.duplicates import pairs_across
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.study import Study
 
-_SAME, _OTHER = 0.8, 0.5
+_SAME, _OTHER = 0.7, 0.4
 """Correlation of the centred log profiles of two sections, and the most that either may have with a third patient. In
-her2st, two sections of one patient have .84 to .97 and sections of two patients at most .14."""
+her2st, two sections of one patient have .84 to .97 and sections of two patients at most .14; in the synthetic cohort of
+6 or 12 patients, sections of two patients have at most .42."""
 _LEAST_SECTIONS = 5
 """With fewer, the mean of all sections lies too near to each of them."""
 _GENES = 1000

@@ -16,8 +16,10 @@ _ON_A_GRID = 0.95
 """Share of the values of an observation that are multiples of one number, up to rounding. Of counts without a 1, at
 most .55 are (numbers between 2 and 3), of scaled ones all."""
 _SCALED_SHARE = 0.05
-_EQUAL = 0.05
-"""Coefficient of variation of library sizes; measured .3 to .9 on raw counts of ST, Visium, MERFISH and STARmap."""
+_ERRORS = 3.5
+"""Standard errors by which the variance of library sizes must lie below their mean, the variance of counting alone."""
+_LEAST_DEPTH = 20
+"""Mean library size from which observations without a count, which are dropped, change no variance."""
 _TOO_LITTLE = 0.6
 """Variance over mean of a gene; counts of tissue have 1 or more (Poisson noise alone has 1)."""
 
@@ -74,19 +76,20 @@ def equal_library_sizes(study: Study) -> Iterator[Finding]:
         depth = study.depth[rows].astype(np.float64)
         if len(rows) < _LEAST_GENES:
             continue
-        spread = float(depth.std() / depth.mean())
+        spread = float(depth.var() / depth.mean())
         if spread == 0:
             equal.append(name)
-        elif spread < _EQUAL:
+        elif depth.mean() >= _LEAST_DEPTH and spread < 1 - _ERRORS * np.sqrt(2 / len(depth)):
             nearly.append((name, round(spread, 4), float(np.median(depth))))
     if nearly:
         yield Finding(
             severity="warning",
             check="nearly equal library sizes",
-            evidence=f"library sizes of {listed([name for name, _, _ in nearly], most=4)} vary by "
-            f"{max(s for _, s, _ in nearly):.1%} of their mean: values that were normalised and rounded do.",
+            evidence=f"library sizes of {listed([name for name, _, _ in nearly], most=4)} have "
+            f"a variance of at most {max(s for _, s, _ in nearly):.2g} of their mean, less than counting alone: values "
+            "that were normalised and rounded do.",
             remedy="load the raw counts.",
-            columns=("sample", "coefficient of variation", "median"),
+            columns=("sample", "variance over mean", "median"),
             rows=tuple(nearly),
         )
     if equal:

@@ -20,6 +20,8 @@ tenth of the counts thinned away, .27 to .43 with half, .54 to .71 with three qu
 _TWINS, _TWIN_SHARE, _NEAR_SHARE = 4, 0.01, 0.05
 """Rows (and their share) below `_TWIN`, and the share of rows below `_NEAR`, that make a pair suspicious. Real sections
 have none, and .003 or less; cells of 11 counts 1 of 1000, panels of 30 genes .016."""
+_TIMES = 3
+"""How many times the usual share of such rows within a section must be exceeded on top."""
 _MUTUAL, _MUTUAL_RATIO = 0.55, 0.88
 """Share of rows that are each other's nearest, with the median of their ratios. Real sections have .01 to .40 with .82
 to .98; copies thinned to a tenth .59 to .99 with .46 to .86."""
@@ -46,19 +48,28 @@ class Likeness:
     ratio
         Median over these rows of distance to the nearest over distance to the second nearest.
     twins, near
-        Rows, and share of rows, that are far nearer to one row than to any other; 0 where that few may be accidents.
+        Rows, and share of rows, that are far nearer to one row than to any other.
+    n_rows
+        Rows that were asked.
+    usual_twins, usual_near
+        The same shares for the rows of the other section among each other, where nothing is copied: many where few
+        genes or deep counts leave few dimensions.
     """
 
     mutual: float
     ratio: float
     twins: int
     near: float
+    n_rows: int
+    usual_twins: float = 0.0
+    usual_near: float = 0.0
 
     @property
     def copied(self) -> bool:
         """Tell whether one section holds copies of the other."""
-        whole = self.mutual >= _MUTUAL and self.ratio <= _MUTUAL_RATIO
-        return self.twins >= _TWINS or self.near >= _NEAR_SHARE or whole
+        whole = self.mutual >= _MUTUAL and self.ratio <= _MUTUAL_RATIO and self.usual_near < _NEAR_SHARE
+        twins = max(_TWINS, (_TWIN_SHARE + _TIMES * self.usual_twins) * self.n_rows)
+        return self.twins >= twins or self.near >= _NEAR_SHARE + _TIMES * self.usual_near or whole
 
 
 def equal_rows(study: Study) -> Iterator[Finding]:
@@ -131,15 +142,27 @@ def likeness(first: np.ndarray, second: np.ndarray) -> Likeness:
     similar = first @ second.T
     nearest = similar.argmax(axis=1)
     mutual = similar.argmax(axis=0)[nearest] == np.arange(len(first))
-    best = similar[np.arange(len(first)), nearest]
-    similar[np.arange(len(first)), nearest] = -np.inf
-    ratio = np.maximum(1 - best, 0) / np.maximum(1 - similar.max(axis=1), 1e-6)
+    ratio = _ratios(similar)
+    own = np.linspace(0, len(second) - 1, min(len(second), len(first))).astype(int)
+    among = second[own] @ second.T
+    among[np.arange(len(own)), own] = -np.inf
+    usual = _ratios(among)
+    near = mutual & (ratio < _NEAR)
     return Likeness(
         mutual=float(mutual.mean()),
         ratio=float(np.median(ratio[mutual])) if mutual.any() else 1.0,
-        twins=twins if (twins := int((mutual & (ratio < _TWIN)).sum())) >= _TWIN_SHARE * len(ratio) else 0,
-        near=float(near.mean()) if (near := mutual & (ratio < _NEAR)).sum() >= _TWINS else 0.0,
+        twins=int((mutual & (ratio < _TWIN)).sum()),
+        near=float(near.mean()) if near.sum() >= _TWINS else 0.0,
+        n_rows=len(first),
+        usual_twins=float((usual < _TWIN).mean()),
+        usual_near=float((usual < _NEAR).mean()),
     )
+
+
+def _ratios(similar: np.ndarray) -> np.ndarray:
+    """Return distance to the nearest over distance to the second nearest, of every row of similarities."""
+    top = np.partition(similar, -2, axis=1)[:, -2:]
+    return np.maximum(1 - top[:, 1], 0) / np.maximum(1 - top[:, 0], 1e-6)
 
 
 def centred_rows(counts: sparse.csr_array, rows: np.ndarray, genes: np.ndarray) -> np.ndarray:
@@ -203,8 +226,7 @@ def _screened(
     for b in sorted({pair[1] for pair in pairs}):
         among = centred_rows(counts, rows_of[b], genes)
         for a in (first for first, second in pairs if second == b):
-            top = np.partition(queries[a] @ among.T, -2, axis=1)[:, -2:]
-            ratio = np.maximum(1 - top[:, 1], 0) / np.maximum(1 - top[:, 0], 1e-6)
+            ratio = _ratios(queries[a] @ among.T)
             found.append((float(np.partition(ratio, 2)[2]), float(np.median(ratio)), (a, b)))
     by_copies = sorted(found)[: _ALL_PAIRS // 2]
     by_median = sorted(found, key=lambda pair: pair[1])[: _ALL_PAIRS // 2]
