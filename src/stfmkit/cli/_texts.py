@@ -30,10 +30,10 @@ stfmkit audit spots.h5ad --patient-key patient --sample-key section --label-key 
     --contenders hvg_pca,X_mymodel --accessions GSE176078
 ```
 
-The choices of a comparison, from its file:
+The same from a file:
 
 ```
-stfmkit audit --config bench.yaml --json
+stfmkit audit --config audit.yaml --json
 ```
 
 **Exit codes**: 0 nothing that `bench` refuses · 1 unexpected failure · 2 wrong input · 3 errors found.

@@ -27,7 +27,12 @@ def simulate(n_patients: int = 4, **options: object) -> AnnData:
 def protocol_of(adata: AnnData, **options: object) -> sk.bm.Protocol:
     """Return a protocol that holds out every patient in turn."""
     n = adata.obs["patient"].nunique()
-    given = {"patient_key": "patient", "sample_key": "sample", "label_key": "niche", "split": sk.pp.PatientKFold(n)}
+    given = {
+        "patient_key": "patient",
+        "sample_key": "sample",
+        "label_key": "niche",
+        "split": sk.pp.PatientKFold(max(n, 2)),
+    }
     return sk.bm.Protocol(**{**given, **options})
 
 

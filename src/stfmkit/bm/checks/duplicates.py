@@ -26,7 +26,7 @@ _MUTUAL, _MUTUAL_RATIO = 0.55, 0.88
 """Share of rows that are each other's nearest, with the median of their ratios. Real sections have .01 to .40 with .82
 to .98; copies thinned to a tenth .59 to .99 with .46 to .86."""
 _GENES, _ROWS, _AMONG = 1000, 1000, 6000
-_SCREEN_GENES, _SCREEN_ROWS = 256, 96
+_SCREEN_GENES, _SCREEN_ROWS = 256, 64
 _ALL_PAIRS = 28
 """Pairs of sections up to which every pair is looked at in full; beyond, a screen picks so many."""
 _WORK = 4e11
@@ -215,7 +215,8 @@ def _screened(
     rng: np.random.Generator,
 ) -> list[tuple[int, int]]:
     """Return the pairs in which rows of one are nearest to a single row of the other, the clearest first."""
-    genes = order[:_SCREEN_GENES]
+    genes = np.arange(min(_SCREEN_GENES, len(order)))
+    counts = counts[:, order[:_SCREEN_GENES]]
     cost = float(sum(len(rows_of[b]) for _, b in pairs)) * len(genes)
     n_rows = int(np.clip(_WORK / cost, 16, _SCREEN_ROWS))
     queries = {}
