@@ -212,7 +212,7 @@ OF_METRICS = {
     "embed",
     "embedding", "exclude", "first", "floor", "graph", "groups", "half_a", "half_b", "labels", "library_size", "mask",
     "method", "min_auroc", "min_log2fc", "min_pct", "n_a", "n_b", "n_classes", "n_eigenvectors", "n_folds",
-    "n_modules", "n_motions",
+    "n_draws", "min_z", "n_modules", "n_motions",
     "n_orders", "n_repeats", "n_sampled", "neighbors", "null", "order", "p", "pairs", "patients", "predicted",
     "reference", "reliability", "rings", "samples", "scores", "second", "second_neighbors", "share",
     "statistics", "targets", "threshold",

@@ -16,7 +16,7 @@ def make_cohort(*, n_patients: int = 4, per_patient: int = 60, n_genes: int = 60
     """Patients with one sample each; two niches with a border that turns from patient to patient."""
     rng = np.random.default_rng(seed)
     parts = []
-    base = np.exp(rng.normal(0.2, 0.5, n_genes))
+    base = np.exp(rng.normal(1.2, 0.5, n_genes))  # counts enough for co-expression to show
     effect = np.exp(rng.normal(0, 0.7, size=(2, n_genes)))
     for p in range(n_patients):
         xy = rng.uniform(0, 1000, size=(per_patient, 2))

@@ -21,7 +21,11 @@ def findings(results, table, task):
 
 
 def directed(results, task):
+    """Metrics with a direction and a score of the positive control; ceilings of small samples are unknown."""
     keys = keys_of(results.table[results.table["task"] == task])
+    positive = f"control:{catalogue.find(task).positive}"
+    of = {key: rows_of(results.table, task, key) for key in keys}
+    keys = [key for key in keys if of[key].loc[of[key]["contender"] == positive, "value"].notna().any()]
     return [key for key in keys if facts_of(results.meta["metrics"], key)["higher_is_better"] is not None]
 
 

@@ -61,6 +61,7 @@ CALLS = {
         "groups": SLIDE,
         "covariate": OTHER,
     },
+    "latent_correlation": {"X": COUNTS, "groups": SLIDE, "covariate": OTHER, "n_draws": 2, "min_z": 1.0},
     "library_size_r2": {"embedding": EMBEDDING, "library_size": DEPTH, "groups": PATIENT},
     "mantel": PAIR | {"n_permutations": 9},
     "mantel_p": PAIR | {"n_permutations": 9},

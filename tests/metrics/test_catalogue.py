@@ -19,7 +19,7 @@ from stfmkit.metrics import MetricSpec, _catalogue, list_metrics, metric, regist
 ABOUT_METRICS = {"describe", "list_metrics", "metric", "register_metric", "spec", "unregister_metric"}
 NO_METRICS = ABOUT_METRICS | {
     *("auroc_by_group", "niche_scores", "rank_sum_test", "gearys_c_test", "morans_i_test", "sparkx_test", "mantel"),
-    *("coexpression_order", "correlation", "degenerate_genes", "drop_undefined"),
+    *("coexpression_order", "correlation", "degenerate_genes", "drop_undefined", "latent_correlation"),
     *("embedding_neighbors", "grouped_ridge", "neighborhood_composition"),
     *("signature_sets", "signature_statistics", "signature_top", "signature_truth"),
 }

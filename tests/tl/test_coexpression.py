@@ -37,7 +37,8 @@ def partial(values, samples, depth=None):
 
 
 def wide(scores, status="scored"):
-    rows = scores[scores["status"] == status]
+    rows = scores[(scores["status"] == status) & ~scores["setting"].str.contains("truth=latent")]
+    rows = rows.assign(setting=rows["setting"].str.replace(r"(, )?truth=raw", "", regex=True))
     name = rows["metric"].where(~rows["setting"].str.contains("method|sd|over"), rows["metric"] + " " + rows["setting"])
     return rows.assign(metric=name).pivot_table(index="metric", columns="contender", values="value")
 

@@ -14,6 +14,7 @@ from stfmkit.evaluation.averages import score_tables
 from stfmkit.evaluation.coexpression import CoexpressionSizes, coexpression_ceilings, score_coexpression
 from stfmkit.evaluation.cohort_signatures import CohortTruth
 from stfmkit.evaluation.expression import ExpressionTruth, expression_ceilings, score_expression
+from stfmkit.evaluation.molecules import Molecules
 from stfmkit.evaluation.scores import concat_scores
 from stfmkit.evaluation.signatures import SignatureTruth, marker_table, patient_signatures
 
@@ -83,8 +84,10 @@ def test_expression(predicted):
         assert averages[row.metric, row.status] == pytest.approx(row.mean, rel=1e-9)
 
 
-def test_coexpression(predicted):
+def test_coexpression(predicted, rng):
     one = predicted[predicted.obs["sample"] == "S4"].copy()
+    programs = rng.normal(size=(one.n_obs, 3)) @ rng.normal(size=(3, one.n_vars))
+    one.X = sparse.csr_matrix(rng.poisson(np.exp(0.5 * programs + 2)).astype(np.float32))  # what few spots show clearly
     sizes = CoexpressionSizes(n_orders=5, n_permutations=19)
     found = sk.tl.coexpression(
         one, prediction="predicted", sample_key="sample", n_orders=5, n_permutations=19, copy=True, rng=3
@@ -99,6 +102,7 @@ def test_coexpression(predicted):
         samples=np.full(one.n_obs, "S4"),
         patients=np.full(one.n_obs, ""),
         halves=tuple(on_scale(half.toarray(), depth / 2, target) for half in halves),
+        molecules=Molecules(counts=counts, library_size=depth, target_sum=target),
     )
     order = metrics.coexpression_order(metrics.correlation(truth.expression))
     assert found["order"].tolist() == truth.genes[order].tolist()
@@ -109,6 +113,9 @@ def test_coexpression(predicted):
     expected = score_tables(concat_scores(parts))["scores"]
     scores = found["scores"]
     own = scores[(scores["contender"] == "predicted") | (scores["status"] == "ceiling")]
+    latent = own[own["setting"].str.contains("truth=latent")]
+    assert latent["value"].notna().all()
+    assert set(latent["metric"]) == set(own["metric"])
     compare(own, expected, rtol=1e-6)  # of a prediction in single precision
 
 

@@ -40,6 +40,13 @@ def size_factor_log1p(counts: sparse.csr_array, *, depth: np.ndarray, target: fl
     return sparse.csr_array((np.log1p(data, out=data), counts.indices, counts.indptr), shape=counts.shape)
 
 
+def on_scale(counts: sparse.csr_array, *, scale: str, depth: np.ndarray, target: float) -> sparse.csr_array:
+    """Return counts on the scale "size_factor_log1p" or "log1p" as CSR float64 (n_obs, n_genes)."""
+    if scale == "log1p":
+        return sparse.csr_array(np.log1p(counts.astype(np.float64)))
+    return size_factor_log1p(counts, depth=depth, target=target)
+
+
 def normalized_dispersion(logged: sparse.csr_array) -> np.ndarray:
     """Return the normalised dispersion of every gene (n_genes,), larger for more variable genes.
 

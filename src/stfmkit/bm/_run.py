@@ -16,7 +16,7 @@ from stfmkit.bm._audit import accept, audit_study, check_allow, overrides
 from stfmkit.bm._protocol import Protocol
 from stfmkit.bm._results import Results
 from stfmkit.bm.assemble import PooledTask, assemble
-from stfmkit.bm.contenders import CONTROL, Contender
+from stfmkit.bm.contenders import BASELINE, CONTROL, Contender
 from stfmkit.bm.finding import by_severity
 from stfmkit.bm.folder import FINISHED, check_output
 from stfmkit.bm.model_contenders import control_names, from_registry
@@ -31,7 +31,7 @@ from stfmkit.bm.work import Work, group_tasks
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
 
-DEFINITIONS = 2
+DEFINITIONS = 3
 """Counts up whenever a task, a control or a score is defined anew."""
 _PACKAGES = ("stfmkit", "anndata", "numpy", "pandas", "scipy", "scikit-learn", "numba", "scanpy", "squidpy")
 
@@ -152,7 +152,7 @@ def run(
                     "created": datetime.now(UTC).isoformat(timespec="seconds"),
                     "versions": {name: version(name) for name in _PACKAGES},
                     "data": study.facts(),
-                    "contenders": {contender.label: contender.describe() for contender in compared},
+                    "contenders": {c.label: c.describe() for c in compared} | _own_baselines(chosen),
                     "references": _references(compared),
                     "tasks": {p.task.name: _task_facts(p) for p in pooled},
                     "metrics": facts,
@@ -191,8 +191,18 @@ def check_kinds(contenders: Sequence[Contender], tasks: Sequence[Task]) -> None:
 
 
 def _control_models(study: Study, tasks: Sequence[Task]) -> list[Contender]:
-    names = dict.fromkeys(name for task in tasks for name in task.control_models)
-    return [from_registry(CONTROL + name, name, {}, study) for name in names]
+    labels = dict.fromkeys(label for task in tasks for label in task.control_labels)
+    return [from_registry(label, label.removeprefix(CONTROL), {}, study) for label in labels]
+
+
+def _own_baselines(tasks: Sequence[Task]) -> dict[str, dict[str, Any]]:
+    """Return facts of the baselines that tasks bring, by label."""
+    facts = {"kind": "prediction", "role": "baseline", "exposure": "training observations", "reads_expression": False}
+    return {
+        BASELINE + name: {**facts, "origin": f"task:{task.name}", "family": "baseline", "summary": text}
+        for task in tasks
+        for name, text in task.own_baselines.items()
+    }
 
 
 def _references(contenders: Sequence[Contender]) -> dict[str, str | None]:

@@ -16,6 +16,11 @@ from stfmkit.splits.folds import Fold
 
 CONTROL = "control:"
 """How the names of controls begin; no contender of the caller has such a name."""
+JOINT = " + "
+"""Between the model of a control and what was done to its predictions, as in "control:hvg_pca + noise=0.5"."""
+
+BASELINE = "baseline:"
+"""How the names of baselines begin that a task brings itself; no contender of the caller has such a name."""
 
 Kind = Literal["embedding", "labels", "clusters", "proportions", "expression", "gene_scores"]
 """What a contender gives: of an observation a vector, a label (of a cluster: one whose name says nothing), shares or

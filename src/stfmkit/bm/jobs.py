@@ -1,7 +1,8 @@
 """One contender, or the controls, in one fold: the piece of work that is handed to a process."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from time import perf_counter
 from typing import Any
 
@@ -10,16 +11,17 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from stfmkit._core.store import Store
-from stfmkit.bm.contenders import CONTROL, Contender
+from stfmkit.bm.contenders import BASELINE, CONTROL, JOINT, Contender
 from stfmkit.bm.stage import Stage
 from stfmkit.bm.task import Scores, Task
+from stfmkit.evaluation.averages import sample_means
 from stfmkit.evaluation.scores import concat_scores
 from stfmkit.splits.folds import Fold
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TaskGroup:
-    """Tasks that share their hidden genes, truth, predictions and controls; most are on their own.
+    """Tasks that share their hidden genes, truth and predictions; most are on their own.
 
     Attributes
     ----------
@@ -55,6 +57,8 @@ class Job:
     ----------
     contender
         The contender; None for the controls that are predictions.
+    controls
+        Labels of controls that are this contender: it is scored once, and its scores stand under each name.
     groups
         Groups of tasks that accept it, each with its truth.
     identity
@@ -65,6 +69,7 @@ class Job:
 
     fold: Fold
     contender: Contender | None
+    controls: Sequence[str] = ()
     groups: Sequence[tuple[TaskGroup, Any]]
     stage: Stage
     identity: str
@@ -82,42 +87,58 @@ class Job:
             ]
 
     def _contender(self, group: TaskGroup, truth: Any) -> Iterator[FinishedTask]:
-        """Yield the scores of the contender; output and prediction are made when the first task needs them."""
+        """Yield the scores of the contender; output and prediction are made when the first task needs them.
+
+        The predictions of the model that checks the metrics are also scored after they were made worse.
+        """
         contender = self.contender
         if contender is None:
             return
         known = self.stage.identities.get(contender.label)
-        prediction, spent = None, 0.0
-        for task in group.tasks:
-            name = self._name(task, contender.label, known)
+        made: list[tuple[Any, float]] = []
+
+        def prediction() -> tuple[Any, float]:
+            if not made:
+                output = self.stage.output(contender, self.fold, group.hidden[self.fold.number])
+                start = perf_counter()
+                made.append((group.tasks[0].predict(output, truth), output.seconds + perf_counter() - start))
+            return made[0]
+
+        def scored(task: Task, label: str, how: str = "") -> FinishedTask:
+            name = self._name(task, label, known)
             held = self._read(name)
             if held is None:
-                if prediction is None:
-                    output = self.stage.output(contender, self.fold, group.hidden[self.fold.number])
-                    start = perf_counter()
-                    prediction = task.predict(output, truth)
-                    spent = output.seconds + perf_counter() - start
+                predicted, spent = prediction()
                 start = perf_counter()
-                held = (task.score(truth, prediction), spent + perf_counter() - start)
+                scores = task.score(truth, task.degrade(predicted, truth, how) if how else predicted)
+                if how:  # only means of them are read
+                    scores = Scores(table=sample_means(scores.table), kept=scores.kept)
+                held = (scores, spent + perf_counter() - start)
                 self._write(name, *held)
-            yield FinishedTask(
-                label=contender.label, task=task.name, fold=self.fold.number, scores=held[0], seconds=held[1]
-            )
+            return FinishedTask(label=label, task=task.name, fold=self.fold.number, scores=held[0], seconds=held[1])
+
+        for task in group.tasks:
+            finished = scored(task, contender.label)
+            yield finished
+            twins = [name for name in self.controls if name in task.control_labels]
+            yield from (replace(finished, label=name) for name in twins)
+            model = CONTROL + task.degraded_model
+            if model in (contender.label, *twins):
+                yield from (scored(task, model + JOINT + how, how) for how in task.degradations)
 
     def _controls(self, group: TaskGroup, truth: Any) -> Iterator[FinishedTask]:
-        predictions: Mapping[str, Any] | None = None
+        """Yield the scores of the controls of every task, and of the baselines that it brings."""
         for task in group.tasks:
-            for control in (task.positive, *task.negatives):
-                if control in task.control_models:
-                    continue
-                label = CONTROL + control
-                name = self._name(task, label, "control")
+            made = {CONTROL: cache(partial(task.controls, truth)), BASELINE: cache(partial(task.baselines, truth))}
+            names = {CONTROL: task.predicted_controls(), BASELINE: list(task.own_baselines)}
+            for prefix, own in ((prefix, own) for prefix, part in names.items() for own in part):
+                label = prefix + own
+                name = self._name(task, label, prefix)
                 held = self._read(name)
                 if held is None:
                     start = perf_counter()
-                    predictions = task.controls(truth) if predictions is None else predictions
-                    scores = task.score(truth, predictions[control])
-                    if control == task.positive:
+                    scores = task.score(truth, made[prefix]()[own])
+                    if label == CONTROL + task.positive:
                         table = concat_scores([scores.table, task.ceiling(truth)])
                         scores = Scores(table=table, kept=scores.kept, observations=scores.observations)
                     held = (scores, perf_counter() - start)

@@ -10,7 +10,7 @@ from scipy import sparse
 from stfmkit._core.arguments import check_known, listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._data.embeddings import check_embedding, embedding_record
-from stfmkit.bm.contenders import CONTROL, Contender, GivenContender, Kind
+from stfmkit.bm.contenders import BASELINE, CONTROL, Contender, GivenContender, Kind
 from stfmkit.bm.method_contenders import from_method, method_names
 from stfmkit.bm.model_contenders import from_object, from_registry, is_model, model_names
 from stfmkit.bm.study import Study
@@ -41,10 +41,10 @@ def resolve_contenders(contenders: object, study: Study) -> list[Contender]:
             remedy="pass contenders=['hvg_pca', 'coordinates'], for example.",
         )
     labels = [label for label, _ in named]
-    if not named or len(set(labels)) < len(labels) or any(label.startswith(CONTROL) for label in labels):
+    if not named or len(set(labels)) < len(labels) or any(label.startswith((BASELINE, CONTROL)) for label in labels):
         raise InputError(
             f"contenders named {listed(labels)}.",
-            allowed=f"one contender or more, with distinct names that do not begin with {CONTROL!r}",
+            allowed=f"one contender or more, with distinct names that do not begin with {CONTROL!r} or {BASELINE!r}",
             remedy="pass a mapping {'label': contender} to tell them apart.",
         )
     return [_contender(label, spec, study) for label, spec in named]

@@ -1,18 +1,29 @@
 """Findings that only the scores can show: alarms, uninformative metrics, undefined scores."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm.contenders import CONTROL, Contender
+from stfmkit.bm.contenders import BASELINE, CONTROL, Contender
 from stfmkit.bm.finding import Finding
+from stfmkit.bm.marks import CEILING, marks_of
 from stfmkit.bm.task import Task
 from stfmkit.evaluation.averages import per_patient
 from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, keys_of, patient_values, rows_of
 
+if TYPE_CHECKING:
+    from stfmkit.bm.finding import Severity
+
 _POSITION = f"{CONTROL}coordinates"
+_REMEDIES = {
+    "below controls": "read no skill into these scores: what knows nothing of the test observations scores as well.",
+    "below baselines": "what training patients tell without the test observations scores as well; see the ranking.",
+    "above the positive control": "leak alarm: the control knows the truth; look for labels or targets in what the "
+    "contender was given or fitted on.",
+    "above the ceiling": "a ceiling is an estimate; where it is passed by much, look for a leak.",
+}
 
 
 def findings_of_scores(
@@ -37,6 +48,7 @@ def findings_of_scores(
         rows = table[table["task"] == task.name]
         if len(rows):
             findings += _controls(rows, task, facts)
+            findings += _marked(rows, task, facts, contenders)
             findings += _alarm(rows, task, readers)
             findings += _undefined(rows, task)
     return findings
@@ -86,6 +98,33 @@ def _controls(rows: pd.DataFrame, task: Task, facts: Sequence[Mapping[str, Any]]
         )
 
 
+def _marked(
+    rows: pd.DataFrame, task: Task, facts: Sequence[Mapping[str, Any]], contenders: Sequence[Contender]
+) -> Iterator[Finding]:
+    """Say which contenders are not above what knows nothing, and which are above what knows the truth."""
+    higher = facts_of(facts, task.primary).get("higher_is_better")
+    marks = marks_of(rows, task.name, task.primary, about=task.describe(), higher_is_better=higher)
+    plain = {contender.label for contender in contenders if contender.role == "control"}
+    kinds = {
+        "below controls": [mark for mark in marks if mark.reference.startswith(CONTROL) and not mark.above],
+        "below baselines": [mark for mark in marks if mark.reference.startswith(BASELINE)],
+        "above the positive control": [m for m in marks if m.reference.startswith(CONTROL) and m.above],
+        "above the ceiling": [mark for mark in marks if mark.reference == CEILING],
+    }
+    severities: dict[str, Severity] = {"above the positive control": "error", "below baselines": "info"}
+    for kind, found in kinds.items():
+        if found:
+            severity = severities.get(kind, "warning")
+            if kind == "below controls" and {mark.contender for mark in found} <= plain:
+                severity = "info"  # position and depth alone need not beat anything
+            yield Finding(
+                severity=severity,
+                check=f"{kind} on {task.name}",
+                evidence=f"{written(task.primary)}: {'; '.join(mark.evidence for mark in found)}.",
+                remedy=_REMEDIES[kind],
+            )
+
+
 def _alarm(rows: pd.DataFrame, task: Task, readers: Sequence[str]) -> Iterator[Finding]:
     """Say which contenders that may read expression do not beat position alone."""
     means = patient_values(rows, task.name, task.primary).mean(axis=1)
@@ -94,12 +133,17 @@ def _alarm(rows: pd.DataFrame, task: Task, readers: Sequence[str]) -> Iterator[F
         return
     beaten = own[own <= means[_POSITION]].index.tolist()
     if beaten:
+        remedy = "the split or the task rewards position; hold out patients, or blocks with a buffer."
+        if not task.trained:
+            remedy = (
+                "nothing is trained here, so that no split can leak; regions lie together in space, as they should."
+            )
         yield Finding(
-            severity="error" if len(beaten) == len(own) else "warning",
+            severity="info" if not task.trained else "error" if len(beaten) == len(own) else "warning",
             check=f"coordinates alarm on {task.name}",
             evidence=f"coordinates alone reach {means[_POSITION]:.3f} in {written(task.primary)}, not below "
             f"{', '.join(beaten)}.",
-            remedy="the split or the task rewards position; hold out patients, or blocks with a buffer.",
+            remedy=remedy,
         )
 
 

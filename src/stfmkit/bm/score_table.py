@@ -57,6 +57,9 @@ def _facts(key: MetricKey, task: Task) -> dict[str, Any]:
             own = {}
         else:
             own = {name: getattr(about, name) for name in _FIELDS}
+    reason = task.no_direction(key)
+    if reason:
+        own = {**own, "higher_is_better": None, "summary": f"{own.get('summary') or ''} {reason}".strip()}
     title = own.get("title") or key.metric.replace("_", " ")
     facts = {**dict.fromkeys(_FIELDS), "source": "", "summary": "", **own, "title": title}
     return {**facts, "label": own.get("label") or title, "bounds": list(facts["bounds"] or (None, None))}

@@ -1,7 +1,8 @@
 """Target genes: what three tasks ask contenders to predict, chosen and scaled on training observations only."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,14 +11,16 @@ from scipy import sparse
 from stfmkit._core.errors import InputError
 from stfmkit._core.random import stream
 from stfmkit._kernels._neighbors import neighbor_graph
-from stfmkit._kernels._normalize import median_total, size_factor_log1p
-from stfmkit._kernels._thinning import thin
+from stfmkit._kernels._normalize import median_total
 from stfmkit.bm.contenders import Kind, Output
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.study import Study
 from stfmkit.bm.task import Task, Truth
+from stfmkit.evaluation.coexpression import latent_truths
 from stfmkit.evaluation.controls import shuffled, training_mean
+from stfmkit.evaluation.degradations import NOISE, PERMUTED, SMOOTHED, mixed_with_noise, permuted_genes, smoothed
 from stfmkit.evaluation.expression import ExpressionTruth
+from stfmkit.evaluation.molecules import Molecules
 from stfmkit.evaluation.ridge_probe import ridge_probe
 from stfmkit.pp._selectors import rank_genes
 from stfmkit.splits.folds import Fold, inner_folds
@@ -37,11 +40,30 @@ class TargetTruth(Truth):
         True expression of training observations on the scale of the protocol (n_train, n_targets).
     test
         The same of test observations, with what scores read beside it.
+    train_molecules, train_samples
+        Counts of the target genes in training, and the sample of every training observation (n_train,).
     """
 
     targets: np.ndarray
     train: np.ndarray
     test: ExpressionTruth
+    train_molecules: Molecules
+    train_samples: np.ndarray
+
+    @cached_property
+    def latent(self) -> dict[str, np.ndarray]:
+        """Correlations of the target genes without the noise of counting (n_targets, n_targets), by test sample.
+
+        Molecules are halved in the order of the study, so that the order of the test rows makes no difference.
+        """
+        own, order = self.test, np.argsort(self.fold.test)
+        sorted_truth = replace(
+            own,
+            samples=own.samples[order],
+            patients=own.patients[order],
+            molecules=None if own.molecules is None else own.molecules.of(order),
+        )
+        return latent_truths(sorted_truth, seed=self.study.protocol.rng)
 
 
 def choose_targets(study: Study, fold: Fold) -> np.ndarray:
@@ -75,22 +97,19 @@ def target_truth(study: Study, fold: Fold, targets: np.ndarray) -> TargetTruth:
     median = median_total(study.depth[fold.train])
     train, test = study.counts[fold.train][:, targets], study.counts[fold.test][:, targets]
     depth = study.depth[fold.test]
-    first, second = thin(test, rng=stream(protocol.rng, "thinning", fold.number))
-
-    def scaled(counts: sparse.csr_array, size: np.ndarray) -> np.ndarray:
-        if protocol.scale != "size_factor_log1p":
-            return np.log1p(counts.toarray().astype(np.float64))
-        return size_factor_log1p(counts, depth=size, target=median).toarray()
-
-    values = scaled(train, study.depth[fold.train])
-    samples = np.asarray(study.samples)[fold.test].astype(str)
+    how: dict[str, Any] = {"target_sum": median, "scale": protocol.scale}
+    molecules = Molecules(counts=sparse.csr_array(test), library_size=depth, **how)
+    train_molecules = Molecules(counts=sparse.csr_array(train), library_size=study.depth[fold.train], **how)
+    first, second = molecules.halves(stream(protocol.rng, "thinning", fold.number))
+    values = train_molecules.scaled().toarray()
+    samples, train_samples = (np.asarray(study.samples)[rows].astype(str) for rows in (fold.test, fold.train))
     return TargetTruth(
         study=study.without_counts(),
         fold=fold,
         targets=targets,
         train=values,
         test=ExpressionTruth(
-            expression=scaled(test, depth),
+            expression=molecules.scaled().toarray(),
             genes=study.genes[targets].to_numpy(dtype=str),
             samples=samples,
             patients=np.asarray(study.patients)[fold.test].astype(str),
@@ -98,10 +117,13 @@ def target_truth(study: Study, fold: Fold, targets: np.ndarray) -> TargetTruth:
             graph=neighbor_graph(study.coords[fold.test], samples),
             train_mean=values.mean(axis=0),
             log_depth=np.log1p(depth),
-            halves=(scaled(first, depth / 2), scaled(second, depth / 2)),
+            halves=(first.scaled().toarray(), second.scaled().toarray()),
+            molecules=molecules,
             min_obs=protocol.min_obs,
             fold=fold.number,
         ),
+        train_molecules=train_molecules,
+        train_samples=train_samples,
     )
 
 
@@ -115,7 +137,14 @@ class TargetTask(Task):
     positive: ClassVar[str] = "thinned"
     negatives: ClassVar[tuple[str, ...]] = ("mean", "shuffled", "coordinates")
     control_models: ClassVar[tuple[str, ...]] = ("coordinates",)
+    degraded_model: ClassVar[str] = "hvg_pca"
+    degradations: ClassVar[tuple[str, ...]] = (
+        *(f"noise={share}" for share in NOISE),
+        *(f"genes={share}" for share in PERMUTED),
+        *(f"smoothing={n}" for n in SMOOTHED),
+    )
     shares: ClassVar[str] = "target genes"
+    positive_note: ClassVar[str] = "it holds half of the molecules that it is judged by; no prediction can reach it"
     ceiling_remark: ClassVar[str] = (
         "control:thinned holds half of the molecules that it is judged by, and so passes it; a prediction that smooths "
         "noise away can pass it, too."
@@ -157,7 +186,19 @@ class TargetTask(Task):
             "shuffled": shuffled(values, study.sample_codes[fold.test], rng=rng),
         }
 
-    def perfect(self, truth: TargetTruth) -> np.ndarray:
+    def degrade(self, prediction: Any, truth: TargetTruth, how: str) -> Any:
+        """Return predicted expression mixed with noise, with genes exchanged, or averaged over neighbours."""
+        study, test = truth.study, truth.fold.test
+        kind, _, amount = how.partition("=")
+        rng = stream(study.protocol.rng, "degraded", kind, truth.fold.number)
+        samples = study.sample_codes[test]
+        if kind == "noise":
+            return mixed_with_noise(prediction, samples, share=float(amount), rng=rng)
+        if kind == "genes":
+            return permuted_genes(prediction, share=float(amount), rng=rng)
+        return smoothed(prediction, study.coords[test], samples, n_neighbors=int(amount))
+
+    def perfect(self, truth: TargetTruth) -> Any:
         """Return the measured expression."""
         return truth.test.expression
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm.contenders import Kind, Output, definition_of
+from stfmkit.bm.contenders import CONTROL, Kind, Output, definition_of
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.study import Study
 from stfmkit.evaluation.metric_keys import MetricKey
@@ -108,11 +108,21 @@ class Task(ABC):
         Fields of the protocol that must not be None, such as "label_key".
     positive, negatives
         Names of the controls that a sound metric puts first and last.
+    beside
+        Names of further controls, which are shown and judge no metric.
     control_models
         Registered models among the negatives: they run as contenders do, and `controls` does not return them.
+    own_baselines
+        Names of what `baselines` returns, each with a sentence that says what it is and what it has seen.
+    degraded_model
+        Registered model that runs as a control, and whose predictions are made worse by `degrade`, so that every
+        metric is checked on the data at hand; empty for no check.
+    degradations
+        What is done to these predictions and how much of it, such as "noise=0.5". "noise" and "genes" must lower a
+        sound metric at every step; of "smoothing" is only said what it does.
     shares
-        Tasks with the same text here have the same `hidden`, `truth`, `predict` and `controls`, which are then computed
-        once for all of them; empty for a task on its own.
+        Tasks with the same text here have the same `hidden`, `truth` and `predict`, which are then computed once for
+        all of them; empty for a task on its own.
     """
 
     name: ClassVar[str]
@@ -123,8 +133,16 @@ class Task(ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     positive: ClassVar[str]
     negatives: ClassVar[tuple[str, ...]]
+    beside: ClassVar[tuple[str, ...]] = ()
     control_models: ClassVar[tuple[str, ...]] = ()
+    own_baselines: ClassVar[Mapping[str, str]] = {}
+    degraded_model: ClassVar[str] = ""
+    degradations: ClassVar[tuple[str, ...]] = ()
     shares: ClassVar[str] = ""
+    trained: ClassVar[bool] = True
+    """Whether something is trained on other patients, so that a good score of position alone shows a leak."""
+    positive_note: ClassVar[str] = ""
+    """What a reader of the positive control must know."""
     ceiling_note: ClassVar[str] = "two halves of the counts agree with"
     """What the report calls the mean ceiling of the primary metric."""
     ceiling_remark: ClassVar[str] = ""
@@ -153,9 +171,24 @@ class Task(ABC):
     def controls(self, truth: Any) -> Mapping[str, Any]:
         """Return predictions by name: what a sound metric puts first, and what it puts last."""
 
+    def baselines(self, truth: Any) -> Mapping[str, Any]:
+        """Return predictions that need no contender, by the names of `own_baselines`; none by default.
+
+        They know training observations alone, are ranked beside the contenders under "baseline:" and their name, and
+        are what a contender has to beat.
+        """
+        del truth
+        return {}
+
     @abstractmethod
     def perfect(self, truth: Any) -> Any:
         """Return the prediction of someone who knows the truth; `sk.testing.check_task` holds that it scores best."""
+
+    def degrade(self, prediction: Any, truth: Any, how: str) -> Any:
+        """Return a prediction made worse in one of the ways of `degradations`."""
+        del prediction, truth
+        msg = f"{type(self).__name__} names {how!r} among its degradations and does not say how"
+        raise TypeError(msg)
 
     def ceiling(self, truth: Any) -> pd.DataFrame:
         """Return what the noise of the data allows, as scores of status "ceiling", and descriptions of the truth."""
@@ -201,12 +234,28 @@ class Task(ABC):
         del key
         return None
 
+    def no_direction(self, key: MetricKey) -> str:
+        """Return why a metric only describes in this task, and ranks nothing; empty where it has its direction."""
+        del key
+        return ""
+
     def section(self, results: Any) -> Section:
         """Return what this task adds to its part of the report on `results`."""
         del results
         return Section()
 
     # derived
+
+    @property
+    def control_labels(self) -> tuple[str, ...]:
+        """Labels of the registered models that run as controls of this task."""
+        names = (*self.control_models, self.degraded_model)
+        return tuple(dict.fromkeys(CONTROL + name for name in names if name))
+
+    def predicted_controls(self) -> list[str]:
+        """Return the names of the controls that `controls` returns: all but registered models."""
+        named = (self.positive, *self.negatives, *self.beside)
+        return [name for name in named if name not in self.control_models]
 
     def describe(self) -> dict[str, Any]:
         """Return the facts of the task, ready for JSON."""
@@ -218,6 +267,10 @@ class Task(ABC):
             "needs": list(self.needs),
             "positive": f"control:{self.positive}",
             "negatives": [f"control:{name}" for name in self.negatives],
+            "baselines": [f"baseline:{name}" for name in self.own_baselines],
+            "trained": self.trained,
+            "positive_note": self.positive_note,
+            "degraded": f"control:{self.degraded_model}" if self.degraded_model else "",
             "ceiling_note": self.ceiling_note,
             "ceiling_remark": self.ceiling_remark,
         }

@@ -16,7 +16,7 @@ from stfmkit.bm.task import Task
 from stfmkit.evaluation.metric_keys import MetricKey
 
 _FACTS = ("name", "title", "question", "primary", "positive", "negatives")
-_SHARED = ("hidden", "truth", "predict", "controls")
+_SHARED = ("hidden", "truth", "predict")
 
 
 def list_tasks() -> pd.DataFrame:

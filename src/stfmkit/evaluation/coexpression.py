@@ -1,7 +1,13 @@
-"""Score the co-expression of genes: how much of a correlation structure a prediction keeps."""
+"""Score the co-expression of genes: how much of a correlation structure a prediction keeps.
 
+The truth stands in the setting of every score. "truth=latent" are correlations without the noise of counting
+(`sk.metrics.latent_correlation`): they rank predictions as noise-free correlations do. "truth=raw" are those of
+measured values, which the noise of counting brings nearer to 0, so that noise in a prediction makes it look better.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -9,7 +15,10 @@ import pandas as pd
 from stfmkit import metrics
 from stfmkit._core.random import stream
 from stfmkit.evaluation.expression import ExpressionTruth
+from stfmkit.evaluation.molecules import Molecules, PredictedStructure
+from stfmkit.evaluation.samples import SampleRows
 from stfmkit.evaluation.scores import Score, concat_scores, to_table
+from stfmkit.metrics._latent_correlation import CLEAR
 
 CEILED = ("ssim_ordered", "ssim_permuted", "ssim_global", "offdiagonal_correlation")
 """Metrics that are 0 by chance, and so have a share of a ceiling."""
@@ -19,6 +28,8 @@ N_PERMUTATIONS = 199
 N_MODULES = 8
 N_EIGENVECTORS = 10
 
+LATENT, RAW = "truth=latent", "truth=raw"
+"""Settings: what a prediction is compared with."""
 _CLEAR = 0.1  # lagged correlations are small
 
 
@@ -56,14 +67,18 @@ def compare_structures(
     *,
     order: np.ndarray,
     seed: int,
+    kind: Literal["latent", "raw"] = "raw",
     sizes: CoexpressionSizes = SIZES,
     **where: Any,
 ) -> pd.DataFrame:
     """Return every score of a predicted correlation matrix against the true one.
 
-    Genes that do not vary on either side (NaN rows) are left out of every score, and their share is a row of its own.
-    Where fewer genes than the window are left, as in a constant prediction, there is no co-expression: scores of
-    agreement are 0, others are undefined.
+    Genes without a true correlation (NaN rows: no variation, or none beyond the noise of counting) are left out of
+    every score, and their share is a row of its own. A gene that a prediction leaves constant is left out of the
+    comparison with raw correlations; it counts as uncorrelated in that with latent ones, so that all predictions are
+    judged on the same genes. Where fewer genes than the window are left, as in a constant prediction, there is no
+    co-expression: scores of agreement are 0, others are undefined. Where fewer genes have a latent correlation there is
+    nothing to predict, and all scores are undefined.
 
     Parameters
     ----------
@@ -74,6 +89,8 @@ def compare_structures(
     seed
         Of the random orders and permutations; the same ones for every prediction with as many genes that vary. Fold and
         sample in `where` have a stream of their own.
+    kind
+        What the true correlations are.
     sizes
         Numbers that the metrics depend on.
     where
@@ -81,38 +98,84 @@ def compare_structures(
 
     Returns
     -------
-    A table of scores; the sizes are in ``setting``.
+    A table of scores; the sizes, and the kind of the truth, are in ``setting``.
     """
-    varies = ~(np.isnan(np.diagonal(truth)) | np.isnan(np.diagonal(predicted)))
-    n_kept = int(varies.sum())
+    known, varies = (~np.isnan(np.diagonal(matrix)) for matrix in (truth, predicted))
+    n_true, n_both = int(known.sum()), int((known & varies).sum())
+    if kind == "latent":
+        predicted = uncorrelated(predicted)
+    n_kept = n_true if kind == "latent" else n_both
     a, b = (matrix[np.ix_(order, order)] for matrix in (truth, predicted))
     names = (where.get("fold", -1), where.get("sample", ""))
-    if n_kept < sizes.window:
+    reason = "undefined on these correlations"
+    if kind == "latent" and n_true < sizes.window:
+        scores = dict.fromkeys(_without_structure(sizes), np.nan)
+        reason = "fewer genes have a latent correlation than the window has"
+    elif n_both < sizes.window:
         scores, reason = _without_structure(sizes), "fewer genes vary in truth and prediction than the window has"
     else:
-        scores, reason = (
-            _scores(a, b, n_kept=n_kept, sizes=sizes, names=(seed, *names)),
-            "undefined on these correlations",
-        )
-    rows = [Score(metric=m, setting=s, value=v, reason=reason, **where) for (m, s), v in scores.items()]
-    return to_table([*rows, Score(metric="share_degenerate", value=1 - n_kept / len(order), **where)])
+        scores = _scores(a, b, n_kept=n_kept, sizes=sizes, names=(seed, *names))
+    told = f"truth={kind}"
+    rows = [
+        Score(metric=m, setting=f"{s}, {told}" if s else told, value=v, reason=reason, **where)
+        for (m, s), v in scores.items()
+    ]
+    return to_table([*rows, Score(metric="share_degenerate", setting=told, value=1 - n_kept / len(order), **where)])
 
 
 def score_coexpression(
-    truth: ExpressionTruth, predicted: np.ndarray, *, order: np.ndarray, seed: int, sizes: CoexpressionSizes = SIZES
+    truth: ExpressionTruth,
+    predicted: np.ndarray | PredictedStructure,
+    *,
+    order: np.ndarray,
+    seed: int,
+    sizes: CoexpressionSizes = SIZES,
+    latent: Mapping[str, np.ndarray] | None = None,
 ) -> pd.DataFrame:
     """Return the scores of `compare_structures` for every sample, from the correlations within it.
 
     Parameters
     ----------
+    truth
+        Without counts nothing is compared with latent correlations.
     predicted
-        Prediction (n_obs, n_genes), on the scale of the truth.
+        Prediction (n_obs, n_genes), on the scale of the truth, or correlations.
     order
         Positions of all genes (n_genes,), such as ``metrics.coexpression_order`` of the correlations in training.
     seed
-        Of orders and permutations.
+        Of halvings, orders and permutations.
+    latent
+        The result of `latent_truths`, where several predictions are compared with it.
     """
-    return _by_sample(truth, truth.expression, predicted, order=order, seed=seed, sizes=sizes)
+    latent = latent_truths(truth, seed=seed) if latent is None else latent
+    parts = []
+    for sample in truth.scored_samples():
+        how: dict[str, Any] = {"order": order, "seed": seed, "sizes": sizes, **_where(truth, sample)}
+        name = sample.sample
+        if isinstance(predicted, PredictedStructure):
+            guess = uncorrelated(predicted.by_sample[name])
+        else:
+            guess = metrics.correlation(predicted[sample.rows])
+        if name in latent:
+            parts.append(compare_structures(latent[name], guess, kind="latent", **how))
+        raw = metrics.correlation(truth.expression[sample.rows])
+        parts.append(compare_structures(raw, guess, kind="raw", **how))
+    return concat_scores(parts)
+
+
+def latent_truths(truth: ExpressionTruth, *, seed: int, min_z: float = CLEAR) -> dict[str, np.ndarray]:
+    """Return the latent correlations (n_genes, n_genes) of every sample that is scored; none without counts.
+
+    Genes that vary less clearly than `min_z` have none, as in `sk.metrics.latent_correlation`.
+    """
+    if truth.molecules is None:
+        return {}
+    return {
+        sample.sample: truth.molecules.of(sample.rows).latent_correlation(
+            stream(seed, "latent", truth.fold, sample.sample), min_z=min_z
+        )
+        for sample in truth.scored_samples()
+    }
 
 
 def coexpression_ceilings(
@@ -120,12 +183,37 @@ def coexpression_ceilings(
 ) -> pd.DataFrame:
     """Return what the structure of one half of the molecules scores against that of the other, as ceilings.
 
-    Both sides are noisier than the truth that models are judged by, so that these ceilings are on the low side, and a
-    prediction that smooths noise away may pass them.
+    Raw correlations of one half are compared with those of the other, and latent ones with latent ones, each half
+    halved again. Both sides are noisier than the truth that models are judged by, so that these ceilings are on the low
+    side, and a prediction that smooths noise away may pass them.
     """
-    if truth.halves is None:
-        return concat_scores([])
-    return as_ceilings(_by_sample(truth, *truth.halves, order=order, seed=seed, sizes=sizes))
+    parts = []
+    for sample in truth.scored_samples():
+        how: dict[str, Any] = {"order": order, "seed": seed, "sizes": sizes, **_where(truth, sample)}
+        if truth.molecules is not None:
+            halves = latent_halves(truth.molecules.of(sample.rows), seed=seed, names=(truth.fold, sample.sample))
+            parts.append(compare_structures(*halves, kind="latent", **how))
+        if truth.halves is not None:
+            first, second = (metrics.correlation(half[sample.rows]) for half in truth.halves)
+            parts.append(compare_structures(first, second, kind="raw", **how))
+    return as_ceilings(concat_scores(parts))
+
+
+def latent_halves(
+    molecules: Molecules, *, seed: int, names: tuple[Any, ...], **known: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the latent correlations (n_genes, n_genes) of two independent halves of the molecules.
+
+    Parameters
+    ----------
+    names
+        Fold and sample, which have a stream of their own.
+    known
+        Groups and covariate of `sk.metrics.latent_correlation`.
+    """
+    rng = stream(seed, "latent halves", *names)
+    first, second = (half.latent_correlation(rng, **known) for half in molecules.halves(rng))
+    return first, second
 
 
 def as_ceilings(scores: pd.DataFrame) -> pd.DataFrame:
@@ -157,21 +245,15 @@ def score_pairs(truth: np.ndarray, predicted: np.ndarray, **where: Any) -> pd.Da
     return to_table([*rows, Score(metric="share_degenerate", value=share, setting="pairs", **where)])
 
 
-def _by_sample(
-    truth: ExpressionTruth,
-    true: np.ndarray,
-    predicted: np.ndarray,
-    *,
-    order: np.ndarray,
-    seed: int,
-    sizes: CoexpressionSizes,
-) -> pd.DataFrame:
-    parts = []
-    for sample in truth.scored_samples():
-        matrices = [metrics.correlation(part[sample.rows]) for part in (true, predicted)]
-        where = {"scope": "sample", "fold": truth.fold, **sample.columns}
-        parts.append(compare_structures(*matrices, order=order, seed=seed, sizes=sizes, **where))
-    return concat_scores(parts)
+def _where(truth: ExpressionTruth, sample: SampleRows) -> dict[str, Any]:
+    return {"scope": "sample", "fold": truth.fold, **sample.columns}
+
+
+def uncorrelated(matrix: np.ndarray) -> np.ndarray:
+    """Return the correlations with genes that have none as uncorrelated with all others."""
+    filled = np.nan_to_num(matrix, nan=0.0)
+    np.fill_diagonal(filled, 1.0)
+    return filled
 
 
 def _scores(

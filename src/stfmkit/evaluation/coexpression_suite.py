@@ -9,8 +9,15 @@ from scipy import sparse
 
 from stfmkit import metrics
 from stfmkit._core.random import stream
-from stfmkit.evaluation.coexpression import CoexpressionSizes, as_ceilings, compare_structures, score_pairs
+from stfmkit.evaluation.coexpression import (
+    CoexpressionSizes,
+    as_ceilings,
+    compare_structures,
+    latent_halves,
+    score_pairs,
+)
 from stfmkit.evaluation.controls import random_features, rotated, shuffled_sparse
+from stfmkit.evaluation.molecules import Molecules
 from stfmkit.evaluation.scores import concat_scores
 
 Values: TypeAlias = np.ndarray | sparse.csr_array
@@ -28,6 +35,8 @@ class CoexpressionValues:
         Predicted values (n_obs, n_genes), or None.
     halves
         Two independent halves of the counts on the scale of the truth (n_obs, n_genes), or None.
+    molecules
+        The counts of the truth, None where there are none.
     samples, train_samples
         Code of the sample of every observation, from 0.
     covariate, train_covariate
@@ -44,6 +53,7 @@ class CoexpressionValues:
     train_truth: Values
     predicted: Values | None
     halves: tuple[Values, Values] | None
+    molecules: Molecules | None
     samples: np.ndarray
     train_samples: np.ndarray
     covariate: np.ndarray | None
@@ -103,6 +113,9 @@ class CoexpressionSuite:
     ) -> pd.DataFrame:
         """Return the scores of the prediction and of the controls, and ceilings.
 
+        Every matrix is compared with the correlations of the truth twice: with the raw ones, and where there are
+        counts with the latent ones.
+
         Parameters
         ----------
         order
@@ -117,10 +130,16 @@ class CoexpressionSuite:
             Other columns of the rows, such as scope and sample.
         """
         own, parts = self.values, []
+        names = (where.get("fold", -1), where.get("sample", ""))
+        judged = self.predicted is not None or null_model is not None
+        latent = self._latent(own.molecules, stream(self.seed, "latent", *names)) if judged else None
+        how: dict[str, Any] = {"order": order, "seed": self.seed, "sizes": sizes, **where}
 
         def score(matrix: np.ndarray, name: str, lagged: str | None = None) -> None:
             row = {"contender": name, **where}
-            parts.append(compare_structures(self.truth, matrix, order=order, seed=self.seed, sizes=sizes, **row))
+            if latent is not None:
+                parts.append(compare_structures(latent, matrix, kind="latent", contender=name, **how))
+            parts.append(compare_structures(self.truth, matrix, kind="raw", contender=name, **how))
             if own.pairs is not None and lagged is not None:
                 parts.append(score_pairs(self.lagged["truth"], self.lagged[lagged], **row))
 
@@ -134,9 +153,12 @@ class CoexpressionSuite:
             first, second = (self._matrix(half) for half in own.halves)
             self._lag("thinned", own.halves[0])
             score(first, "control:thinned", "thinned")
-            row = {"contender": "control:thinned", **where}
-            limits = compare_structures(first, second, order=order, seed=self.seed, sizes=sizes, **row)
-            parts.append(as_ceilings(limits))
+            limits = [compare_structures(first, second, kind="raw", contender="control:thinned", **how)]
+            if own.molecules is not None and latent is not None:
+                known: dict[str, Any] = {"groups": _groups(own.samples), "covariate": own.covariate}
+                halves = latent_halves(own.molecules, seed=self.seed, names=names, **known)
+                limits.append(compare_structures(*halves, kind="latent", contender="control:thinned", **how))
+            parts.append(as_ceilings(concat_scores(limits)))
         moved = self._moved(own.truth if own.predicted is None else own.predicted, null_model)
         self._lag("null", moved)
         score(self._matrix(moved), "control:null", "null")
@@ -153,6 +175,13 @@ class CoexpressionSuite:
     def _matrix(self, values: Values) -> np.ndarray:
         own = self.values
         return metrics.correlation(values, method=self.method, groups=_groups(own.samples), covariate=own.covariate)
+
+    def _latent(self, molecules: Molecules | None, rng: np.random.Generator) -> np.ndarray | None:
+        """Return correlations without the noise of counting; None without counts, and of ranks, which have none."""
+        own = self.values
+        if molecules is None or self.method != "pearson":
+            return None
+        return molecules.latent_correlation(rng, groups=_groups(own.samples), covariate=own.covariate)
 
     def _lag(self, name: str, values: Values) -> None:
         own = self.values

@@ -19,6 +19,17 @@ def training_mean(train: np.ndarray, n_obs: int) -> np.ndarray:
     return np.tile(train.mean(axis=0), (n_obs, 1))
 
 
+def covariance_draws(train: np.ndarray, n_obs: int, *, rng: np.random.Generator) -> np.ndarray:
+    """Return normal draws with mean and covariance of the training values (n_obs, n_columns).
+
+    They know how genes vary together in training, and nothing of any observation.
+    """
+    centred = train - train.mean(axis=0)
+    spread, basis = np.linalg.eigh(centred.T @ centred / max(len(train) - 1, 1))
+    root = basis * np.sqrt(np.maximum(spread, 0))
+    return np.asarray(train.mean(axis=0) + rng.normal(size=(n_obs, len(spread))) @ root.T)
+
+
 def majority(train: np.ndarray, n_obs: int) -> np.ndarray:
     """Return the most frequent label of training, for every observation (n_obs,); of equals the first by name."""
     names, counts = np.unique(train, return_counts=True)

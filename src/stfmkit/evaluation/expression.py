@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import sparse
 
 from stfmkit import metrics
+from stfmkit.evaluation.molecules import Molecules
 from stfmkit.evaluation.ridge_probe import Scaler
 from stfmkit.evaluation.samples import SampleRows, sample_rows
 from stfmkit.evaluation.scores import concat_scores, score_table
@@ -55,6 +56,8 @@ class ExpressionTruth:
     halves
         Two independent halves of the counts, such as by binomial thinning, on the same scale; None where there are no
         counts.
+    molecules
+        The counts themselves, for what is compared without the noise of counting; None where there are none.
     min_obs
         Samples with fewer observations are not scored.
     fold
@@ -70,6 +73,7 @@ class ExpressionTruth:
     train_mean: np.ndarray | None = None
     log_depth: np.ndarray | None = None
     halves: tuple[np.ndarray, np.ndarray] | None = None
+    molecules: Molecules | None = None
     min_obs: int = MIN_OBS
     fold: int = -1
 

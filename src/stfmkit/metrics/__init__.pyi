@@ -58,6 +58,7 @@ from ._labels import class_f1 as class_f1
 from ._labels import macro_f1 as macro_f1
 from ._labels import nmi as nmi
 from ._lagged import lagged_correlation as lagged_correlation
+from ._latent_correlation import latent_correlation as latent_correlation
 from ._metric import MetricSpec as MetricSpec
 from ._metric import metric as metric
 from ._neighbors import Neighbors as Neighbors

@@ -12,7 +12,7 @@ from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError
 from stfmkit.bm._protocol import Protocol
 from stfmkit.bm.assemble import PooledTask, assemble
-from stfmkit.bm.contenders import CONTROL, Contender, GivenContender
+from stfmkit.bm.contenders import BASELINE, CONTROL, JOINT, Contender, GivenContender
 from stfmkit.bm.jobs import FinishedTask
 from stfmkit.bm.model_contenders import from_registry, shared_inputs
 from stfmkit.bm.score_table import metric_facts
@@ -41,9 +41,10 @@ def check_task(
 
     The checks: the facts are complete; scores are tables of the schema, and every score without a value says why; the
     primary metric is described, with a direction, and has a score for every patient; a perfect prediction scores no
-    worse than the positive control, and this better than every negative one; the order of the test rows makes no
-    difference; an embedding that says nothing (all rows alike) is scored in as many rows as a perfect prediction; the
-    global random state stays as it is.
+    worse than the positive control, and this better than every negative one and every baseline of the task, which has
+    a score for every patient; the order of the test rows makes no difference; a perfect prediction that was made worse
+    by noise, or by exchanging genes, scores lower, where the task says how that is done; an embedding that says nothing
+    (all rows alike) is scored in as many rows as a perfect prediction; the global random state stays as it is.
 
     Parameters
     ----------
@@ -76,9 +77,11 @@ def check_task(
     if not _same(state, np.random.get_state()):  # noqa: NPY002
         raise _broken(checked, "the global random state changed", "draw from stfmkit streams or local generators.")
     _check_table(checked, table)
-    _check_order_of_controls(checked, table)
-    _check_alike(checked, table)
     _check_nothing_is_dropped(checked, table)
+    _check_order_of_controls(checked, table)
+    _check_degradations(checked, table)
+    _check_alike(checked, table)
+    _check_baselines(checked, table)
 
 
 def _study(data: "Container | None", protocol: Protocol | None, table_key: str | None) -> Study:
@@ -103,11 +106,19 @@ def _scores(task: Task, study: Study) -> pd.DataFrame:
     for fold in study.folds:
         truth = task.truth(study, fold, hidden[fold.number])
         controls = task.controls(truth)
-        missing = [n for n in (task.positive, *task.negatives) if n not in controls and n not in task.control_models]
+        missing = [n for n in task.predicted_controls() if n not in controls]
         if missing:
             raise _broken(task, f"no control named {listed(missing)}", "return it from controls().")
+        baselines = task.baselines(truth)
+        if set(baselines) != set(task.own_baselines):
+            raise _broken(
+                task,
+                f"the baselines {listed(baselines)}, described as {listed(task.own_baselines)}",
+                "describe in own_baselines what baselines() returns.",
+            )
         predictions: dict[str, Callable[[], Any]] = {
-            **{CONTROL + name: partial(controls.__getitem__, name) for name in controls},
+            **{CONTROL + name: partial(controls.__getitem__, name) for name in task.predicted_controls()},
+            **{BASELINE + name: partial(baselines.__getitem__, name) for name in baselines},
             _PERFECT: partial(task.perfect, truth),
         }
         if "embedding" in task.accepts:
@@ -115,6 +126,9 @@ def _scores(task: Task, study: Study) -> pd.DataFrame:
                 output = stage.output(contender, fold, hidden[fold.number])
                 predictions[contender.label] = partial(task.predict, output, truth)
         finished += [_finished(task, label, truth, make()) for label, make in predictions.items()]
+        for how in task.degradations:
+            worse = task.degrade(task.perfect(truth), truth, how)
+            finished.append(_finished(task, _PERFECT + JOINT + how, truth, worse))
         turned = task.truth(study, _turned(fold), hidden[fold.number])
         finished.append(_finished(task, _TURNED, turned, task.perfect(turned)))
     pooled = PooledTask(task=task, truth=task.pooled_truth(study, hidden))
@@ -181,6 +195,24 @@ def _check_order_of_controls(task: Task, table: pd.DataFrame) -> None:
             )
 
 
+def _check_degradations(task: Task, table: pd.DataFrame) -> None:
+    """Hold that the largest share of noise, and of exchanged genes, lowers the primary metric."""
+    means = patient_values(table, task.name, task.primary).mean(axis=1)
+    sign = 1.0 if facts_of(metric_facts(table, [task]), task.primary)["higher_is_better"] else -1.0
+    for kind in ("noise", "genes"):
+        steps = [how for how in task.degradations if how.partition("=")[0] == kind]
+        if not steps:
+            continue
+        most = max(steps, key=lambda how: float(how.partition("=")[2]))
+        value = means.get(_PERFECT + JOINT + most, np.nan)
+        if not sign * value < sign * means[_PERFECT]:
+            raise _broken(
+                task,
+                f"a perfect prediction scores {means[_PERFECT]:.3g}, and {value:.3g} after {most!r}",
+                "a sound metric falls when a prediction is made worse; see degrade().",
+            )
+
+
 def _check_alike(task: Task, table: pd.DataFrame) -> None:
     """Compare the scores of a perfect prediction with those of the same rows in another order."""
     first, second = (_by_place(table, label) for label in (_PERFECT, _TURNED))
@@ -200,6 +232,24 @@ def _check_nothing_is_dropped(task: Task, table: pd.DataFrame) -> None:
             f"an embedding that says nothing has {len(missing)} fewer scores than a perfect prediction",
             "score it, or give rows without a value and with the reason.",
         )
+
+
+def _check_baselines(task: Task, table: pd.DataFrame) -> None:
+    """Hold that a baseline has a score for every patient, and is not above the positive control."""
+    values = patient_values(table, task.name, task.primary)
+    sign = 1.0 if facts_of(metric_facts(table, [task]), task.primary)["higher_is_better"] else -1.0
+    for label in (BASELINE + name for name in task.own_baselines):
+        if label not in values.index or not values.loc[_PERFECT].dropna().index.equals(
+            values.loc[label].dropna().index
+        ):
+            raise _broken(task, f"{label!r} has no score of every patient", "predict all that is tested.")
+        mean, top = values.loc[label].mean(), values.loc[CONTROL + task.positive].mean()
+        if not sign * mean < sign * top:
+            raise _broken(
+                task,
+                f"{label!r} scores {mean:.3g}, the positive control {top:.3g}",
+                "a baseline knows training observations alone.",
+            )
 
 
 def _by_place(table: pd.DataFrame, label: str) -> pd.Series:

@@ -60,6 +60,11 @@ def coexpression(
 ) -> dict[str, Any] | None:
     """Correlate all genes, and judge how much of their co-expression a prediction keeps.
 
+    Every score stands there twice, with the truth in its setting. "truth=latent" compares with correlations without the
+    noise of counting (`sk.metrics.latent_correlation`), which rank predictions as noise-free correlations do;
+    "truth=raw" with those of measured values, which the noise brings nearer to 0, so that a noisy prediction looks
+    better than a good one. Without counts (``scale="as_is"``), and for ranks, there are raw ones only.
+
     One score alone misleads: SSIM depends on the order of the genes, correlations of matrices on few large modules,
     spectra not at all on which genes vary together. So all of them are computed, for the prediction and beside it for
     controls:
@@ -77,7 +82,9 @@ def coexpression(
         so that they inherit the gene-gene covariance of the training data. They score far above zero; a model that
         does not beat them has shown nothing about its representation.
 
-    Genes without variation on either side are left out of every score, and ``share_degenerate`` says how many they are.
+    Genes without a true correlation are left out of every score, and ``share_degenerate`` says how many they are: those
+    that do not vary, and of latent correlations those that vary no more than the noise of counting explains. A gene
+    without variation in the prediction is left out of raw comparisons, and uncorrelated in latent ones.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Read what co-expression is computed from, checked before any work."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,9 +19,9 @@ from stfmkit._data.names import check_names
 from stfmkit._data.predictions import Prediction, read_prediction
 from stfmkit._data.training import Train, held_out_rows, training_rows
 from stfmkit._kernels._neighbors import neighbor_graph
-from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
-from stfmkit._kernels._thinning import thin
+from stfmkit._kernels._normalize import median_total, totals
 from stfmkit.evaluation.coexpression_suite import CoexpressionValues, Values
+from stfmkit.evaluation.molecules import Molecules
 from stfmkit.tl._ligand_receptor import Pairs, read_pairs
 
 LIBRARY_SIZE = "library_size"
@@ -81,8 +81,9 @@ def read_inputs(
     samples = None if sample_key is None else read_groups(adata, sample_key, role="sample_key")
     codes = np.zeros(adata.n_obs, dtype=np.int64) if samples is None else samples.codes.astype(np.int64)
     own_samples = np.unique(codes[rows], return_inverse=True)[1]
-    whole, halves, depth = _read_values(adata, layer, scale, wanted, rows=rows, fitted=fitted, seed=seed)
-    known = _covariate(adata, covariate, depth)
+    values = _read_values(adata, layer, scale, wanted, rows=rows, fitted=fitted, seed=seed)
+    whole = values.whole
+    known = _covariate(adata, covariate, values.depth)
     pairs = None if lr_pairs is None else read_pairs(lr_pairs, genes=adata.var_names[wanted])
     coords = graph = None
     if rotates or (pairs is not None and graph_key is None):
@@ -96,7 +97,8 @@ def read_inputs(
         truth=truth,
         train_truth=truth if train is None else whole[fitted],
         predicted=None if predicted is None else _predicted_values(predicted, wanted, rows),
-        halves=halves,
+        halves=values.halves,
+        molecules=values.molecules,
         samples=own_samples,
         train_samples=codes[fitted],
         covariate=None if known is None else known[rows],
@@ -109,27 +111,31 @@ def read_inputs(
     return Inputs(arrays=arrays, genes=wanted, rows=rows, sample=names[0] if len(names) == 1 else "", pairs=pairs)
 
 
-def _read_values(
-    adata: AnnData, layer: str | None, scale: str, genes: np.ndarray, **how: Any
-) -> tuple[Values, tuple[Values, Values] | None, np.ndarray | None]:
-    """Return values of some genes (n_obs, n_genes), their halves in the rows that are scored, and library sizes."""
+class _Read(NamedTuple):
+    """Values of some genes (n_obs, n_genes); of the rows that are scored halves and counts; all library sizes."""
+
+    whole: Values
+    halves: tuple[Values, Values] | None = None
+    molecules: Molecules | None = None
+    depth: np.ndarray | None = None
+
+
+def _read_values(adata: AnnData, layer: str | None, scale: str, genes: np.ndarray, **how: Any) -> _Read:
     if scale == "as_is":
-        return read_matrix(adata, layer)[:, genes], None, None
+        return _Read(read_matrix(adata, layer)[:, genes])
     rows, fitted, seed = how["rows"], how["fitted"], how["seed"]
     counts = read_counts(adata, layer)
     check_no_empty(counts, adata.obs_names)
     depth = totals(counts)
-    target = median_total(depth[fitted])
-
-    def scaled(part: sparse.csr_array, size: np.ndarray) -> sparse.csr_array:
-        if scale == "log1p":
-            return sparse.csr_array(np.log1p(part.astype(np.float64)))
-        return size_factor_log1p(part, depth=size, target=target)
-
-    chosen = sparse.csr_array(counts[:, genes])
-    first, second = thin(sparse.csr_array(chosen[rows]), rng=stream(seed, "coexpression", "thinned"))
-    halves = (scaled(first, depth[rows] / 2), scaled(second, depth[rows] / 2))
-    return scaled(chosen, depth), halves, depth
+    everywhere = Molecules(
+        counts=sparse.csr_array(counts[:, genes]),
+        library_size=depth,
+        target_sum=median_total(depth[fitted]),
+        scale=scale,
+    )
+    molecules = everywhere.of(rows)
+    first, second = molecules.halves(stream(seed, "coexpression", "thinned"))
+    return _Read(everywhere.scaled(), (first.scaled(), second.scaled()), molecules, depth)
 
 
 def _predicted_positions(

@@ -55,8 +55,8 @@ def clusters_of_the_counts(study: Study) -> Iterator[Finding]:
         evidence=f"k-means of the counts finds obs[{study.protocol.label_key!r}] with an adjusted Rand index of "
         f"{best:.2f}"
         + (
-            f", and agrees in {border.agreement:.0%} of the {border.n} observations that only counting noise puts on one "
-            "side of a border; labels that come from elsewhere agree in 69 % at most."
+            f", and agrees in {border.agreement:.0%} of the {border.n} observations that only counting noise puts "
+            "on one side of a border; labels that come from elsewhere agree in 69 % at most."
             if sure
             else "; it cannot be told whether they were made from the counts, or are merely clear in them."
         ),

@@ -6,8 +6,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from stfmkit.bm.finding import Finding
-from stfmkit.bm.ranking import TEST_FROM
 from stfmkit.bm.study import Study
+from stfmkit.evaluation.sign_flips import TEST_FROM
 
 
 def both_sides(study: Study) -> Iterator[Finding]:

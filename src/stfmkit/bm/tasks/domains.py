@@ -9,7 +9,14 @@ import pandas as pd
 from stfmkit.bm.contenders import Kind, Output
 from stfmkit.bm.study import Study
 from stfmkit.bm.task import MetricKey, Scores, Task
-from stfmkit.bm.tasks.niche_probe import LabelTruth, NicheProbe, as_output, label_embedding
+from stfmkit.bm.tasks.niche_probe import (
+    DEGRADATIONS,
+    LabelTruth,
+    NicheProbe,
+    as_output,
+    degraded_labels,
+    label_embedding,
+)
 from stfmkit.evaluation.clusters import cluster_samples, score_clusters
 from stfmkit.splits.folds import Fold
 
@@ -24,8 +31,12 @@ class Domains(Task):
     accepts: ClassVar[tuple[Kind, ...]] = ("embedding", "labels", "clusters")
     needs = ("label_key",)
     positive = "truth"
-    negatives = ("shuffled", "coordinates")
+    negatives = ("shuffled", "mean", "coordinates")
     control_models = ("coordinates",)
+    trained = False
+    positive_note = "clusters of the labels themselves, with some noise"
+    degraded_model = "hvg_pca"
+    degradations = DEGRADATIONS
 
     def truth(self, study: Study, fold: Fold, hidden: np.ndarray) -> LabelTruth:
         """Return the labels."""
@@ -61,11 +72,22 @@ class Domains(Task):
         return Scores(table=table)
 
     def controls(self, truth: LabelTruth) -> Mapping[str, pd.DataFrame]:
-        """Return clusters of noisy true labels, and of labels permuted within samples."""
-        return {
+        """Return clusters of noisy true labels, of labels permuted within samples, and one cluster of everything."""
+        embedded = {
             name: self.predict(as_output(label_embedding(truth.study, truth.codes, name), truth.fold), truth)
             for name in ("truth", "shuffled")
         }
+        return {**embedded, "mean": embedded["truth"].assign(cluster=0)}
+
+    def no_direction(self, key: MetricKey) -> str:
+        """Return why coherence in space ranks nothing here."""
+        if key.metric in {"chaos", "pas"}:
+            return "It rewards smoothing, and position alone is ahead of the true regions: a description here."
+        return ""
+
+    def degrade(self, prediction: pd.DataFrame, truth: LabelTruth, how: str) -> pd.DataFrame:
+        """Return clusters of which a share changed places, or the most frequent ones among neighbours."""
+        return degraded_labels(prediction, truth, how)
 
     def perfect(self, truth: LabelTruth) -> pd.DataFrame:
         """Return the labels as clusters."""

@@ -24,6 +24,12 @@ class Expression(TargetTask):
         shown = pd.DataFrame({"row": truth.fold.test, "truth": "", "predicted": "", "score": spots})
         return Scores(table=score_expression(truth.test, prediction), observations=shown)
 
+    def no_direction(self, key: MetricKey) -> str:
+        """Return why a metric that smoothing raises above the truth itself ranks nothing here."""
+        if key.metric == "bivariate_morans_i":
+            return "A smooth prediction scores above the truth itself: a description here."
+        return ""
+
     def ceiling(self, truth: TargetTruth) -> pd.DataFrame:
         """Return the largest Pearson correlation that any prediction can expect, for every sample and target gene."""
         return expression_ceilings(truth.test)

@@ -12,6 +12,7 @@ from stfmkit.bm.contenders import Output
 from stfmkit.bm.study import Study
 from stfmkit.bm.task import MetricKey, Scores, Task, Truth
 from stfmkit.evaluation.controls import majority, noisy_labels, shuffled
+from stfmkit.evaluation.degradations import NOISE, SMOOTHED, relabelled, smoothed_labels
 from stfmkit.evaluation.label_probes import knn_probe, linear_probe
 from stfmkit.evaluation.labels import score_labels
 from stfmkit.evaluation.scores import concat_scores, to_table
@@ -19,6 +20,8 @@ from stfmkit.splits.folds import Fold, inner_folds
 
 SETTINGS = {"linear": "probe=linear", "knn": "probe=knn", "given": ""}
 """Columns of a prediction, and the setting of their scores: two probes of an embedding, or labels that were given."""
+DEGRADATIONS = (*(f"noise={share}" for share in NOISE), *(f"smoothing={n}" for n in SMOOTHED))
+"""What is done to predicted labels and clusters, to see whether a metric falls."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,6 +52,9 @@ class NicheProbe(Task):
     positive = "truth"
     negatives = ("shuffled", "mean", "coordinates")
     control_models = ("coordinates",)
+    positive_note = "a probe on the labels themselves, with some noise"
+    degraded_model = "hvg_pca"
+    degradations = DEGRADATIONS
 
     def truth(self, study: Study, fold: Fold, hidden: np.ndarray) -> LabelTruth:
         """Return the labels."""
@@ -104,6 +110,10 @@ class NicheProbe(Task):
             "mean": pd.DataFrame({"row": rows, "linear": most, "knn": most}),
         }
 
+    def degrade(self, prediction: pd.DataFrame, truth: LabelTruth, how: str) -> pd.DataFrame:
+        """Return predicted labels of which a share changed places, or the most frequent ones among neighbours."""
+        return degraded_labels(prediction, truth, how)
+
     def perfect(self, truth: LabelTruth) -> pd.DataFrame:
         """Return the labels as the prediction of both probes."""
         rows = truth.fold.test[truth.codes[truth.fold.test] >= 0]
@@ -129,6 +139,23 @@ class NicheProbe(Task):
             for column, setting in SETTINGS.items()
             if column in kept
         )
+
+
+def degraded_labels(prediction: pd.DataFrame, truth: LabelTruth, how: str) -> pd.DataFrame:
+    """Return a prediction in which all columns but the row are labels, made worse in one of the `DEGRADATIONS`."""
+    study, rows = truth.study, prediction["row"].to_numpy(dtype=np.int64)
+    if not len(rows):
+        return prediction
+    kind, _, amount = how.partition("=")
+    samples, out = study.sample_codes[rows], prediction.copy()
+    for name in (name for name in prediction if name != "row"):
+        labels = prediction[name].to_numpy()
+        if kind == "noise":
+            rng = stream(study.protocol.rng, "degraded", kind, truth.fold.number)
+            out[name] = relabelled(labels, samples, share=float(amount), rng=rng)
+        else:
+            out[name] = smoothed_labels(labels, study.coords[rows], samples, n_neighbors=int(amount))
+    return out
 
 
 def label_embedding(study: Study, codes: np.ndarray, control: str) -> np.ndarray:

@@ -1,0 +1,110 @@
+"""Marks beside a score: which controls a contender does not beat, or beats where nothing honest can."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from stfmkit.bm.contenders import BASELINE, CONTROL
+from stfmkit.evaluation.averages import per_patient
+from stfmkit.evaluation.metric_keys import MetricKey, patient_values, rows_of
+
+CEILING = "its ceiling"
+SIGN = "⚠"
+"""Stands in reports beside a contender with a mark."""
+
+
+class Mark(NamedTuple):
+    """What is conspicuous about the mean of one contender.
+
+    Attributes
+    ----------
+    contender
+        Its label.
+    reference
+        The control, or baseline of the task, that it is compared with; `CEILING` for what the noise of data allows.
+    above
+        Whether it is above the reference, where it should not be; else it is not above, where it should be.
+    mean, limit
+        Means of both over the patients that both have.
+    n_above, n_patients
+        In how many of these patients the contender is above.
+    """
+
+    contender: str
+    reference: str
+    above: bool
+    mean: float
+    limit: float
+    n_above: int
+    n_patients: int
+
+    @property
+    def text(self) -> str:
+        """The mark in words."""
+        return f"{'above' if self.above else 'not above'} {self.reference}"
+
+    @property
+    def evidence(self) -> str:
+        """The mark with its numbers."""
+        return (
+            f"{self.contender} ({self.mean:.3f}) is {self.text} ({self.limit:.3f}); it is above in {self.n_above} of "
+            f"{self.n_patients} patients"
+        )
+
+
+def marks_of(
+    table: pd.DataFrame, task: str, key: MetricKey, *, about: Mapping[str, Any], higher_is_better: bool | None
+) -> list[Mark]:
+    """Return the marks of all contenders of a task on one metric; none where the metric has no direction.
+
+    A contender should be above every negative control and every baseline of the task, below the positive control, and
+    not above the ceiling, each by the mean over patients. Above counts from half of the patients on: where a task is
+    easy, a contender and the positive control both come near to the best score.
+
+    Parameters
+    ----------
+    table
+        The long table.
+    about
+        What `Task.describe` says: its controls and baselines.
+    """
+    if higher_is_better is None:
+        return []
+    sign = 1.0 if higher_is_better else -1.0
+    values = sign * patient_values(table, task, key)
+    limits = rows_of(table, task, key._replace(status="ceiling")) if key.status == "scored" else table[:0]
+    highest = sign * per_patient(limits).groupby("patient")["value"].max() if len(limits) else pd.Series(dtype=float)
+    floors, positive = [*about.get("negatives", ()), *about.get("baselines", ())], about.get("positive", "")
+    found = []
+    for name in (name for name in values.index if not name.startswith(CONTROL)):
+        own = values.loc[name]
+        lower = [r for r in floors if r in values.index and r not in (name, CONTROL + name)]
+        if name.startswith(BASELINE):
+            lower = [r for r in lower if r.startswith(CONTROL)]
+        found += [_mark(name, r, own, values.loc[r], above=False, sign=sign) for r in lower]
+        found += [_mark(name, r, own, values.loc[r], above=True, sign=sign) for r in [positive] if r in values.index]
+        found.append(_mark(name, CEILING, own, highest, above=True, sign=sign))
+    return [mark for mark in found if mark is not None]
+
+
+def with_marks(ranks: pd.DataFrame, marks: Sequence[Mark]) -> pd.DataFrame:
+    """Return a ranking with the column ``mark``: the marks of every contender in words, empty where there is none."""
+    said = {name: [mark.text for mark in marks if mark.contender == name] for name in ranks["contender"]}
+    return ranks.assign(mark=["; ".join(said[name]) for name in ranks["contender"]])
+
+
+def _mark(
+    contender: str, reference: str, values: pd.Series, limit: pd.Series, *, above: bool, sign: float
+) -> Mark | None:
+    """Return the mark of a comparison over common patients, where one is due."""
+    both = pd.DataFrame({"own": values, "limit": limit}).dropna()
+    if both.empty:
+        return None
+    mean, other = (float(both[column].mean()) for column in ("own", "limit"))
+    if (mean > other) is not above:
+        return None
+    n_above = int((both["own"] > both["limit"]).sum())
+    if above and 2 * n_above < len(both):
+        return None
+    return Mark(contender, reference, above, sign * mean, sign * other, n_above, len(both))
