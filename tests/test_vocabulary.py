@@ -159,7 +159,7 @@ SYNONYMS = {
 
 OWN = {
     "bm.audit": {"protocol"},
-    "bm.run": {"protocol", "tasks", "out"},
+    "bm.run": {"protocol", "tasks", "out", "allow"},
     "bm.register_task": {"task"},
     "datasets.gene_table": {"species", "release", "gtf", "folder"},
     "datasets.synthetic_cohort": {

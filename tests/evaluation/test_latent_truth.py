@@ -9,6 +9,7 @@ from scipy import sparse
 from stfmkit import metrics
 from stfmkit._core.random import stream
 from stfmkit.evaluation.coexpression import (
+    CEILED,
     CoexpressionSizes,
     coexpression_ceilings,
     compare_structures,
@@ -112,10 +113,11 @@ def test_ceilings_compare_the_latent_correlations_of_independent_halves(truth):
         *halves, kind="latent", order=ORDER, seed=0, sizes=SIZES, fold=2, sample="S2", patient="P2", scope="sample"
     )
     expected = table.set_index(["metric", "setting"])["value"]
-    latent = found[found["setting"].str.contains("truth=latent")]
-    assert len(latent) == 4
-    for row in latent.itertuples():
-        assert row.value == pytest.approx(expected[row.metric, row.setting])
+    assert set(found["metric"]) == set(CEILED)
+    assert found["setting"].str.contains("truth=latent").all()
+    for row in found.itertuples():
+        agreement = max(expected[row.metric, row.setting], 0.0)
+        assert row.value == pytest.approx(np.sqrt(2 * agreement / (1 + agreement)))
     assert set(found["status"]) == {"ceiling"}
 
 

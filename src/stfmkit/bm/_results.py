@@ -98,7 +98,8 @@ class Results:
         Returns
         -------
         One row for every task and contender, the best first. Patients that lack a score of any contender are left out
-        for all of them (n_left_out); contenders without any score stand last.
+        for all of them (n_left_out); contenders without any score stand last. ``attrs["allowed"]`` names the errors of
+        the audit in spite of which the comparison was run.
 
         mean, low, high
             Mean over patients with its 95 % t interval (from three patients).
@@ -134,7 +135,9 @@ class Results:
             marks = marks_of(self.table, name, key, about=about, higher_is_better=higher)
             parts.append(with_marks(ranks, marks))
         filled = [part for part in parts if len(part)]
-        return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=[*COLUMNS, "mark"])
+        ranking = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=[*COLUMNS, "mark"])
+        ranking.attrs["allowed"] = list(self.meta.get("allowed", ()))
+        return ranking
 
     def calibration(self) -> pd.DataFrame:
         """Say for every metric whether it tells good predictions from bad ones on these data.

@@ -9,10 +9,11 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from stfmkit.bm.finding import by_severity
+from stfmkit.bm.finding import Finding, by_severity
 from stfmkit.bm.report.appendix import (
     calibration_grid,
     cards_grid,
@@ -123,6 +124,8 @@ def render_report(results: Any, *, title: str = "Comparison of representations")
         folds=pairs_grid(meta.get("folds", {}), caption="What every fold asks", first="Fold"),
         versions=pairs_grid(meta.get("versions", {}), caption="Versions", first="Software"),
         findings=by_severity(results.findings),
+        allowed=list(meta.get("allowed", ())),
+        evidence=_evidence,
         code=_code(results, tasks),
         cite=_cite(results),
     )
@@ -167,6 +170,12 @@ def _own_section(results: Any, task: str) -> Section:
     """Return what the task adds; nothing where its package is not installed here."""
     known = catalogue.entries()
     return known[task].section(results) if task in known else Section()
+
+
+def _evidence(finding: Finding) -> Grid:
+    """Return the small table of a finding."""
+    frame = pd.DataFrame(list(finding.rows), columns=list(finding.columns)).set_index(finding.columns[0])
+    return frame_grid(frame, caption=f"Evidence: {finding.check}")
 
 
 def _map_caption(observations: Any, facts: TaskView) -> str:
