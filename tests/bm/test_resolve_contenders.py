@@ -79,14 +79,14 @@ def test_unknown_names_suggest(study):
 def test_values(study):
     n_obs = len(study.obs_names)
     assert one(np.zeros((n_obs, 2)), study).kind == "embedding"
-    assert one(pd.Series(["stroma"] * n_obs), study).kind == "labels"
+    assert one(pd.Series(["stroma"] * n_obs, index=study.obs_names), study).kind == "labels"
     assert one(np.array(["7"] * n_obs), study).kind == "clusters"
     genes = pd.DataFrame(np.zeros((n_obs, 60)), index=study.obs_names, columns=study.genes)
     assert one(genes, study).kind == "expression"
 
 
 def test_missing_labels_are_empty(study):
-    values = pd.Series(["stroma", None] * (len(study.obs_names) // 2))
+    values = pd.Series(["stroma", None] * (len(study.obs_names) // 2), index=study.obs_names)
     assert set(one(values, study).output(None, study.folds[0], hidden=study.folds[0].test).test.tolist()) == {
         "stroma",
         "",

@@ -12,6 +12,7 @@ from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._data.coordinates import read_coords
 from stfmkit._data.elements import element_coordinates, shared_systems, systems_of
 from stfmkit._data.images import ImageKey, LocatedImage, TissueImage
+from stfmkit._data.write_slots import records
 
 if TYPE_CHECKING:
     from spatialdata import SpatialData
@@ -124,7 +125,7 @@ def _length_by_table(
     The coordinates of the table and the pixels of the same observations then fix the scale; None where the table does
     not declare a unit, or its coordinates are of another space.
     """
-    microns = table.uns.get(slots.ROOT, {}).get(slots.MICRONS)
+    microns = records(table).get(slots.MICRONS)
     if microns is None or spatial_key not in table.obsm or len(rows) < _LEAST_FOR_FIT:
         return None
     check_positive(microns, name=slots.MICRONS)

@@ -9,7 +9,9 @@ from scipy.spatial import cKDTree
 
 from stfmkit._core import slots
 from stfmkit._core.arguments import listed
+from stfmkit._data.write_slots import records
 from stfmkit.bm._protocol import Protocol
+from stfmkit.bm.contender_findings import findings_of_contenders
 from stfmkit.bm.contenders import Contender, GivenContender
 from stfmkit.bm.finding import Finding, by_severity
 from stfmkit.bm.ranking import TEST_FROM
@@ -61,6 +63,7 @@ def audit_study(study: Study, contenders: Sequence[Contender]) -> list[Finding]:
         for finding in check(study)
     ]
     found += [finding for contender in contenders for finding in _contender(contender)]
+    found += findings_of_contenders(study, contenders)
     return by_severity(found)
 
 
@@ -186,7 +189,7 @@ def _labels(study: Study) -> Iterator[Finding]:
 
 
 def _units(study: Study) -> Iterator[Finding]:
-    known = study.adata.uns.get(slots.ROOT, {}).get(slots.MICRONS) or study.protocol.microns_per_unit
+    known = records(study.adata).get(slots.MICRONS) or study.protocol.microns_per_unit
     if known is None:
         yield Finding(
             severity="info",

@@ -16,6 +16,7 @@ from stfmkit.bm._audit import audit_study
 from stfmkit.bm._protocol import Protocol
 from stfmkit.bm._results import Results
 from stfmkit.bm.assemble import PooledTask, assemble
+from stfmkit.bm.contender_findings import findings_of_labels
 from stfmkit.bm.contenders import CONTROL, Contender
 from stfmkit.bm.finding import by_severity
 from stfmkit.bm.folder import FINISHED, check_output
@@ -134,6 +135,7 @@ def run(
     table, observations = assemble(study, pooled, finished, identity=identity)
     facts = metric_facts(table, chosen)
     findings += [f for p in pooled for f in p.task.findings(study, work.hidden(p.task), p.truth)]
+    findings += findings_of_labels(study, observations, compared)
     findings += findings_of_scores(table, chosen, facts, compared)
     results = Results(
         table=table,

@@ -59,7 +59,7 @@ class Study:
 
     def without_counts(self) -> "Study":
         """Return the study without its table and counts, to be sent to other processes."""
-        return replace(self, view=View(table=self.adata[:0, :0].copy()), counts=self.counts[:0])
+        return replace(self, view=View(table=AnnData(obs=self.adata.obs.iloc[:0])), counts=self.counts[:0])
 
     @property
     def adata(self) -> AnnData:

@@ -93,7 +93,7 @@ def split(
     names: dict[Slot, list[str]] = {"obs": [check_key(key_added)], "obsm": [f"{key_added}_train"]}
     if not copy:
         for slot, keys in names.items():
-            check_free(adata, slot, keys, step=STEP)
+            check_free(adata, slot, keys, step=STEP, result=key_added)
     seed = as_seed(rng)
     rows = split_rows(
         adata,

@@ -13,6 +13,7 @@ from stfmkit._core.random import RNGLike, as_seed
 from stfmkit._data.columns import read_groups
 from stfmkit._data.embeddings import embedding_record, other_space, read_embedding
 from stfmkit._data.view import View
+from stfmkit.methods._declared import declared
 from stfmkit.methods._load_method import load_method
 from stfmkit.methods._run_method import check_requirements, run_method
 from stfmkit.tl._method_labels import check_label_slots, check_storable, method_record, write_labels
@@ -121,7 +122,9 @@ def annotate(
     if embedding_key is not None:
         _check_space(table, other.table, embedding_key)
     shared = _check_apart(table, other.table, embedding_key, sample_key=sample_key, patient_key=patient_key)
-    output = run_method(loaded, view, other, rng=seed)
+    needs = loaded.requirements()
+    shown = None if needs.reference is None else declared(other, needs.reference)
+    output = run_method(loaded, declared(view, needs.data), shown, rng=seed)
     if copy:
         return output
     record = {

@@ -156,8 +156,8 @@ def predict_expression(
     chosen = _scale(scale, hest_compat=hest_compat)
     settings = ProbeSettings(tuple(sorted(ridge_alpha)), n_inner, max_components, selector, hest_compat, as_seed(rng))
     if not copy:
-        check_free(adata, "obsm", [key_added], step=PREDICT)
-        check_free(adata, "obs", [fold_key(key_added)], step=PREDICT)
+        check_free(adata, "obsm", [key_added], step=PREDICT, result=key_added)
+        check_free(adata, "obs", [fold_key(key_added)], step=PREDICT, result=key_added)
     features = read_embedding(adata, embedding_key)
     _warn_of_transductive(adata, embedding_key)
     patients = read_groups(adata, patient_key, role="patient_key")
