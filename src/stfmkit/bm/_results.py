@@ -13,7 +13,8 @@ from stfmkit._core.errors import InputError
 from stfmkit._core.files import write_atomic
 from stfmkit.bm.contenders import CONTROL
 from stfmkit.bm.finding import Finding
-from stfmkit.bm.folder import check_output, check_report, read_json, read_parquet, write_parquet
+from stfmkit.bm.folder import check_output, check_report, locked, read_json, read_parquet, write_parquet
+from stfmkit.bm.merge_results import merge_results
 from stfmkit.bm.ranking import COLUMNS, compare_contenders, rank_table
 from stfmkit.bm.score_table import OBSERVATIONS, TABLE, primary_of
 from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, find_key, keys_of, rows_of
@@ -186,6 +187,10 @@ class Results:
     def save(self, path: str | Path) -> None:
         """Write the results into a folder: ``table.parquet``, ``observations.parquet`` and ``results.json``.
 
+        Results of other contenders and tasks that are there stay there, also when several runs save at once: the same
+        protocol on the same data gives one folder. Where a label stands for another contender than before, its
+        earlier scores go, and a finding says so.
+
         Raises
         ------
         InputError
@@ -193,17 +198,20 @@ class Results:
         """
         folder = Path(path)
         check_output(folder, self.protocol_id)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_parquet(self.table, folder / "table.parquet")
-        write_parquet(self.observations, folder / "observations.parquet")
-        facts = {
-            "format": _FORMAT,
-            "protocol_id": self.protocol_id,
-            "protocol": self.protocol,
-            "meta": self.meta,
-            "findings": [finding.as_dict() for finding in self.findings],
-        }
-        write_atomic(folder / "results.json", json.dumps(facts, indent=2, ensure_ascii=False).encode())
+        with locked(folder):
+            check_output(folder, self.protocol_id)
+            there = (folder / "results.json").is_file()
+            whole = vars(self) if not there else merge_results(vars(type(self).load(folder)), vars(self))
+            write_parquet(whole["table"], folder / "table.parquet")
+            write_parquet(whole["observations"], folder / "observations.parquet")
+            facts = {
+                "format": _FORMAT,
+                "protocol_id": self.protocol_id,
+                "protocol": self.protocol,
+                "meta": whole["meta"],
+                "findings": [finding.as_dict() for finding in whole["findings"]],
+            }
+            write_atomic(folder / "results.json", json.dumps(facts, indent=2, ensure_ascii=False).encode())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

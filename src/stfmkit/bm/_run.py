@@ -83,7 +83,7 @@ def run(
         Table of a SpatialData.
     out
         Folder where finished outputs and scores are kept: a run that was stopped continues there, and the results are
-        saved.
+        saved. Results of other contenders and tasks by the same protocol that are there stay there.
     n_jobs
         Number of processes. The numbers do not depend on it.
     show_progress
@@ -147,7 +147,9 @@ def run(
                     "created": datetime.now(UTC).isoformat(timespec="seconds"),
                     "versions": {name: version(name) for name in _PACKAGES},
                     "data": study.facts(),
-                    "contenders": {contender.label: contender.describe() for contender in compared},
+                    "contenders": {
+                        c.label: {**c.describe(), "identity": _short(work.identities.get(c.label))} for c in compared
+                    },
                     "references": _references(compared),
                     "tasks": {p.task.name: _task_facts(p) for p in pooled},
                     "metrics": facts,
@@ -187,6 +189,10 @@ def check_kinds(contenders: Sequence[Contender], tasks: Sequence[Task]) -> None:
 def _control_models(study: Study, tasks: Sequence[Task]) -> list[Contender]:
     names = dict.fromkeys(name for task in tasks for name in task.control_models)
     return [from_registry(CONTROL + name, name, {}, study) for name in names]
+
+
+def _short(identity: str | None) -> str | None:
+    return None if identity is None else digest(identity.encode())[:16]
 
 
 def _references(contenders: Sequence[Contender]) -> dict[str, str | None]:

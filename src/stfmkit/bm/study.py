@@ -21,6 +21,7 @@ from stfmkit._data.view import View
 from stfmkit._kernels._normalize import totals
 from stfmkit.bm._protocol import Protocol
 from stfmkit.pp._split import split_rows
+from stfmkit.splits.check_folds import make_folds
 from stfmkit.splits.folds import Fold
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def load_study(data: "Container", protocol: Protocol, *, table_key: str | None =
         spatial_key=protocol.spatial_key,
         microns_per_unit=protocol.microns_per_unit,
     )
-    folds = protocol.split.split(rows, rng=stream(protocol.rng, "split"))
+    folds = make_folds(protocol.split, rows, rng=stream(protocol.rng, "split"))
     return Study(
         view=view,
         protocol=protocol,

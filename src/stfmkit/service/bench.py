@@ -227,5 +227,5 @@ def compare(data: "Container", *, out: Path, title: str, contenders: Any, **opti
     results = bm.run(data, contenders, out=out, **options)
     report = out / "report.html"
     with step("Writing the report"):
-        results.report(report, title=title)
+        bm.Results.load(out).report(report, title=title)  # with what earlier runs have left there
     return {"out": out, "table": out / "table.parquet", "report": report, **verdict_of(results)}
