@@ -268,9 +268,9 @@ def test_a_table_without_images_is_refused(section):
 
 def test_rounding_is_no_padding(section):
     draw = np.random.default_rng(0)
-    centers = draw.uniform(45, 55, size=(200, 2)) + [10, 10]
+    centers = draw.uniform(45, 55, size=(14, 2)) + 10
     edge = np.array([[7.0, 7.0], [WIDTH - 7.0, HEIGHT - 7.0]]) * (1 + 1e-15)  # patches that end where the image does
-    painted = Section(section.image, np.vstack([centers, edge]), None, [f"c{i}" for i in range(202)])
+    painted = Section(section.image, np.vstack([centers, edge]), None, [f"c{i}" for i in range(16)])
     patches = read_patches(View.of(as_anndata(painted)), size=20, microns_per_pixel=0.7 * MICRONS_PER_PIXEL)
     assert (patches.padded_share == 0).all()
     assert (patches.facts()["n_padded"], patches.facts()["padded_share"]) == (0, 0.0)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _LEAST_FOR_FIT = 4
 _SAME_PIXEL = 1.0
+_NEAR_CENTRE = 0.05
+"""Largest distance of a coordinate from the centre of its element, as a share of the mean distance from the middle of
+the tissue: the centre of a nucleus is not that of the outline of its cell, and the scale follows from all of them."""
 
 
 def image_of_region(
@@ -133,7 +136,11 @@ def _length_by_table(
     middle = coords.mean(axis=0)
     design = np.column_stack([coords - middle, np.ones(len(coords))])
     fit, _, rank, _ = np.linalg.lstsq(design, centers, rcond=None)
-    if rank < 3 or np.abs(design @ fit - centers).max() > _SAME_PIXEL:
+    if rank < 3:
+        return None
+    off = np.abs(design @ fit - centers).max()
+    spread = np.linalg.norm(centers - centers.mean(axis=0), axis=1).mean()
+    if off > max(_SAME_PIXEL, _NEAR_CENTRE * spread):
         return None
     to_units = np.linalg.inv(fit[:2].T)
     along_x, along_y = np.linalg.norm(to_units, axis=0) * float(microns)

@@ -13,7 +13,7 @@ from stfmkit._core.errors import InputError
 from stfmkit._core.files import write_atomic
 from stfmkit.bm.contenders import CONTROL
 from stfmkit.bm.finding import Finding
-from stfmkit.bm.folder import check_output, check_report, locked, read_json, read_parquet, write_parquet
+from stfmkit.bm.folder import as_path, check_output, check_report, locked, read_json, read_parquet, write_parquet
 from stfmkit.bm.merge_results import merge_results
 from stfmkit.bm.ranking import COLUMNS, compare_contenders, rank_table
 from stfmkit.bm.score_table import OBSERVATIONS, TABLE, primary_of
@@ -196,7 +196,7 @@ class Results:
         InputError
             The folder holds other files, or results of another protocol or of other data.
         """
-        folder = Path(path)
+        folder = as_path(path, name="path")
         check_output(folder, self.protocol_id)
         with locked(folder):
             check_output(folder, self.protocol_id)
@@ -222,7 +222,7 @@ class Results:
         InputError
             The folder is not one, or a file in it is damaged.
         """
-        folder = Path(path)
+        folder = as_path(path, name="path")
         facts = read_json(folder / "results.json")
         if facts.get("format") != _FORMAT:
             raise InputError(
@@ -256,5 +256,6 @@ class Results:
         """
         from stfmkit.bm.report.render import render_report
 
-        check_report(Path(path))
-        write_atomic(Path(path), render_report(self, title=title).encode())
+        page = as_path(path, name="path")
+        check_report(page)
+        write_atomic(page, render_report(self, title=title).encode())

@@ -19,7 +19,7 @@ from stfmkit.bm.assemble import PooledTask, assemble
 from stfmkit.bm.contender_findings import findings_of_labels
 from stfmkit.bm.contenders import CONTROL, Contender
 from stfmkit.bm.finding import by_severity
-from stfmkit.bm.folder import FINISHED, check_output
+from stfmkit.bm.folder import FINISHED, as_path, check_output
 from stfmkit.bm.model_contenders import control_names, from_registry
 from stfmkit.bm.resolve_contenders import resolve_contenders
 from stfmkit.bm.score_findings import findings_of_scores
@@ -111,6 +111,7 @@ def run(
     """
     start = perf_counter()
     check_integer(n_jobs, name="n_jobs", least=1)
+    out = None if out is None else as_path(out, name="out")
     chosen = choose_tasks(tasks, protocol)
     check_sharing(chosen)
     study = load_study(data, protocol, table_key=table_key)

@@ -1,6 +1,7 @@
 """The folder of a comparison and its files: refused where they belong to something else, whole or not there."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stfmkit._core.arguments import listed
-from stfmkit._core.errors import InputError
+from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._core.files import write_atomic
 
 REPORT_MARK = b'<meta name="generator" content="stfmkit'
@@ -21,6 +22,13 @@ FINISHED = "finished"
 RESULT_FILES = ("results.json", "table.parquet", "observations.parquet")
 """Files of results."""
 _LOCK = ".lock"
+
+
+def as_path(path: object, *, name: str) -> Path:
+    """Return a path, or refuse what is none."""
+    if not isinstance(path, (str, os.PathLike)) or not str(path):
+        raise InputTypeError(f"{name}={path!r}.", allowed="a path", remedy=f"pass {name}='results', for example.")
+    return Path(path)
 
 
 @contextmanager

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from stfmkit._core.blame import raised_by
 from stfmkit._core.store import Store
+from stfmkit.bm.check_scores import control_of, scored
 from stfmkit.bm.contenders import CONTROL, Contender
 from stfmkit.bm.stage import Stage
 from stfmkit.bm.task import Scores, Task
@@ -72,7 +74,9 @@ class Job:
 
     def run(self) -> list[FinishedTask]:
         """Score all tasks, or read scores that are finished; in one thread, so that the bits do not depend on it."""
-        with threadpool_limits(1):
+        who = "controls" if self.contender is None else f"contender {self.contender.label!r}"
+        asked = ", ".join(repr(task.name) for group, _ in self.groups for task in group.tasks)
+        with threadpool_limits(1), raised_by(f"the {who}, fold {self.fold.number}, tasks {asked}"):
             return [
                 finished
                 for group, truth in self.groups
@@ -98,7 +102,7 @@ class Job:
                     prediction = task.predict(output, truth)
                     spent = output.seconds + perf_counter() - start
                 start = perf_counter()
-                held = (task.score(truth, prediction), spent + perf_counter() - start)
+                held = (scored(task, truth, prediction), spent + perf_counter() - start)
                 self._write(name, *held)
             yield FinishedTask(
                 label=contender.label, task=task.name, fold=self.fold.number, scores=held[0], seconds=held[1]
@@ -116,7 +120,7 @@ class Job:
                 if held is None:
                     start = perf_counter()
                     predictions = task.controls(truth) if predictions is None else predictions
-                    scores = task.score(truth, predictions[control])
+                    scores = scored(task, truth, control_of(task, predictions, control))
                     if control == task.positive:
                         table = concat_scores([scores.table, task.ceiling(truth)])
                         scores = Scores(table=table, kept=scores.kept, observations=scores.observations)

@@ -41,6 +41,13 @@ def resolve_contenders(contenders: object, study: Study) -> list[Contender]:
             remedy="pass contenders=['hvg_pca', 'coordinates'], for example.",
         )
     labels = [label for label, _ in named]
+    odd = [label for label in labels if not label.strip() or not label.isprintable()]
+    if odd:
+        raise InputError(
+            f"contenders labelled {listed(odd)}.",
+            allowed="labels of one line, with text in it",
+            remedy="they name rows of tables and of the report: give them names.",
+        )
     if not named or len(set(labels)) < len(labels) or any(label.startswith(CONTROL) for label in labels):
         raise InputError(
             f"contenders named {listed(labels)}.",
@@ -67,6 +74,12 @@ def _contender(label: str, spec: object, study: Study) -> Contender:
         return _with_options(label, spec[0], spec[1], study)
     if isinstance(spec, str):
         return _named(label, spec, study)
+    if isinstance(spec, tuple) and any(isinstance(part, str) for part in spec[:1]):
+        raise InputTypeError(
+            f"the contender {label!r}, which is the tuple {spec!r}.",
+            allowed="('name', {option: value, ...}), a name and a mapping of its options",
+            remedy=f"pass ({spec[0]!r}, {{...}}), or the name alone.",
+        )
     if isinstance(spec, Contender):
         return spec
     if is_model(spec):
