@@ -301,3 +301,12 @@ def test_labels_corrected_by_hand_stay(rng):
     query.obsm["X_hvg_pca"] = np.ones((30, 2))
     with pytest.raises(InputError, match="not written by embed"):
         sk.tl.embed(query, "hvg_pca", n_components=2)
+
+
+def test_a_measurement_is_no_label_and_a_reference_is_named(rng):
+    adata = ad.AnnData(np.ones((20, 2), dtype=np.float32), obs=pd.DataFrame(index=[f"c{i}" for i in range(20)]))
+    adata.obsm["X_e"], adata.obs["size"] = rng.normal(size=(20, 3)), rng.random(20)
+    with pytest.raises(InputTypeError, match="a reference of type NoneType"):
+        sk.tl.annotate(adata, None, label_key="size", embedding_key="X_e")
+    with pytest.raises(InputError, match="a measurement and no label"):
+        sk.tl.annotate(adata[:10].copy(), adata[10:].copy(), label_key="size", embedding_key="X_e")

@@ -15,6 +15,9 @@ from stfmkit.cli._show import say
 from stfmkit.service import Failure, Request, commands, make_request, schemas
 from stfmkit.service._request import read_fields, stated_command
 
+_FLAG_ERROR: Any = typer.BadParameter.__bases__[0]
+"""What typer raises for flags that cannot be read, in whichever package it keeps it."""
+
 _EPILOG = """
 **First steps**
 
@@ -88,9 +91,7 @@ def main() -> None:
         code = build()(prog_name="stfmkit", standalone_mode=False)
     except typer.Abort:
         sys.exit(STOPPED)
-    except Exception as error:
-        if not hasattr(error, "format_message"):  # what typer raises for flags, in whichever package it keeps it
-            raise
+    except _FLAG_ERROR as error:
         named = arguments[0] if arguments and arguments[0] in commands() else ""
         typer.echo(_failure_of(error.format_message(), command=named).model_dump_json(indent=2))
         sys.exit(WRONG_INPUT)

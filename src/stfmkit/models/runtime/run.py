@@ -3,7 +3,6 @@
 import time
 import warnings
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Self
 
@@ -252,7 +251,7 @@ def _needed(model: EmbeddingModel, block: Block) -> Block:
     return needed if _built_in(model) else _copied(needed)
 
 
-def _in(model: EmbeddingModel) -> AbstractContextManager[None]:
+def _in(model: EmbeddingModel) -> raised_by:
     """Name the model in the traceback of what it raises."""
     return raised_by(f"the model {model.card.name!r} ({model.card.target})")
 
