@@ -3,7 +3,6 @@
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -247,24 +246,12 @@ def _needed(model: EmbeddingModel, block: Block) -> Block:
             allowed=f"the columns {', '.join([*requirements.obs_keys, *requirements.var_keys])}",
             remedy="give the block these columns.",
         )
-    needed = block.only(requirements)
-    return needed if _built_in(model) else _copied(needed)
+    return block.only(requirements)
 
 
 def _in(model: EmbeddingModel) -> raised_by:
     """Name the model in the traceback of what it raises."""
     return raised_by(f"the model {model.card.name!r} ({model.card.target})")
-
-
-def _built_in(model: EmbeddingModel) -> bool:
-    """Tell whether a model is one of stfmkit's own, which are tested to leave what they read as it is."""
-    return type(model).__module__.partition(".")[0] == __name__.partition(".")[0]
-
-
-def _copied(block: Block) -> Block:
-    """Return a block that shares no memory with the table of the caller; what is on disk stays there."""
-    copied = block.take(np.arange(block.n_obs))
-    return replace(copied, var={name: values.copy() for name, values in block.var.items()})
 
 
 def _parts(block: Block, requirements: Requirements) -> Sequence[np.ndarray]:
