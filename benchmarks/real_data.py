@@ -188,7 +188,7 @@ PUBLISHED = {
     "ADEPT": 0.594, "GraphST": 0.537, "CCST": 0.496, "SpaGCN": 0.443, "DeepST": 0.394, "SEDR": 0.298,
     "STAGATE": 0.283, "conST": 0.019,
 }  # fmt: skip
-"""Mean ARI over runs in BenchmarkST's files of results per seed (commit 695ee4c), by its own annotation of the slice."""
+"""Mean ARI over runs in BenchmarkST's results per seed (commit 695ee4c), by its own annotation of the slice."""
 
 
 def starmap(folder: Path) -> None:
