@@ -61,6 +61,11 @@ NAMES = {
 }
 STATUSES = {"_of_ceiling": "of ceiling", "_ceiling": "ceiling"}
 COHORT = "cohort_"
+DEFINED_ANEW = {
+    # ending of a name in the first version: why its numbers are others now
+    "_linear": "the probe runs until it converges; it was stopped early, after two steps where the penalty was strong",
+}
+"""Differences to the first version that are meant."""
 
 
 def translated(name: str) -> tuple[str, str, str, str]:
@@ -112,7 +117,7 @@ def table_of(run: str) -> pd.DataFrame:
 @pytest.mark.parametrize("run", RUNS)
 def test_every_number_is_reproduced(run: str) -> None:
     stored = pd.read_parquet(STORED).query("run == @run").rename(columns={"model": "contender"})
-    stored = stored.set_index(KEYS)["value"].sort_index()
+    stored = stored[~stored["metric"].str.endswith(tuple(DEFINED_ANEW))].set_index(KEYS)["value"].sort_index()
     found = by_first_names(table_of(run))
     assert not found.index.has_duplicates
     assert set(stored.index) <= set(found.index)

@@ -33,8 +33,8 @@ class Protocol:
     selector
         The selector of `stfmkit.pp.select_genes` that chooses them.
     scale
-        Scale of the predicted expression: log1p of counts divided by size factors, or log1p of raw counts (which
-        carries library size).
+        Scale of the predicted expression: log1p of counts divided by size factors (library sizes over all genes, by
+        their median in training), or log1p of raw counts (which carries library size).
     split
         How observations are held out.
     rng
@@ -54,17 +54,18 @@ class Protocol:
     coordinate_system
         Coordinate system of a SpatialData in which observations meet images; None where all agree.
     linear_c
-        Inverse penalties of the linear probe, tuned inside training groups.
+        Inverse penalties of the linear probe, tuned inside training groups; with one training group the middle one.
+        So it is with the next two.
     n_neighbors
         Neighbours of the kNN probe, tuned inside training groups.
     ridge_alpha
         Penalties of the expression probe, tuned inside training groups.
     n_inner
-        Inner folds of the tuning.
+        Inner folds of the tuning; fewer where there are fewer training groups, each then left out once.
     max_components
         Embeddings wider than this are reduced by PCA, fitted on training observations, before the ridge.
     min_obs
-        Samples with fewer test observations are not scored by correlations.
+        Samples with fewer test observations are not scored by correlations; labels, clusters and signatures are.
 
     Examples
     --------
