@@ -159,7 +159,7 @@ SYNONYMS = {
 
 OWN = {
     "bm.audit": {"protocol"},
-    "bm.run": {"protocol", "tasks", "out"},
+    "bm.run": {"protocol", "tasks", "out", "allow"},
     "bm.register_task": {"task"},
     "datasets.gene_table": {"species", "release", "gtf", "folder"},
     "datasets.synthetic_cohort": {
@@ -195,7 +195,7 @@ OWN = {
     },
     "tl.domains": {"method", "per_sample"},
     "tl.embed": {"model", "weights", "device", "output", "resume"},
-    "tl.evaluate_embedding": {"confounder_keys", "reference_key", "neighbor_search", "metrics"},
+    "tl.evaluate_embedding": {"second_label_key", "confounder_keys", "reference_key", "neighbor_search", "metrics"},
     "tl.evaluate_expression": {"train_mean"},
     "tl.niche_signatures": {
         "predicted_label_key", "sizes", "min_auroc", "min_log2fc", "min_pct", "alpha", "null_model",

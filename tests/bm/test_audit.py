@@ -6,7 +6,9 @@ from scipy import sparse
 from tests.bm.conftest import make_cohort, make_protocol
 
 import stfmkit as sk
-from stfmkit.bm._audit import row_hashes
+from stfmkit._core.errors import InputError, StfmkitError
+from stfmkit.bm.checks.duplicates import row_hashes
+from stfmkit.bm.report.render import render_report
 
 
 def found(adata, protocol=None, **options):
@@ -16,7 +18,7 @@ def found(adata, protocol=None, **options):
 def test_a_clean_comparison_has_nothing_severe():
     cohort = make_cohort(n_patients=6)
     findings = sk.bm.audit(cohort, make_protocol(split=sk.pp.PatientKFold(6)), contenders=["hvg_pca"])
-    assert findings == []
+    assert [f.check for f in findings if f.severity != "info"] == []
 
 
 def test_random_folds_are_an_error(cohort):
@@ -126,6 +128,29 @@ def test_equal_rows_only(rng):
     assert (
         len(np.unique(first)) == len(np.unique(second)) == len(np.unique(np.stack([first.ravel(), second], 1), axis=0))
     )
+
+
+def test_errors_refuse_a_comparison_unless_they_are_allowed_by_name(cohort):
+    leaky = make_protocol(split=sk.pp.RandomKFold(3))
+    ask = {"protocol": leaky, "tasks": ["domains"], "show_progress": False}
+    with pytest.raises(InputError, match=r"patient on both sides.*neighbours on both sides") as refused:
+        sk.bm.run(cohort, ["coordinates"], **ask)
+    assert "allow=['patient on both sides', 'neighbours on both sides']" in refused.value.remedy
+    with pytest.raises(InputError, match="neighbours on both sides"):
+        sk.bm.run(cohort, ["coordinates"], allow=["patient on both sides"], **ask)
+    names = ["patient on both sides", "neighbours on both sides"]
+    results = sk.bm.run(cohort, ["coordinates"], allow=names, **ask)
+    assert results.meta["allowed"] == names == results.rank().attrs["allowed"]
+    assert [f.check for f in results.findings if f.allowed] == names
+    page = render_report(results, title="t")
+    assert page.count("which were allowed: patient on both sides, neighbours on") == page.count("</table>") > 10
+
+
+def test_names_that_refuse_nothing_are_told(cohort):
+    with pytest.raises(StfmkitError, match="patient on bothsides"):
+        sk.bm.run(cohort, ["coordinates"], protocol=make_protocol(), allow=["patient on bothsides"])
+    with pytest.raises(StfmkitError, match="a list of names"):
+        sk.bm.run(cohort, ["coordinates"], protocol=make_protocol(), allow="patient on both sides")
 
 
 def test_order_of_entries_and_dtype_do_not_matter():

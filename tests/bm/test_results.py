@@ -1,141 +1,12 @@
-"""Ranking, comparing, saving."""
+"""Saving, loading, and ranking what was saved."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import stfmkit as sk
 from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit.bm._results import Results
-from stfmkit.bm.ranking import compare_contenders, rank_table
-from stfmkit.bm.score_table import TABLE
-from stfmkit.evaluation.averages import per_patient
-
-
-def table(scores: dict[str, list[list[float]]], metric="pearson") -> pd.DataFrame:
-    """Scores by contender: one list for every patient, one number for every sample."""
-    rows = [
-        {
-            "task": "t",
-            "metric": metric,
-            "contender": m,
-            "fold": p,
-            "patient": f"P{p}",
-            "sample": f"P{p}S{s}",
-            "value": v,
-        }
-        for m, patients in scores.items()
-        for p, samples in enumerate(patients)
-        for s, v in enumerate(samples)
-    ]
-    return (
-        pd.DataFrame(rows)
-        .reindex(columns=list(TABLE))
-        .fillna({"gene": "", "niche": "", "setting": "", "scope": "gene", "status": "scored", "reason": ""})
-    )
-
-
-def rank(scores, *, higher=True, **kwargs):
-    ranks = rank_table(table(scores), higher_is_better=higher, n_boot=2000, seed=0, **kwargs)
-    return ranks.set_index("contender")
-
-
-def test_patients_weigh_the_same_whatever_their_samples():
-    found = rank({"a": [[1.0, 1.0, 1.0], [0.0]], "b": [[0.0, 0.0, 0.0], [0.5]]})
-    assert found.loc["a", "mean"] == 0.5
-    assert found.loc["b", "mean"] == 0.25
-
-
-def test_average_is_gene_then_fold_then_sample_then_patient():
-    frame = table({"a": [[1.0, 3.0]]})
-    extra = frame.iloc[[0]].assign(gene="G", value=5.0)  # a second gene of the first sample
-    other = frame.iloc[[0]].assign(fold=7, value=9.0)  # and a second fold
-    found = per_patient(pd.concat([frame, extra, other]))
-    assert found["value"].tolist() == [((1 + 5) / 2 + 9) / 2 / 2 + 3 / 2]
-
-
-def test_six_patients_can_be_told_apart():
-    found = rank({"good": [[0.9 + i / 100] for i in range(6)], "bad": [[0.2 + i / 100] for i in range(6)]})
-    assert found.loc["good", "verdict"] == "best"
-    assert found.loc["bad", "p_value"] == 2 / 64
-    assert found.loc["bad", "verdict"] == "worse than best"
-    assert found.loc["bad", "difference"] == pytest.approx(-0.7)
-    assert found.loc["bad", "difference_high"] < 0
-
-
-def test_many_models_and_six_patients_cannot_reach_significance():
-    scores = {f"m{k}": [[1 - k / 10 + i / 100] for i in range(6)] for k in range(4)}
-    found = rank(scores)
-    assert (found["verdict"] == "cannot test: 6 patients, 3 tests").all()  # nor can the first be called the best
-    assert found.loc["m1", "p_holm"] == pytest.approx(3 * 2 / 64)
-
-
-def test_the_best_mean_is_the_best_only_where_all_others_are_worse():
-    scores = {"first": [[0.5 + (i % 2) * 0.2] for i in range(8)], "level": [[0.7 - (i % 2) * 0.21] for i in range(8)]}
-    far = {"far": [[0.1 + i / 100] for i in range(8)]}
-    assert rank({**scores, **far})["verdict"].to_dict() == {
-        "first": "best mean", "level": "indistinguishable from best", "far": "worse than best"
-    }  # fmt: skip
-    assert rank({"first": scores["first"], **far}).loc["first", "verdict"] == "best"
-    assert rank({"first": scores["first"]}).loc["first", "verdict"] == "best mean"
-
-
-def test_eight_patients_allow_six_comparisons():
-    scores = {f"m{k}": [[(i % 2) * 0.9 - k / 1e3] for i in range(8)] for k in range(6)}
-    scores["level"] = [[((i + 1) % 2) * 0.9 - 1e-4] for i in range(8)]
-    found = rank(scores)
-    assert found.loc["m5", "verdict"] == "worse than best"
-    assert found.loc["m5", "p_holm"] == pytest.approx(6 * 2 / 2**8)
-    assert found.loc["level", "verdict"] == "indistinguishable from best"
-
-
-@pytest.mark.parametrize(("n", "text"), [(1, "1 patient"), (3, "3 patients"), (5, "5 patients")])
-def test_few_patients_cannot_be_tested(n, text):
-    found = rank({"a": [[0.9]] * n, "b": [[0.1]] * n})
-    assert set(found["verdict"]) == {f"cannot test: {text}"}
-    assert found["p_value"].isna().all()
-    assert found["low"].isna().all() == (n < 4)
-
-
-def test_lower_can_be_better():
-    found = rank({"a": [[0.9]] * 6, "b": [[0.1]] * 6}, higher=False)
-    assert found.index.tolist() == ["b", "a"]
-    assert found.loc["a", "wins"] == 0
-
-
-def test_patients_without_a_score_are_left_out_for_all():
-    found = rank({"a": [[1.0], [0.5], [np.nan]], "b": [[0.4], [0.3], [99.0]]})
-    assert found.loc["b", "mean"] == pytest.approx(0.35)
-    assert (found["n_patients"] == 2).all()
-
-
-def test_a_model_without_scores_is_listed_and_hides_nobody():
-    found = rank({"a": [[1.0], [0.5]], "silent": [[np.nan], [np.nan]]})
-    assert found.loc["silent", "verdict"] == "no score"
-    assert found.loc["a", "n_patients"] == 2
-
-
-def test_controls_are_not_ranked():
-    found = rank({"a": [[1.0]], "control:truth": [[2.0]]})
-    assert found.index.tolist() == ["a"]
-
-
-def test_compare_is_paired():
-    frame = table({"a": [[i + 0.1] for i in range(8)], "b": [[float(i)] for i in range(8)]})
-    found = compare_contenders(frame, "a", "b", n_boot=500, seed=0)
-    assert found["difference"] == pytest.approx(0.1)
-    assert found["difference_low"] == pytest.approx(0.1)
-    assert found["wins"] == 8
-    assert found["p_value"] == 2 / 256
-
-
-def test_interval_holds_the_truth_about_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    hits = 0
-    for trial in range(200):
-        values = rng.normal(0.5, 0.2, size=15)
-        found = rank_table(table({"a": [[v] for v in values]}), higher_is_better=True, n_boot=400, seed=trial)
-        hits += bool(found["low"].iloc[0] <= 0.5 <= found["high"].iloc[0])
-    assert 0.86 <= hits / 200 <= 0.99  # the percentile interval of 15 patients is a little short
 
 
 class TestSaved:
@@ -183,8 +54,6 @@ class TestSaved:
             results.rank("domains", "arri")
         with pytest.raises(MissingKeyError, match="Did you mean 'hvg_pca'"):
             results.compare("hvgpca", "coordinates")
-        with pytest.raises(InputError, match="n_boot"):
-            results.rank(n_boot=1)
         with pytest.raises(InputError, match="neither better high nor low"):
             results.rank("expression", "variance_ratio")
 
@@ -196,3 +65,31 @@ class TestSaved:
         assert found["difference"] > 0.2
         assert found["wins"] == 4
         assert np.isnan(found["p_value"])
+
+    def test_pairs_of_all_tasks(self, results):
+        found = results.pairs()
+        assert set(found["task"]) == set(results.rank()["task"])
+        one = found[(found["task"] == "niche_probe") & (found["contender"] == "hvg_pca")]
+        row = one.set_index("other").loc["coordinates"]
+        assert row["difference"] == results.compare("hvg_pca", "coordinates", task="niche_probe")["difference"].iloc[0]
+        with pytest.raises(InputError, match="neither better high nor low"):
+            results.pairs("expression", "variance_ratio")
+
+
+def test_hvg_pca_beats_coordinates_where_six_patients_agree():
+    """The smallest cohort of six patients in which it wins in all of them: decided, at the smallest p there is."""
+    from tests.bm.conftest import make_cohort, make_protocol
+
+    found = sk.bm.run(
+        make_cohort(n_patients=6, per_patient=60),
+        ["hvg_pca", "coordinates", "library_size", "random"],
+        tasks=["niche_probe"],
+        protocol=make_protocol(split=sk.pp.PatientKFold(3)),
+        show_progress=False,
+    )
+    ranks = found.rank().set_index("contender")
+    assert ranks.loc["hvg_pca", "verdict"] == "best"
+    assert ranks.loc["coordinates", ["wins", "p_value", "verdict"]].tolist() == [0, 2 / 64, "worse than the leader"]
+    pair = found.pairs().set_index(["contender", "other"]).loc[("library_size", "random")]
+    assert pair["p_value"] > 0.05  # of these two nothing is known, and nothing is said
+    assert pair["detectable"] > abs(pair["difference"])

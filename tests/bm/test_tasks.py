@@ -77,8 +77,15 @@ class TestPlantedFaults:
 
         self.check("global random state", predict=predict)
 
+    def test_a_baseline_without_a_description(self):
+        self.check("the baselines 'free', described as", baselines=lambda self, truth: {"free": self.perfect(truth)})
+
+    def test_a_baseline_that_knows_the_truth(self):
+        told = {"free": "the truth"}
+        self.check("'baseline:free' scores", own_baselines=told, baselines=lambda self, t: {"free": self.perfect(t)})
+
     def test_a_missing_control(self):
-        self.check("no control named 'mean'", negatives=("shuffled", "mean"), control_models=())
+        self.check("no control named 'nothing'", negatives=("shuffled", "nothing"), control_models=())
 
     def test_another_primary_metric(self):
         self.check("no score of 'ari'", primary=Domains.primary._replace(setting="n=3"))

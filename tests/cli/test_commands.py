@@ -383,8 +383,30 @@ def test_json_of_every_command_that_is_quick(stfmkit, bm_run: SimpleNamespace, s
 
 def test_schema(stfmkit) -> None:
     every = json.loads(stfmkit("schema").stdout)
-    assert set(every) == {"bench", "bin", "demo", "embed", "models", "report"}
+    assert set(every) == {"audit", "bench", "bin", "demo", "embed", "models", "report"}
     assert json.loads(stfmkit("schema", "bench").stdout) == every["bench"]
     unknown = stfmkit("schema", "bnch")
     assert unknown.exit_code == 2
     assert "Did you mean 'bench'" in unknown.stderr
+
+
+def test_audit_prints_findings_and_leaves_with_what_bench_would_do(stfmkit, spots: Path) -> None:
+    good = stfmkit("audit", spots, *KEYS, "--n-splits", 4)
+    assert good.exit_code == 0, good.output
+    assert "cannot test" in good.stdout
+    bad = stfmkit("audit", spots, *KEYS, "--split", "random")
+    assert bad.exit_code == 3
+    assert bad.stdout.index("Error · patient on both sides") < bad.stdout.index("Info · cannot test")
+    assert "Remedy: use PatientKFold" in bad.stdout
+    as_json = stfmkit("audit", spots, *KEYS, "--split", "random", "--json")
+    assert as_json.exit_code == 3
+    assert json.loads(as_json.stdout)["n_errors"] == 2
+    assert stfmkit("audit", spots, "--patient-key", "nobody", "--sample-key", "sample").exit_code == 2
+
+
+def test_audit_prints_the_table_of_a_finding(stfmkit, toy: AnnData, tmp_path: Path) -> None:
+    toy.obs["patient"] = toy.obs["patient"].astype(str).replace({"P2": "p-1"})
+    toy.write_h5ad(tmp_path / "t.h5ad")
+    result = stfmkit("audit", tmp_path / "t.h5ad", *KEYS, "--n-splits", 3)
+    assert result.exit_code == 3
+    assert "also written as" in result.stdout

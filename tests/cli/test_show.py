@@ -1,8 +1,10 @@
 """Tables on the terminal show text as it is."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from stfmkit.cli._show import show_records
+from stfmkit.cli._show import show_records, show_verdict
 
 
 def test_cells_of_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,3 +24,17 @@ def test_a_table_without_rows(capsys: pytest.CaptureFixture[str]) -> None:
     show_records([], columns=["name"])
     assert "name" in capsys.readouterr().out
     show_records([])
+
+
+@pytest.mark.parametrize("verdicts", [("best", "worse than the leader"), ("cannot test: 4 patients",) * 2])
+def test_a_verdict_that_all_share_is_said_once(
+    verdicts: tuple[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "150")
+    row = {"task": "t", "metric": "m", "setting": "", "mean": 0.5, "low": None, "high": None}
+    row |= {"difference_low": -0.3, "difference_high": -0.1}
+    ranking = [{**row, "contender": name, "verdict": said} for name, said in zip("ab", verdicts, strict=True)]
+    show_verdict(SimpleNamespace(findings=[], ranking=ranking, protocol_id="id"))
+    shown = capsys.readouterr().out
+    assert "-0.300 to -0.100" in shown
+    assert [shown.count(said) for said in dict.fromkeys(verdicts)] == [1] * len(set(verdicts))

@@ -16,49 +16,67 @@ def ceiling(metric, value, **where):
     return score(metric, value, contender="control:thinned", status="ceiling", **where)
 
 
-def test_a_score_meets_its_own_ceiling():
+def share_of(table):
+    return table.set_index(["contender", "sample"])["value"]
+
+
+def test_a_share_is_a_ratio_of_sums_over_what_has_a_ceiling():
     table = to_table(
         [
-            score("adjusted_jaccard", 0.2, setting="n=10"),
-            score("adjusted_jaccard", 0.2, setting="n=10", sample="A2"),
-            score("adjusted_jaccard", -0.1, setting="n=10", contender="b"),
-            score("adjusted_jaccard", 0.3, setting="n=10", gene="G2"),
-            score("adjusted_jaccard", np.nan, setting="n=10", contender="c", reason="no gene marks this niche"),
-            score("adjusted_jaccard", 0.3, setting="n=20"),
-            score("dice", 0.9, setting="n=10"),
-            ceiling("adjusted_jaccard", 0.4, setting="n=10"),
-            ceiling("adjusted_jaccard", 0.1, setting="n=10", sample="A2"),
+            score("pearson", 0.6, gene="G1"),
+            score("pearson", 0.1, gene="G2"),
+            score("pearson", 0.9, gene="G3"),  # does not count
+            score("pearson", np.nan, gene="G4", reason="the truth is constant in this sample"),
+            score("pearson", 0.5, gene="G1", sample="A2"),
+            score("pearson", -0.2, gene="G1", contender="b"),
+            score("pearson", 0.9, contender="control:thinned"),
+            score("spearman", 0.9),
+            ceiling("pearson", 0.8, gene="G1"),
+            ceiling("pearson", 0.2, gene="G2"),
+            ceiling("pearson", np.nan, gene="G3", reason="no signal in training"),
+            ceiling("pearson", 0.7, gene="G4"),
+            ceiling("pearson", 0.25, gene="G1", sample="A2"),
         ]
     )
     found = relative_scores(table)
     assert list(found) == list(SCHEMA)
-    assert set(found["metric"]) == {"adjusted_jaccard"}
-    assert set(found["setting"]) == {"n=10"}
+    assert set(found["metric"]) == {"pearson"}
+    assert set(found["scope"]) == {"gene"}
     assert set(found["status"]) == {"of ceiling"}
-    rows = found.set_index(["contender", "sample", "gene"])
-    assert rows.loc[("a", "A1", "G1"), "value"] == pytest.approx(0.5)
-    assert rows.loc[("a", "A2", "G1"), "value"] == pytest.approx(2.0)
-    assert rows.loc[("b", "A1", "G1"), "value"] == pytest.approx(-0.25)
-    assert np.isnan(rows.loc[("a", "A1", "G2"), "value"])
-    assert "ceiling" in rows.loc[("a", "A1", "G2"), "reason"]
-    assert rows.loc[("c", "A1", "G1"), "reason"] == "no gene marks this niche"
+    assert set(found["gene"]) == {""}
+    expected = {("a", "A1"): 0.7 / 1.0, ("a", "A2"): 2.0, ("b", "A1"): -0.25}  # never the mean of ratios, 0.625
+    assert share_of(found).to_dict() == pytest.approx(expected)
+    assert (found["reason"] == "").all()
 
 
-@pytest.mark.parametrize(
-    ("metric", "limit", "defined"),
-    [
-        ("adjusted_jaccard", 0.099, False),
-        ("adjusted_jaccard", -0.3, False),
-        ("adjusted_jaccard", np.nan, False),
-        ("adjusted_jaccard", 0.11, True),
-        ("pearson", 0.3, False),
-        ("pearson", 0.33, True),
-    ],
-)
-def test_nothing_is_divided_by_noise(metric, limit, defined):
-    found = relative_scores(to_table([score(metric, 0.2), ceiling(metric, limit)]))
+def test_who_knows_the_truth_has_no_share():
+    table = to_table([score("ari", 0.9, contender=name) for name in ("control:truth", "a")] + [ceiling("ari", 0.6)])
+    assert set(relative_scores(table)["contender"]) == {"control:truth", "a"}
+    assert set(relative_scores(table, knowing=["control:truth"])["contender"]) == {"a"}
+
+
+def test_settings_and_niches_are_kept_apart():
+    table = to_table(
+        [
+            *(score("adjusted_jaccard", 0.3, setting=s, gene="", niche=n) for s in ("n=10", "n=20") for n in "xy"),
+            *(ceiling("adjusted_jaccard", c, setting="n=10", gene="", niche=n) for n, c in (("x", 0.4), ("y", 0.8))),
+        ]
+    )
+    found = relative_scores(table)
+    assert found[["setting", "niche"]].to_numpy().tolist() == [["n=10", ""]]
+    assert found["value"].item() == pytest.approx(0.6 / 1.2)
+
+
+@pytest.mark.parametrize(("limit", "defined"), [(0.099, False), (0.0, False), (np.nan, False), (0.11, True)])
+def test_nothing_is_divided_by_noise(limit, defined):
+    found = relative_scores(to_table([score("pearson", 0.2), ceiling("pearson", limit, reason="no signal")]))
     assert found["value"].notna().item() is defined
     assert (found["reason"].item() == "") is defined
+
+
+def test_a_score_without_a_value_gives_its_reason():
+    rows = [score("pearson", np.nan, reason="the truth is constant"), ceiling("pearson", 0.5)]
+    assert relative_scores(to_table(rows))["reason"].tolist() == ["the truth is constant"]
 
 
 def test_a_table_without_ceilings_has_no_shares():

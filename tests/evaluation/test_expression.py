@@ -16,6 +16,7 @@ from stfmkit.evaluation.expression import (
     score_pearson,
     spot_scores,
 )
+from stfmkit.evaluation.reliability import Reliability
 
 
 @pytest.fixture
@@ -26,7 +27,6 @@ def truth(rng):
     rate = np.exp(np.sin(coords[:, :1] / 3) + rng.normal(0.5, 0.3, size=4))
     rate[samples == "S2", 3] = 0
     counts = rng.poisson(rate)
-    half = rng.binomial(counts, 0.5)
     return ExpressionTruth(
         expression=np.log1p(counts),
         genes=np.array(list("ABCD")),
@@ -36,7 +36,6 @@ def truth(rng):
         graph=neighbor_graph(coords, samples),
         train_mean=np.full(4, 0.8),
         log_depth=np.log1p(counts.sum(axis=1) + 1),
-        halves=(np.log1p(2 * half), np.log1p(2 * (counts - half))),
         fold=3,
     )
 
@@ -101,7 +100,7 @@ def test_a_perfect_and_a_constant_prediction(truth):
 
 
 def test_what_is_not_known_is_not_scored(truth, predicted):
-    bare = replace(truth, graph=None, train_mean=None, log_depth=None, halves=None)
+    bare = replace(truth, graph=None, train_mean=None, log_depth=None, reliability=None)
     plain = {"pearson", "spearman", "ccc", "r2", "nrmse", "rmse", "auroc_top", "variance_ratio"}
     assert set(score_expression(bare, predicted)["metric"]) == plain
     assert expression_ceilings(bare).empty
@@ -119,21 +118,33 @@ def test_deviance_is_that_of_counts(truth, predicted):
 
 
 def test_ceilings_are_roots_of_the_reliability_of_halves(truth):
-    table = expression_ceilings(truth)
+    agreement = {"S1": np.array([0.5, -0.2, 0.9, np.nan]), "S2": np.array([0.0, 0.1, 0.2, 0.3])}
+    known = replace(truth, reliability=Reliability(agreement=agreement))
+    table = expression_ceilings(known)
     assert set(table["status"]) == {"ceiling"}
     found = wide(table)
-    rows = truth.samples == "S1"
-    for g, gene in enumerate("ABCD"):
-        r = stats.pearsonr(*(half[rows, g] for half in truth.halves))[0]
-        reliability = 2 * max(r, 0) / (1 + max(r, 0))
-        assert found.loc[("S1", gene), "split_half_reliability"] == pytest.approx(reliability)
-        assert found.loc[("S1", gene), "pearson"] == pytest.approx(np.sqrt(reliability))
-    assert found.loc[("S2", "D")].isna().all()
+    for gene, r in zip("AC", (0.5, 0.9), strict=True):  # of three genes none borrows from the others
+        assert found.loc[("S1", gene), "split_half_reliability"] == pytest.approx(2 * r / (1 + r))
+        assert found.loc[("S1", gene), "pearson"] == pytest.approx(np.sqrt(2 * r / (1 + r)))
+    assert found.loc[("S1", "B")].tolist() == [0, 0]
+    assert found.loc[("S1", "D")].isna().all()
+    assert "constant" in table.query("sample == 'S1' and gene == 'D'")["reason"].iloc[0]
+
+
+def test_a_gene_without_signal_in_training_has_a_reason_and_no_ceiling(truth):
+    agreement = dict.fromkeys(("S1", "S2"), np.array([0.5, 0.6, 0.7, 0.8]))
+    train = np.array([0.099, 0.1, 0.9, np.nan])
+    table = expression_ceilings(replace(truth, reliability=Reliability(agreement=agreement, train=train)))
+    limits = table.query("metric == 'pearson'")
+    assert set(limits.dropna(subset="value")["gene"]) == {"B", "C"}
+    assert limits[limits["value"].isna()]["reason"].str.startswith("no signal in training").all()
+    assert table.query("metric == 'split_half_reliability'")["value"].notna().all()
 
 
 def test_small_samples_are_not_scored(truth, predicted):
     assert score_expression(replace(truth, min_obs=61), predicted).empty
-    assert expression_ceilings(replace(truth, min_obs=61)).empty
+    known = Reliability(agreement=dict.fromkeys(("S1", "S2"), np.full(4, 0.5)))
+    assert expression_ceilings(replace(truth, min_obs=61, reliability=known)).empty
 
 
 def test_pearson_alone_is_that_of_all_scores(truth, predicted):

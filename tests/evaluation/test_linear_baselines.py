@@ -23,9 +23,6 @@ def test_scales_are_those_by_hand(measured):
     part = counts[rows][:, columns]
     expected = np.log1p(part / measured.depth[rows][:, None] * sizes[:, None])
     np.testing.assert_allclose(measured.scaled(rows, columns, size_target=sizes), expected)
-    half = sparse.csr_array(counts // 2)
-    expected = np.log1p((counts // 2)[rows][:, columns] / (measured.depth[rows][:, None] / 2) * sizes[:, None])
-    np.testing.assert_allclose(measured.scaled(rows, columns, size_target=sizes, part=half, share=0.5), expected)
     for scale, wanted in (("log1p", np.log1p(part)), ("counts", part), ("as_is", part)):
         other = Measured(matrix=measured.matrix, scale=scale, depth=None)
         np.testing.assert_allclose(other.scaled(rows, columns, size_target=sizes), wanted)

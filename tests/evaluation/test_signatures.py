@@ -6,6 +6,7 @@ import pytest
 from stfmkit import metrics
 from stfmkit.evaluation.signatures import (
     AGREEMENT,
+    CEILED,
     MARKERS,
     SignatureTruth,
     Thresholds,
@@ -74,9 +75,12 @@ def test_ceilings_are_the_mean_of_both_ways(planted, rng):
                 truth = sets[a][name][:n]
                 guess = metrics.signature_top(halves[1 - a].scores()[k], len(truth))
                 both.append(metrics.adjusted_jaccard(truth, guess, n_genes=30))
-            assert found[name, n] == pytest.approx(np.mean(both))
+            agreed = max(np.mean(both), 0)
+            assert found["adjusted_jaccard", name, n] == pytest.approx(2 * agreed / (1 + agreed))
+            assert found["rank_biased_overlap", name, n] >= found["adjusted_jaccard", name, n] - 0.2
     same = [statistics(values, niche)] * 2
-    assert set(halves_ceiling(same, (5,), thresholds=ANY).values()) == {1.0}
+    equal = halves_ceiling(same, (5,), thresholds=ANY)
+    assert {equal["adjusted_jaccard", name, 5] for name in NICHES} == {1.0}
     nothing = halves_ceiling(halves, (5,), thresholds=Thresholds(min_log2fc=50.0))
     assert np.isnan(list(nothing.values())).all()
 
@@ -156,9 +160,9 @@ def test_ceilings_of_patients_stand_beside_the_sizes_of_signatures(truth):
     table = signature_ceilings(truth)
     assert set(table["status"]) == {"ceiling", "scored"}
     limits = table.query("status == 'ceiling'")
-    assert set(limits["metric"]) == {"adjusted_jaccard"}
+    assert set(limits["metric"]) == set(CEILED)
     assert limits["value"].between(0, 1).all()
-    assert len(limits) == 6
+    assert len(limits) == 6 * len(CEILED)
     from dataclasses import replace
 
     assert set(signature_ceilings(replace(truth, halves=None))["metric"]) == {"signature_size"}

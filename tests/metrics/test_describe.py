@@ -61,7 +61,7 @@ def test_a_ceiling_is_a_property_of_the_data():
     assert facts.higher_is_better is None
     assert facts.chance is None
     assert facts.bounds == (None, 1.0)
-    assert "one half of the counts" in facts.summary
+    assert "two halves of the counts" in facts.summary
     assert "thinning" in facts.source
 
 
@@ -75,7 +75,8 @@ def test_the_ceiling_of_pearson_has_a_definition_of_its_own():
 def test_a_share_of_the_ceiling_has_its_own_scale():
     facts = describe("adjusted_jaccard", "n=10", "of ceiling")
     assert (facts.bounds, facts.chance, facts.higher_is_better) == ((None, None), 0.0, True)
-    assert "0 is chance, 1 the best" in facts.summary
+    assert "upper bound" in facts.summary
+    assert describe("macro_f1", status="of ceiling").chance is None  # by chance it is not 0, and so is its share
 
 
 def test_the_cohort_is_said():

@@ -192,7 +192,7 @@ def test_an_unknown_field_suggests_the_nearest() -> None:
         ("data", "\ud800", "data is '\\ud800'.", "a path"),
         ("split", ["patient"], "split is ['patient'] (a list).", "patient or slide or block or random"),
         ("ridge_alpha", [1, 0], "ridge_alpha[1] is 0 (a whole number).", "a list of numbers, above 0"),
-        ("no_such", 1, "no field named 'no_such'.", "one of the fields 'data', 'out'"),
+        ("no_such", 1, "no field named 'no_such'.", "one of the fields 'data', 'patient_key'"),
     ],
 )
 def test_one_sentence_says_what_was_found_and_what_is_allowed(

@@ -357,3 +357,32 @@ def test_a_radius_needs_a_unit(cells):
         for a, mpu in ((cells, 1.0), (halves, 2.0))
     ]
     np.testing.assert_allclose(*tables)
+
+
+def test_a_second_annotation_is_the_ceiling_of_agreement(cells):
+    rng = np.random.default_rng(0)
+    second = cells.obs["niche"].astype(str).to_numpy(dtype=object)
+    moved = rng.random(len(second)) < 0.2
+    second[moved] = rng.permutation(second)[moved]
+    second[::10] = None
+    cells.obs["second"] = second
+    table = evaluate(cells, metrics=["ari", "nmi"], second_label_key="second")
+    known = cells.obs["second"].notna().to_numpy()
+    limit = table.query("status == 'ceiling'").set_index("metric")["value"]
+    own, other = (cells.obs[key].astype(str).to_numpy()[known] for key in ("niche", "second"))
+    assert limit["ari"] == pytest.approx(adjusted_rand_score(own, other))
+    share = table.query("status == 'of ceiling' and metric == 'ari'")
+    assert share["contender"].tolist() == ["X_hvg_pca"]
+    scored = table.query("status == 'scored' and metric == 'ari'")["value"].item()
+    assert share["value"].item() == pytest.approx(scored / limit["ari"])
+    assert not evaluate(cells, metrics=["ari"])["status"].isin(["ceiling", "of ceiling"]).any()
+
+
+def test_the_second_annotation_stands_once_beside_several_embeddings(cells):
+    cells.obs["second"] = np.roll(cells.obs["niche"].astype(str).to_numpy(), 1)
+    cells.obsm["X_other"] = np.random.default_rng(0).normal(size=(cells.n_obs, 3))
+    for key in ("X_hvg_pca", "X_other"):
+        sk.tl.evaluate_embedding(cells, key, metrics=["ari"], second_label_key="second", **KEYS)
+    table = cells.uns["embedding_scores"]["scores"]
+    assert (table["status"] == "ceiling").sum() == 1
+    assert set(table.query("status == 'of ceiling'")["contender"]) <= {"X_hvg_pca", "X_other"}

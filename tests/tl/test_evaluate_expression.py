@@ -137,7 +137,7 @@ def test_degenerate_genes_are_counted(table):
     assert here.loc["G5", ["pearson", "spearman", "ccc", "map_ssim"]].tolist() == [0, 0, 0, 0]
     left_out = tables["scores"].query("sample == 'S2' and contender == 'model' and reason.str.contains('constant in')")
     assert set(left_out["gene"]) == {"G4"}
-    assert set(left_out["status"]) == {"undefined", "of ceiling"}
+    assert set(left_out["status"]) == {"undefined"}
     averages = per_sample(tables["scores"]).query("sample == 'S2' and contender == 'model' and status == 'scored'")
     found = averages.set_index("metric")["value"]
     assert found["pearson"] == pytest.approx(here["pearson"].drop("G4").mean())
@@ -151,7 +151,8 @@ def test_a_table_in_obsm_may_hold_some_genes_in_any_order(table, rng):
     table.obsm["panel"] = frame
     part = by_gene(evaluate(table, "panel")).droplevel(["patient", "fold"])
     assert len(part) == 42
-    pd.testing.assert_frame_equal(part, whole.loc[part.index])
+    own = [name for name in part if not name.endswith("_ceiling")]  # genes share what is known of their noise
+    pd.testing.assert_frame_equal(part[own], whole.loc[part.index, own])
 
 
 @pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csc_matrix, np.asarray])
@@ -188,7 +189,7 @@ def test_what_is_not_predicted_is_left_out_and_counted(table):
     tables = evaluate(table)
     found = by_gene(tables).droplevel(["patient", "fold"])
     assert len(found) == 5 * 40
-    names = ["pearson", "map_ssim", "rmse", "pearson_library_size", "pearson_ceiling"]
+    names = ["pearson", "map_ssim", "rmse", "pearson_library_size"]
     assert found.loc[("S0", "G3"), names].isna().all()
     found = found.drop(("S0", "G3"))
     pd.testing.assert_frame_equal(found[names], whole.loc[found.index, names])
@@ -321,11 +322,33 @@ def test_unreliable_genes_have_no_share_of_a_ceiling(rng):
     adata = ad.AnnData(sparse.csr_matrix(counts), obs=obs, var=pd.DataFrame(index=["noise", "signal"]))
     adata.layers["model"] = counts.astype(float)
     tables = evaluate(adata, scale="counts", spatial_key=None)
-    share = by_gene(tables).droplevel(["patient", "fold"]).swaplevel()["pearson_of_ceiling"]
-    assert share["noise"].isna().all()
-    assert share["signal"].notna().all()
-    low = genes_of(tables).query("split_half_reliability_ceiling < 0.1")
-    assert low[["sample", "gene"]].to_numpy().tolist() == [["A", "noise"], ["B", "noise"]]
+    limit = by_gene(tables).droplevel(["patient", "fold"]).swaplevel()["pearson_ceiling"]
+    assert limit["noise"].isna().all()
+    assert limit["signal"].notna().all()
+    silent = tables["scores"].query("status == 'ceiling' and reason.str.contains('no signal in training')")
+    assert silent[["sample", "gene"]].to_numpy().tolist() == [["A", "noise"], ["B", "noise"]]
+    shares = tables["scores"].query("status == 'of ceiling' and contender == 'model'")
+    scored = genes_of(tables).query("gene == 'signal'").set_index("sample")
+    expected = scored["pearson"] / scored["pearson_ceiling"]
+    pd.testing.assert_series_equal(shares.set_index("sample")["value"], expected, check_names=False)
+    assert (shares["gene"] == "").all()
+
+
+def test_whether_a_gene_counts_is_decided_elsewhere(rng):
+    """A gene with signal in one patient only counts in the others, and not in its own."""
+    n = 3000
+    obs = pd.DataFrame({"patient": np.repeat(["A", "B", "C"], n // 3)}, index=[f"c{i}" for i in range(n)])
+    obs["sample"] = obs["patient"]
+    rate = np.where(obs["patient"] == "A", rng.gamma(1, 4, n), 4.0)
+    steady = rng.gamma(1, 4, n)
+    adata = ad.AnnData(sparse.csr_matrix(rng.poisson(np.column_stack([rate, steady]))), obs=obs)
+    adata.layers["model"] = np.column_stack([rate, steady])
+    one = genes_of(evaluate(adata, scale="counts", spatial_key=None)).query("gene == '0'").set_index("sample")
+    assert one["pearson_ceiling"].notna().to_dict() == {"A": False, "B": True, "C": True}
+    assert one["pearson_ceiling"].drop("A").max() < 0.3  # in training A has signal, and these have none
+    where = adata.obs["patient"] == "A"
+    trained = evaluate(adata, scale="counts", spatial_key=None, train=where.to_numpy())
+    assert genes_of(trained)["pearson_ceiling"].notna().all()
 
 
 def test_a_graph_may_be_given(table):

@@ -15,6 +15,7 @@ from stfmkit.evaluation.coexpression import CoexpressionSizes, coexpression_ceil
 from stfmkit.evaluation.cohort_signatures import CohortTruth
 from stfmkit.evaluation.expression import ExpressionTruth, expression_ceilings, score_expression
 from stfmkit.evaluation.molecules import Molecules
+from stfmkit.evaluation.reliability import Reliability, training_reliability
 from stfmkit.evaluation.scores import concat_scores
 from stfmkit.evaluation.signatures import SignatureTruth, marker_table, patient_signatures
 
@@ -43,10 +44,28 @@ def on_scale(counts, depth, target):
     return np.log1p(counts / depth[:, None] * target)
 
 
+def halves_of(adata, depth):
+    """Yield five pairs of halves, every observation scaled as in the fold that tests it."""
+    fold = adata.obs["predicted_fold"].to_numpy()
+    target = np.array([np.median(depth[fold != number]) for number in range(4)])[fold]
+    for draw in range(5):
+        pair = thin(sparse.csr_array(adata.X)[:, :30], rng=stream(0, "reliability", "halves", draw))
+        yield [np.log1p(half.toarray() / (depth[:, None] / 2) * target[:, None]) for half in pair]
+
+
+def agreement(halves, rows):
+    """Return the correlation of the halves of every gene, the mean over draws."""
+    return np.mean([[np.corrcoef(a[rows, g], b[rows, g])[0, 1] for g in range(30)] for a, b in halves], axis=0)
+
+
+def rows_by_sample(sample, rows):
+    return [(name, rows[sample[rows] == name]) for name in np.unique(sample[rows])]
+
+
 def truths(adata):
     """Yield the truth of every fold, made by hand."""
     depth = np.asarray(adata.X.sum(axis=1), dtype=np.float64).ravel()
-    halves = [half.toarray()[:, :30] for half in thin(sparse.csr_array(adata.X), rng=stream(0, "thinning"))]
+    thinned = list(halves_of(adata, depth))
     sample, patient = (np.asarray(adata.obs[key].astype(str)) for key in ("sample", "patient"))
     for number, train, test, counts in folds(adata):
         target = np.median(depth[train])
@@ -58,7 +77,13 @@ def truths(adata):
             graph=neighbor_graph(adata.obsm["spatial"][test], sample[test]),
             train_mean=on_scale(counts[train], depth[train], target).mean(axis=0),
             log_depth=np.log1p(depth[test]),
-            halves=tuple(on_scale(half[test], depth[test] / 2, target) for half in halves),
+            reliability=Reliability(
+                agreement={s: agreement(thinned, rows) for s, rows in rows_by_sample(sample, test)},
+                train=training_reliability(
+                    {s: agreement(thinned, rows) for s, rows in rows_by_sample(sample, train)},
+                    {s: len(rows) for s, rows in rows_by_sample(sample, train)},
+                ),
+            ),
             fold=number,
         )
 

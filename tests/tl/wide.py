@@ -11,8 +11,8 @@ def columns(table: pd.DataFrame) -> pd.Series:
 
 
 def by_gene(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return one row for every sample and gene."""
-    scores = tables["scores"]
+    """Return one row for every sample and gene, without what is said of all genes of a sample."""
+    scores = tables["scores"][tables["scores"]["gene"] != ""]
     index = ["patient", "sample", "gene"]
     named = scores.assign(name=columns(scores)).set_index([*index, "fold", "name"])["value"]
     return named.unstack("name")  # noqa: PD010  rows without a value are kept

@@ -134,12 +134,21 @@ class PatchRows:
             out[y - top : end_y - top, x - left : end_x - left] = level.read((x, y, end_x, end_y))
         return out
 
+    @property
+    def sides(self) -> np.ndarray:
+        """Sides of every patch (n_obs, 2) in pixels of the finest level of its image, along x and y."""
+        sides = np.array([self._side(located) for located in self.images]).reshape(-1, 2)
+        return sides[self.which]
+
+    def _side(self, located: LocatedImage) -> np.ndarray:
+        return self.size * np.broadcast_to(np.asarray(self._pixel(located), dtype=np.float64), 2)
+
     def _padded(self) -> np.ndarray:
         """Return the share of every patch outside its image."""
         share = np.zeros(len(self.which))
         for number, located in enumerate(self.images):
             here = self.which == number
-            side = self.size * np.asarray(self._pixel(located))
+            side = self._side(located)
             low = self.centers[here] - side / 2
             if self.microns_per_pixel is None:
                 low = np.floor(low + 0.5)

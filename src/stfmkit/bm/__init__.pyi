@@ -5,6 +5,7 @@ from ._run import run as run
 from .contenders import Contender as Contender
 from .contenders import Output as Output
 from .finding import Finding as Finding
+from .rank_stability import rank_stability as rank_stability
 from .task import MetricKey as MetricKey
 from .task import Scores as Scores
 from .task import Section as Section

@@ -1,30 +1,97 @@
 """Look for leaks and traps before anything is computed; every finding has severity, evidence and remedy."""
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-from scipy import sparse
-from scipy.spatial import cKDTree
-
-from stfmkit._core import slots
-from stfmkit._core.arguments import listed
+from stfmkit._core.arguments import check_known
+from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit.bm._protocol import Protocol
-from stfmkit.bm.contenders import Contender, GivenContender
+from stfmkit.bm.checks import (
+    alike,
+    coordinates,
+    corpus,
+    counts,
+    duplicates,
+    embeddings,
+    genes,
+    given,
+    labels,
+    made_labels,
+    patients,
+    reach,
+    samples,
+    splits,
+)
+from stfmkit.bm.contenders import Contender
 from stfmkit.bm.finding import Finding, by_severity
-from stfmkit.bm.ranking import TEST_FROM
 from stfmkit.bm.resolve_contenders import resolve_contenders
 from stfmkit.bm.study import Study, load_study
-from stfmkit.pp._controls import control_names
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
+
+_OfData: TypeAlias = Callable[[Study], Iterator[Finding]]
+_OfAll: TypeAlias = Callable[[Study, Sequence[Contender]], Iterator[Finding]]
+_OfContender: TypeAlias = Callable[[Study, Contender], Iterator[Finding]]
+
+OF_DATA: tuple[_OfData, ...] = (
+    splits.both_sides,
+    splits.no_buffer,
+    duplicates.equal_rows,
+    duplicates.near_copies,
+    patients.two_spellings,
+    patients.another_column,
+    patients.names_inside_names,
+    alike.one_profile,
+    samples.several_in_one,
+    samples.one_in_several,
+    counts.common_divisor,
+    counts.multiples,
+    counts.equal_library_sizes,
+    counts.too_even,
+    genes.controls_left,
+    genes.silent_genes,
+    genes.twins,
+    labels.of_one_patient,
+    labels.of_the_sample,
+    made_labels.clusters_of_the_counts,
+    made_labels.named_smoothed,
+    coordinates.mixed_units,
+    coordinates.unknown_unit,
+    splits.few_patients,
+    splits.nothing_to_tune,
+)
+OF_CONTENDER: tuple[_OfContender, ...] = (
+    given.computed_elsewhere,
+    reach.patches_overlap,
+    reach.neighbours_read,
+    embeddings.what_it_holds,
+)
+OF_ALL: tuple[_OfAll, ...] = (labels.read_by_a_model, corpus.overlap)
+REFUSED = (
+    "duplicated counts across the split",
+    "gene under two names",
+    "label read by a model",
+    "labels in the embedding",
+    "near-duplicate sections across the split",
+    "neighbours on both sides",
+    "normalised and rounded counts",
+    "patient on both sides",
+    "patient under two spellings",
+    "scaled counts",
+    "sections given as patients",
+)
+"""Checks whose findings can be errors, which a comparison does not start with unless they are allowed by name."""
 
 
 def audit(
     data: "Container", protocol: Protocol, *, contenders: object = (), table_key: str | None = None
 ) -> list[Finding]:
     """Look for leaks and traps in data, split and contenders, without computing any score.
+
+    Every finding has a severity: "error" for what makes scores misleading (`sk.bm.run` refuses it unless it is allowed
+    by name), "warning" for what may, "info" for what is good to know.
 
     Parameters
     ----------
@@ -41,6 +108,11 @@ def audit(
     -------
     Findings, the severe ones first.
 
+    Raises
+    ------
+    InputError
+        Something in the data, the contenders or the protocol cannot be used at all.
+
     Examples
     --------
     >>> import stfmkit as sk
@@ -55,172 +127,45 @@ def audit(
 
 def audit_study(study: Study, contenders: Sequence[Contender]) -> list[Finding]:
     """Return the findings of a study that is already read."""
-    found = [
-        finding
-        for check in (_split_leaks, _duplicates, _few_patients, _control_probes, _silent_genes, _labels, _units)
-        for finding in check(study)
-    ]
-    found += [finding for contender in contenders for finding in _contender(contender)]
+    found = [finding for check in OF_DATA for finding in check(study)]
+    found += [finding for check in OF_ALL for finding in check(study, contenders)]
+    found += [finding for contender in contenders for check in OF_CONTENDER for finding in check(study, contender)]
     return by_severity(found)
 
 
-def _split_leaks(study: Study) -> Iterator[Finding]:
-    split = study.protocol.split
-    name, single = type(split).__name__, split.holds_out == "observation"
-    both = {"patient": 0, "sample": 0}
-    for fold in study.folds:
-        for what, codes in (("patient", study.patient_codes), ("sample", study.sample_codes)):
-            both[what] += len(np.intersect1d(codes[fold.train], codes[fold.test]))
-    if both["patient"]:
-        yield Finding(
-            severity="error" if single else "warning",
-            check="patient on both sides",
-            evidence=f"{name} puts observations of one patient into training and test ({both['patient']} times over "
-            f"{len(study.folds)} folds).",
-            remedy="use PatientKFold; without a second patient, scores say nothing about the next patient.",
+def check_allow(allow: Sequence[str]) -> tuple[str, ...]:
+    """Return names of checks that a comparison may fail, each once, or refuse names that no error has."""
+    if isinstance(allow, str):
+        raise InputTypeError(
+            f"allow={allow!r}.", allowed="a list of names of checks", remedy=f"pass allow=[{allow!r}]."
         )
-    if both["sample"] and single:
-        yield Finding(
-            severity="error",
-            check="neighbours on both sides",
-            evidence=f"{name} deals single observations: the neighbours of test observations train.",
-            remedy="use PatientKFold, or SpatialBlockKFold with a buffer.",
+    for name in allow:
+        check_known(name, REFUSED, what="check that can refuse a comparison", remedy="pass the names that it printed.")
+    return tuple(dict.fromkeys(allow))
+
+
+def accept(findings: Sequence[Finding], allow: Sequence[str]) -> list[Finding]:
+    """Return the findings with those marked that are allowed.
+
+    Raises
+    ------
+    InputError
+        A finding is an error and is not allowed.
+    """
+    errors = [finding for finding in findings if finding.severity == "error"]
+    refused = [finding for finding in errors if finding.check not in allow]
+    if refused:
+        names = list(dict.fromkeys(finding.check for finding in refused))
+        raise InputError(
+            " ".join(f"{finding.check}: {finding.evidence}" for finding in refused),
+            allowed="data, split and contenders in which the audit finds no error",
+            remedy=" ".join(f"{finding.check}: {finding.remedy}" for finding in refused)
+            + f" To go on in spite of {'it' if len(names) == 1 else 'them'}, said on every table: "
+            f"allow={[*allow, *names]!r} ({' '.join(f'--allow {name!r}' for name in [*allow, *names])}).",
         )
-    if split.holds_out == "block":
-        yield from _no_buffer(study, name)
+    return [replace(finding, allowed=True) if finding in errors else finding for finding in findings]
 
 
-def _no_buffer(study: Study, name: str) -> Iterator[Finding]:
-    """Measure whether training observations lie as near to test observations as neighbours do."""
-    gaps, spacings = [], []
-    for fold in study.folds:
-        for sample in np.intersect1d(study.sample_codes[fold.train], study.sample_codes[fold.test]):
-            train, test = (study.coords[rows[study.sample_codes[rows] == sample]] for rows in (fold.train, fold.test))
-            gaps.append(cKDTree(train).query(test)[0].min())
-            if len(test) > 1:
-                spacings.append(np.median(cKDTree(test).query(test, k=2)[0][:, 1]))
-    if gaps and spacings and min(gaps) <= np.median(spacings):
-        yield Finding(
-            severity="warning",
-            check="no buffer",
-            evidence=f"{name} leaves {min(gaps):.3g} between training and test observations of a sample, no more than "
-            f"between neighbours ({np.median(spacings):.3g}, in units of the coordinates).",
-            remedy="pass a buffer of at least the range of spatial autocorrelation.",
-        )
-
-
-def _duplicates(study: Study) -> Iterator[Finding]:
-    hashes = row_hashes(study.counts)
-    enough = np.diff(study.counts.indptr) >= 5  # a few counts can be equal by chance
-    torn = 0
-    for fold in study.folds:
-        train, test = (hashes[rows[enough[rows]]] for rows in (fold.train, fold.test))
-        torn += int(np.isin(test, train).sum())
-    if torn:
-        yield Finding(
-            severity="error",
-            check="duplicated counts across the split",
-            evidence=f"{torn} test observations have exactly the counts of a training observation.",
-            remedy="look for one section stored twice, or one patient under two ids.",
-        )
-
-
-def _few_patients(study: Study) -> Iterator[Finding]:
-    n = len(study.patients.categories)
-    if n < TEST_FROM:
-        yield Finding(
-            severity="warning" if n <= 3 else "info",
-            check="cannot test",
-            evidence=f"{n} patient{'s' if n > 1 else ''}; an exact sign-flip test can reach p < .05 from {TEST_FROM} "
-            "patients up.",
-            remedy="read the points and effect sizes; do not read a ranking into them.",
-        )
-
-
-def _control_probes(study: Study) -> Iterator[Finding]:
-    left = study.genes[control_names(study.genes.astype(str))]
-    if len(left):
-        yield Finding(
-            severity="warning",
-            check="control probes among the genes",
-            evidence=f"{len(left)} control features: {listed(left, most=4)}.",
-            remedy="drop them: sk.pp.bin does, or adata[:, ~control].",
-        )
-
-
-def _silent_genes(study: Study) -> Iterator[Finding]:
-    silent = np.bincount(study.counts.indices, minlength=len(study.genes)) == 0
-    if silent.any():
-        yield Finding(
-            severity="warning",
-            check="genes without any count",
-            evidence=f"{int(silent.sum())} of {len(silent)} genes: {listed(study.genes[silent], most=4)}.",
-            remedy="they are never a target and carry nothing; drop them with sc.pp.filter_genes(adata, min_counts=1).",
-        )
-
-
-def _labels(study: Study) -> Iterator[Finding]:
-    if study.labels is None:
-        return
-    codes = study.labels.codes
-    patients = study.patient_codes
-    rare = [
-        str(name)
-        for code, name in enumerate(study.labels.categories)
-        if len(np.unique(patients[codes == code])) == 1 < len(study.patients.categories)
-    ]
-    if rare:
-        yield Finding(
-            severity="info",
-            check="labels of one patient only",
-            evidence=f"{listed(rare, most=6)} occur in one patient: no model can have learnt them from others.",
-            remedy="merge them into a wider label, or read the scores by label.",
-        )
-    if study.protocol.celltype_key == study.protocol.label_key and study.labels is not None:
-        yield Finding(
-            severity="error",
-            check="label read by a model",
-            evidence=f"celltype_key and label_key are both {study.protocol.label_key!r}.",
-            remedy="pass different columns.",
-        )
-
-
-def _units(study: Study) -> Iterator[Finding]:
-    known = study.adata.uns.get(slots.ROOT, {}).get(slots.MICRONS) or study.protocol.microns_per_unit
-    if known is None:
-        yield Finding(
-            severity="info",
-            check="unknown unit of coordinates",
-            evidence="neither uns['stfmkit']['microns_per_unit'] nor the protocol says it.",
-            remedy="nothing here depends on it; distances in µm cannot be given.",
-        )
-
-
-def _contender(contender: Contender) -> Iterator[Finding]:
-    if contender.role != "given":
-        return
-    if isinstance(contender, GivenContender) and contender.n_obs_fitted:
-        yield Finding(
-            severity="warning",
-            check="fitted on test observations",
-            evidence=f"{contender.origin}: {contender.exposure}, before the split was known.",
-            remedy="pass the registry name: the model is then fitted on training observations only.",
-        )
-    yield Finding(
-        severity="info",
-        check=f"{contender.kind} computed elsewhere",
-        evidence=f"{contender.label!r} may have read target genes or test observations; values cannot tell.",
-        remedy="pass the model itself, or leave its expression scores out.",
-    )
-
-
-_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
-
-
-def row_hashes(counts: sparse.csr_array) -> np.ndarray:
-    """Return a 64-bit hash of every row (n_obs,); rows with equal entries have equal hashes, whatever the order."""
-    entry = counts.indices.astype(np.uint64) * _MIX[0] + counts.data.astype(np.int64).astype(np.uint64) * _MIX[1]
-    for shift in (30, 27, 31):  # the finaliser of splitmix64, so that sums of entries do not collide
-        entry = (entry ^ (entry >> np.uint64(shift))) * _MIX[2]
-    total = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(entry, dtype=np.uint64)])
-    return total[counts.indptr[1:]] - total[counts.indptr[:-1]]
+def overrides(findings: Sequence[Finding]) -> list[str]:
+    """Return the names of the errors that were allowed."""
+    return list(dict.fromkeys(finding.check for finding in findings if finding.allowed))

@@ -1,23 +1,25 @@
 """The result of a comparison: one long table, and everything needed to read it."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import pandas as pd
 
-from stfmkit._core.arguments import check_choice, check_integer, check_known, listed
+from stfmkit._core.arguments import check_choice, check_known, listed
 from stfmkit._core.errors import InputError
 from stfmkit._core.files import write_atomic
+from stfmkit.bm.calibration import calibrate
+from stfmkit.bm.chosen_metrics import chosen_metrics
 from stfmkit.bm.contenders import CONTROL
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.folder import check_output, check_report, read_json, read_parquet, write_parquet
 from stfmkit.bm.marks import marks_of, with_marks
-from stfmkit.bm.ranking import COLUMNS, compare_contenders, rank_table
-from stfmkit.bm.score_table import OBSERVATIONS, TABLE, primary_of
-from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, find_key, keys_of, rows_of
+from stfmkit.bm.over_tasks import mean_rank_table
+from stfmkit.bm.ranking import COLUMNS, PAIR_COLUMNS, compare_contenders, pair_table, patient_means, rank_table
+from stfmkit.bm.score_table import OBSERVATIONS, TABLE
+from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, rows_of
 
 _FORMAT = 2
 _RANKED = ("scored", "of ceiling")
@@ -34,9 +36,10 @@ class Results:
         niche, value, status, reason, seconds, protocol_id. ``metric`` is a name of `sk.metrics`, ``setting`` says how
         it was applied ("probe=linear", "n=10"), ``scope`` is the finest unit that the row speaks of ("cohort" for all
         patients together). ``status`` is "scored" or "undefined" (no value, for the reason that is given); "ceiling"
-        for how good a score can be on these data, which stands beside a control; "of ceiling" for the score as a share
-        of it. ``fold`` is -1 where predictions of several folds were scored together; ``patient``, ``sample``, ``gene``
-        and ``niche`` are empty where they do not apply; controls have names that begin with ``control:``.
+        for an upper bound of the score on these data, which stands beside a control; "of ceiling" for the scores of a
+        sample as a share of theirs, with an empty gene and niche. ``fold`` is -1 where predictions of several folds
+        were scored together; ``patient``, ``sample``, ``gene`` and ``niche`` are empty where they do not apply;
+        controls have names that begin with ``control:``.
     observations
         One row for every task, contender and tested observation: where it lies, truth, prediction and score.
     protocol
@@ -75,7 +78,6 @@ class Results:
         setting: str = "",
         scope: str = "",
         status: str = "scored",
-        n_boot: int = 10_000,
         rng: int = 0,
     ) -> pd.DataFrame:
         """Rank the contenders by their mean over patients.
@@ -90,37 +92,108 @@ class Results:
             Of the metric; by default those of the primary metric, where the metric has them.
         status
             "scored", or "of ceiling" for scores as shares of their ceilings.
-        n_boot
-            Draws of the bootstrap over patients, then samples.
         rng
-            Seed of the draws.
+            Seed of random signs, which are drawn where there are more than 20 patients.
 
         Returns
         -------
-        One row for every task and contender: mean, 95 % interval (from four patients), paired difference to the best
-        contender with interval, exact sign-flip p and its Holm adjustment (from six patients), and a verdict in words:
-        "best" (all others are worse) or "best mean", "indistinguishable from best", "worse than best", or for all
-        contenders "cannot test" with too few patients for any difference to reach p < .05 after Holm, however large
-        (six patients allow one comparison, eight allow six). Patients that lack a score of any contender are left out
-        for all contenders.
+        One row for every task and contender, the best first. Patients that lack a score of any contender are left out
+        for all of them (n_left_out); contenders without any score stand last. ``attrs["allowed"]`` names the errors of
+        the audit in spite of which the comparison was run.
+
+        mean, low, high
+            Mean over patients with its 95 % t interval (from three patients).
+        difference, difference_low, difference_high
+            Mean minus that of the leader, paired by patient, with intervals that hold for all pairs at once (paired t,
+            Bonferroni; from three patients). wins: the patients in which the contender is better than the leader.
+        p_value
+            Of the pair with the leader, adjusted for all pairs: exact flips of the signs of whole patients
+            (:mod:`stfmkit.evaluation.sign_flips`), from six patients; the smallest is 2 / 2**n_patients.
+        rank_low, rank_high
+            Between these ranks the contender lies, all contenders together with 95 % confidence.
+        in_best_set
+            Whether it may be the best: nobody was shown to be better.
+        detectable
+            The difference to the leader that the test would find with probability .8: what is smaller and "not shown"
+            may well be there.
+        mean_corrected
+            Of the leader: its mean without what it owes to having been chosen for the highest mean
+            (:mod:`stfmkit.evaluation.winners_curse`).
+        verdict
+            "best" (all others are worse) or "leader, not shown better than all"; "in the best set" or "worse than the
+            leader"; "only contender"; "no score"; or for all, below six patients, "cannot test: n patients".
+        mark
+            What is conspicuous about the mean (:mod:`stfmkit.bm.marks`): not above a negative control or a baseline of
+            the task, above the positive control, or above its ceiling; empty where nothing is.
         """
-        check_integer(n_boot, name="n_boot", least=100)
         check_choice(status, _RANKED, name="status")
         parts = []
-        for name, key in self._chosen(task, MetricKey(metric or "", setting, scope, status)):
-            higher = facts_of(self.meta["metrics"], key).get("higher_is_better")
-            if metric is not None and higher is None:
-                raise InputError(
-                    f"the metric {metric!r}, which is neither better high nor low.",
-                    allowed=listed(dict.fromkeys(f["metric"] for f in self.meta["metrics"] if f["higher_is_better"])),
-                    remedy="read it in the table; it describes, and ranks nothing.",
-                )
-            ranks = rank_table(rows_of(self.table, name, key), higher_is_better=higher, n_boot=n_boot, seed=rng)
+        for name, key in chosen_metrics(self.table, self.meta, task, MetricKey(metric or "", setting, scope, status)):
+            higher = self._direction(key, asked=metric)
+            ranks = rank_table(rows_of(self.table, name, key), higher_is_better=higher, seed=rng)
             about = self.meta["tasks"].get(name, {})
             marks = marks_of(self.table, name, key, about=about, higher_is_better=higher)
             parts.append(with_marks(ranks, marks))
         filled = [part for part in parts if len(part)]
-        return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=[*COLUMNS, "mark"])
+        ranking = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=[*COLUMNS, "mark"])
+        ranking.attrs["allowed"] = list(self.meta.get("allowed", ()))
+        return ranking
+
+    def calibration(self) -> pd.DataFrame:
+        """Say for every metric whether it tells good predictions from bad ones on these data.
+
+        Returns
+        -------
+        One row for every task and metric with a direction, those that tell best first: the mean of the positive control
+        and of the best negative one, how far they are apart (``range``) and how that varies over patients (``noise``),
+        the patients that a paired test needs to tell them apart with power 0.8, whether a score falls when noise is
+        mixed into the predictions of a baseline and when its genes change places, what smoothing does to it, and the
+        verdict (``informative``) with the reason.
+        """
+        return calibrate(self.table, self.meta["tasks"], self.meta["metrics"])
+
+    def pairs(
+        self,
+        task: str | None = None,
+        metric: str | None = None,
+        *,
+        setting: str = "",
+        scope: str = "",
+        status: str = "scored",
+        rng: int = 0,
+    ) -> pd.DataFrame:
+        """Compare every contender with every other, all pairs judged together.
+
+        Parameters
+        ----------
+        task, metric, setting, scope, status, rng
+            As in `rank`.
+
+        Returns
+        -------
+        One row for every task and ordered pair: the difference ``contender - other``, intervals that hold for all pairs
+        at once, wins, n_patients, p_value (adjusted for all pairs) and detectable, as in `rank`, for any pair that the
+        scores make interesting.
+        """
+        check_choice(status, _RANKED, name="status")
+        parts = [pd.DataFrame(columns=["task", *KEY, *PAIR_COLUMNS])]
+        for name, key in chosen_metrics(self.table, self.meta, task, MetricKey(metric or "", setting, scope, status)):
+            higher = self._direction(key, asked=metric)
+            found = pair_table(rows_of(self.table, name, key), higher_is_better=higher, seed=rng)
+            if len(found):
+                parts.append(found.assign(task=name, **key._asdict())[parts[0].columns])
+        return pd.concat(parts[1:], ignore_index=True) if len(parts) > 1 else parts[0]
+
+    def _direction(self, key: MetricKey, *, asked: str | None) -> bool | None:
+        """Return whether higher is better; a metric that was asked for must have a direction."""
+        higher: bool | None = facts_of(self.meta["metrics"], key).get("higher_is_better")
+        if asked is not None and higher is None:
+            raise InputError(
+                f"the metric {asked!r}, which is neither better high nor low.",
+                allowed=listed(dict.fromkeys(f["metric"] for f in self.meta["metrics"] if f["higher_is_better"])),
+                remedy="read it in the table; it describes, and ranks nothing.",
+            )
+        return higher
 
     def compare(
         self,
@@ -132,60 +205,72 @@ class Results:
         setting: str = "",
         scope: str = "",
         status: str = "scored",
-        n_boot: int = 10_000,
         rng: int = 0,
     ) -> pd.DataFrame:
-        """Compare two contenders, paired by patient.
+        """Compare two contenders that were named beforehand, paired by patient.
+
+        Where a pair is chosen for what its scores look like, read `rank`, whose p-values and intervals allow for it.
 
         Parameters
         ----------
         contender, other
             Labels.
-        task, metric, setting, scope, status, n_boot, rng
+        task, metric, setting, scope, status, rng
             As in `rank`.
 
         Returns
         -------
-        One row for every task: mean difference ``contender - other``, its interval, the number of patients in which it
-        is above 0, and the exact sign-flip p (from six patients).
+        One row for every task: mean difference ``contender - other``, its paired 95 % t interval (from three
+        patients), the number of patients in which it is above 0, and from six patients the exact sign-flip p and the
+        difference that the test would find with probability .8. Nothing is adjusted for other pairs or tasks.
         """
-        check_integer(n_boot, name="n_boot", least=100)
         check_choice(status, _RANKED, name="status")
         known = list(self.table["contender"].unique())
         for name in (contender, other):
             check_known(name, known, what="contender in these results", remedy="pass one of these.")
         records = []
-        for name, key in self._chosen(task, MetricKey(metric or "", setting, scope, status)):
+        for name, key in chosen_metrics(self.table, self.meta, task, MetricKey(metric or "", setting, scope, status)):
             rows = rows_of(self.table, name, key)
-            found = compare_contenders(rows, contender, other, n_boot=n_boot, seed=rng)
+            found = compare_contenders(rows, contender, other, seed=rng)
             if found is not None:
                 records.append({"task": name, **key._asdict(), **found})
-        columns = ["difference", "difference_low", "difference_high", "wins", "n_patients", "p_value"]
+        columns = ["difference", "difference_low", "difference_high", "wins", "n_patients", "p_value", "detectable"]
         return pd.DataFrame(records, columns=["task", *KEY, *columns])
 
-    def _chosen(self, task: str | None, like: MetricKey) -> Iterator[tuple[str, MetricKey]]:
-        """Yield task and metric for every task that is meant and has the metric."""
-        present = list(self.table["task"].unique())
-        if task is not None:
-            check_known(task, present, what="task in these results", remedy="pass one of these.")
-        names = [name for name in (*self.meta["tasks"], *present) if name in present and task in (None, name)]
-        if like.metric:
-            everywhere = {key.metric for key in keys_of(self.table[self.table["task"].isin(names)])}
-            check_known(like.metric, everywhere, what="metric in these results", remedy="pass one of these.")
-        for name in dict.fromkeys(names):
-            keys = keys_of(self.table[self.table["task"] == name])
-            primary = primary_of(self.meta, name) or keys[0]
-            wanted = like if like.metric else primary._replace(status=like.status)
-            if not any(key.metric == wanted.metric and key.status == wanted.status for key in keys):
-                continue
-            key = find_key(self.table, name, wanted, primary)
-            if key.scope == "cohort":
-                raise InputError(
-                    f"the metric {key.metric!r} of the cohort, which is one score of all patients together.",
-                    allowed="metrics with a score for every patient",
-                    remedy="read it in the table; there is nothing to draw again, and nothing to test.",
-                )
-            yield name, key
+    def rank_over_tasks(self, *, rng: int = 0) -> pd.DataFrame:
+        """Rank the contenders over all tasks, by the mean of their ranks on the primary metrics.
+
+        Within every patient and task the contenders are ranked, and the ranks averaged over tasks: tasks of one patient
+        are no independent witnesses. Contenders that do not take part in all of the tasks that are compared are left
+        out, and so are patients without all scores. Tasks weigh alike, also those that ask nearly the same.
+
+        Parameters
+        ----------
+        rng
+            Seed of the random orders of the test that anybody differs, and of random signs beyond 20 patients.
+
+        Returns
+        -------
+        One row for every contender, the best first; none with less than two tasks or contenders.
+
+        mean_rank
+            1 is the best.
+        p_value, rank_low, rank_high, in_best_set, verdict
+            As in `rank`, of mean ranks; from six patients.
+        critical_difference
+            Mean ranks that lie further apart were told apart, others were not.
+        friedman_p
+            Of the hypothesis that nobody differs from anybody (:mod:`stfmkit.evaluation.mean_ranks`).
+        tasks, n_tasks, n_patients
+            What was compared.
+        """
+        scores = {}
+        for name, key in chosen_metrics(self.table, self.meta, None, MetricKey("")):
+            lower = facts_of(self.meta["metrics"], key).get("higher_is_better") is False
+            means = patient_means(rows_of(self.table, name, key))
+            if len(means):
+                scores[name] = -means if lower else means
+        return mean_rank_table(scores, seed=rng)
 
     def save(self, path: str | Path) -> None:
         """Write the results into a folder: ``table.parquet``, ``observations.parquet`` and ``results.json``.

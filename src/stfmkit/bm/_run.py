@@ -12,7 +12,7 @@ from stfmkit._core.arguments import check_integer, listed
 from stfmkit._core.errors import InputError
 from stfmkit._core.files import digest
 from stfmkit._core.store import Store
-from stfmkit.bm._audit import audit_study
+from stfmkit.bm._audit import accept, audit_study, check_allow, overrides
 from stfmkit.bm._protocol import Protocol
 from stfmkit.bm._results import Results
 from stfmkit.bm.assemble import PooledTask, assemble
@@ -44,15 +44,17 @@ def run(
     tasks: Sequence[str] | None = None,
     table_key: str | None = None,
     out: str | Path | None = None,
+    allow: Sequence[str] = (),
     n_jobs: int = 1,
     show_progress: bool = True,
 ) -> Results:
     """Compare contenders on held-out patients.
 
     In every fold a registered model starts anew and is fitted on training observations only; probes are tuned inside
-    training groups; target genes are chosen on training observations and never shown to a model that reads
-    expression; training and test are embedded apart, so that no neighbour reaches across the split. The output of a
-    contender is computed once for each fold and set of hidden genes, and read by all tasks.
+    training groups, where there are two or more (a finding says where not); target genes are chosen on training
+    observations and never shown to a model that reads expression; training and test are embedded apart, so that no
+    neighbour reaches across the split. The output of a contender is computed once for each fold and set of hidden
+    genes, and read by all tasks.
 
     Niche signatures are those of `sk.tl.niche_signatures`, scored twice. Within every test patient, on the target genes
     of its fold: these scores rank contenders; one patient has no test, so that the truth passes thresholds on effects
@@ -60,7 +62,8 @@ def run(
     patients, the truth with a paired test on pseudobulks of three patients or more, on the genes that are targets of
     every fold; one number for all patients, which is not ranked.
 
-    Rows of status "of ceiling" are scores as a share of what two halves of the counts allow (binomial thinning).
+    Rows of status "of ceiling" are the scores of a sample as a share of an upper bound: what two halves of the counts
+    (binomial thinning) or two annotations agree on.
 
     Parameters
     ----------
@@ -83,6 +86,9 @@ def run(
     out
         Folder where finished outputs and scores are kept: a run that was stopped continues there, and the results are
         saved.
+    allow
+        Names of checks of `sk.bm.audit` whose errors are accepted, such as "patient on both sides". The comparison
+        then starts in spite of them, and the results and every table of the report say so.
     n_jobs
         Number of processes. The numbers do not depend on it.
     show_progress
@@ -95,7 +101,8 @@ def run(
     Raises
     ------
     InputError
-        Something in the data, the contenders or the protocol cannot be used; raised before any long work.
+        Something in the data, the contenders or the protocol cannot be used, or the audit finds an error that is not
+        in `allow`; raised before any long work.
 
     Examples
     --------
@@ -110,6 +117,7 @@ def run(
     """
     start = perf_counter()
     check_integer(n_jobs, name="n_jobs", least=1)
+    allowed = check_allow(allow)
     chosen = choose_tasks(tasks, protocol)
     check_sharing(chosen)
     study = load_study(data, protocol, table_key=table_key)
@@ -121,7 +129,7 @@ def run(
         check_output(Path(out), identity)
     for contender in compared:
         contender.locate()
-    findings = audit_study(study, compared)
+    findings = accept(audit_study(study, compared), allowed)
     work = Work(
         study=study,
         contenders=[*compared, *_control_models(study, chosen)],
@@ -147,9 +155,10 @@ def run(
                     "data": study.facts(),
                     "contenders": {c.label: c.describe() for c in compared} | _own_baselines(chosen),
                     "references": _references(compared),
-                    "tasks": {p.task.name: _task_facts(p) for p in pooled},
+                    "tasks": {p.task.name: _task_facts(p, study) for p in pooled},
                     "metrics": facts,
                     "folds": {str(number): facts for number, facts in sorted(work.facts.items())},
+                    "allowed": overrides(findings),
                     "seconds_total": perf_counter() - start,
                 }
             )
@@ -183,8 +192,8 @@ def check_kinds(contenders: Sequence[Contender], tasks: Sequence[Task]) -> None:
 
 
 def _control_models(study: Study, tasks: Sequence[Task]) -> list[Contender]:
-    names = dict.fromkeys(name for task in tasks for name in task.control_models)
-    return [from_registry(CONTROL + name, name, {}, study) for name in names]
+    labels = dict.fromkeys(label for task in tasks for label in task.control_labels)
+    return [from_registry(label, label.removeprefix(CONTROL), {}, study) for label in labels]
 
 
 def _own_baselines(tasks: Sequence[Task]) -> dict[str, dict[str, Any]]:
@@ -203,6 +212,6 @@ def _references(contenders: Sequence[Contender]) -> dict[str, str | None]:
     return {name: labels.get(f"model:{name}") for name in control_names()}
 
 
-def _task_facts(pooled: PooledTask) -> dict[str, Any]:
+def _task_facts(pooled: PooledTask, study: Study) -> dict[str, Any]:
     facts = {} if pooled.truth is None else pooled.task.pooled_facts(pooled.truth)
-    return {**pooled.task.describe(), "pooled": facts}
+    return {**pooled.task.describe(), **pooled.task.ceiling_words(study), "pooled": facts}

@@ -44,7 +44,8 @@ def assemble(
                 observations += [_observations(study, part) for part in parts]
     empty = pd.DataFrame(columns=list(TABLE)).astype(TABLE)
     table = pd.concat([part for part in tables if len(part)] or [empty], ignore_index=True)
-    table = pd.concat([table, relative_scores(table)], ignore_index=True).assign(protocol_id=identity)
+    knowing = {CONTROL + part.task.positive for part in tasks}  # they hold the truth, or molecules of it
+    table = pd.concat([table, relative_scores(table, knowing=knowing)], ignore_index=True).assign(protocol_id=identity)
     table = table.sort_values(
         _ORDER, key=lambda c: c.map(order) if c.name == "task" else c, kind="stable", ignore_index=True
     )

@@ -1,7 +1,7 @@
 """One contender, or the controls, in one fold: the piece of work that is handed to a process."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from time import perf_counter
 from typing import Any
@@ -11,9 +11,10 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from stfmkit._core.store import Store
-from stfmkit.bm.contenders import BASELINE, CONTROL, Contender
+from stfmkit.bm.contenders import BASELINE, CONTROL, JOINT, Contender
 from stfmkit.bm.stage import Stage
 from stfmkit.bm.task import Scores, Task
+from stfmkit.evaluation.averages import sample_means
 from stfmkit.evaluation.scores import concat_scores
 from stfmkit.splits.folds import Fold
 
@@ -56,6 +57,8 @@ class Job:
     ----------
     contender
         The contender; None for the controls that are predictions.
+    controls
+        Labels of controls that are this contender: it is scored once, and its scores stand under each name.
     groups
         Groups of tasks that accept it, each with its truth.
     identity
@@ -66,6 +69,7 @@ class Job:
 
     fold: Fold
     contender: Contender | None
+    controls: Sequence[str] = ()
     groups: Sequence[tuple[TaskGroup, Any]]
     stage: Stage
     identity: str
@@ -83,27 +87,44 @@ class Job:
             ]
 
     def _contender(self, group: TaskGroup, truth: Any) -> Iterator[FinishedTask]:
-        """Yield the scores of the contender; output and prediction are made when the first task needs them."""
+        """Yield the scores of the contender; output and prediction are made when the first task needs them.
+
+        The predictions of the model that checks the metrics are also scored after they were made worse.
+        """
         contender = self.contender
         if contender is None:
             return
         known = self.stage.identities.get(contender.label)
-        prediction, spent = None, 0.0
-        for task in group.tasks:
-            name = self._name(task, contender.label, known)
+        made: list[tuple[Any, float]] = []
+
+        def prediction() -> tuple[Any, float]:
+            if not made:
+                output = self.stage.output(contender, self.fold, group.hidden[self.fold.number])
+                start = perf_counter()
+                made.append((group.tasks[0].predict(output, truth), output.seconds + perf_counter() - start))
+            return made[0]
+
+        def scored(task: Task, label: str, how: str = "") -> FinishedTask:
+            name = self._name(task, label, known)
             held = self._read(name)
             if held is None:
-                if prediction is None:
-                    output = self.stage.output(contender, self.fold, group.hidden[self.fold.number])
-                    start = perf_counter()
-                    prediction = task.predict(output, truth)
-                    spent = output.seconds + perf_counter() - start
+                predicted, spent = prediction()
                 start = perf_counter()
-                held = (task.score(truth, prediction), spent + perf_counter() - start)
+                scores = task.score(truth, task.degrade(predicted, truth, how) if how else predicted)
+                if how:  # only means of them are read
+                    scores = Scores(table=sample_means(scores.table), kept=scores.kept)
+                held = (scores, spent + perf_counter() - start)
                 self._write(name, *held)
-            yield FinishedTask(
-                label=contender.label, task=task.name, fold=self.fold.number, scores=held[0], seconds=held[1]
-            )
+            return FinishedTask(label=label, task=task.name, fold=self.fold.number, scores=held[0], seconds=held[1])
+
+        for task in group.tasks:
+            finished = scored(task, contender.label)
+            yield finished
+            twins = [name for name in self.controls if name in task.control_labels]
+            yield from (replace(finished, label=name) for name in twins)
+            model = CONTROL + task.degraded_model
+            if model in (contender.label, *twins):
+                yield from (scored(task, model + JOINT + how, how) for how in task.degradations)
 
     def _controls(self, group: TaskGroup, truth: Any) -> Iterator[FinishedTask]:
         """Yield the scores of the controls of every task, and of the baselines that it brings."""

@@ -22,6 +22,7 @@ from stfmkit.models.catalogue import MODELS
 from stfmkit.models.contract import Block, EmbeddingModel
 from stfmkit.models.open_block import open_block
 from stfmkit.models.runtime.run import ModelRun
+from stfmkit.models.weights.places import RANDOM
 from stfmkit.splits.folds import Fold
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class ModelContender(Contender):
             "weights": files_content(options.get("weights")),
             "seed": model.rng if needs.draws else None,
             "columns": replace(self.extras, inputs=others).identity(),
-            "patches": None if self._patches is None else self._patches.identity(),
+            "patches": None if self.patches is None else self.patches.identity(),
         }
         return exact(facts)
 
@@ -106,13 +107,13 @@ class ModelContender(Contender):
         """Return facts for the report, ready for JSON."""
         facts = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self.model.card).items()}
         facts["needs"] = list(self.model.requirements().needs)
-        if self._patches is not None:
-            facts["patches"] = self._patches.facts()
+        if self.patches is not None:
+            facts["patches"] = self.patches.facts()
         options = {name: repr(value) for name, value in self.model.options().items()}
         return {**facts, **super().describe(), "options": options}
 
     @property
-    def _patches(self) -> PatchRows | None:
+    def patches(self) -> PatchRows | None:
         """Patches of the image, None for a model that reads none."""
         patches = self.extras.inputs.get("image")
         return patches if isinstance(patches, PatchRows) else None
@@ -126,6 +127,23 @@ def model_names() -> list[str]:
 def control_names() -> list[str]:
     """Return the names of the registered models that a representation has to beat before it is worth anything."""
     return [card.name for card in MODELS.entries().values() if card.control]
+
+
+def patches_of(contender: Contender) -> PatchRows | None:
+    """Return the patches that a contender reads; None for one that reads no image."""
+    return contender.patches if isinstance(contender, ModelContender) else None
+
+
+def reads_composition(contender: Contender) -> bool:
+    """Tell whether a contender reads cell types."""
+    return isinstance(contender, ModelContender) and "composition" in contender.model.requirements().needs
+
+
+def trained_card(contender: Contender) -> ModelCard | None:
+    """Return the card of a model with trained weights; None for baselines, untrained networks and given values."""
+    if not isinstance(contender, ModelContender) or contender.model.card.weights is None:
+        return None
+    return None if contender.model.options().get("weights") == RANDOM else contender.model.card
 
 
 def is_model(thing: object) -> TypeGuard[EmbeddingModel]:

@@ -1,6 +1,4 @@
-"""Rank contenders by patient-level means, with intervals and paired tests, and say so where nothing can be tested."""
-
-from collections.abc import Sequence
+"""Rank contenders by patient-level means, with intervals, one test of all pairs, and words for what it shows."""
 
 import numpy as np
 import pandas as pd
@@ -8,20 +6,30 @@ import pandas as pd
 from stfmkit._core.random import stream
 from stfmkit.bm.contenders import CONTROL
 from stfmkit.evaluation.averages import per_sample
+from stfmkit.evaluation.best_set import best_set, rank_intervals
+from stfmkit.evaluation.detectable import detectable_difference
 from stfmkit.evaluation.metric_keys import KEY
+from stfmkit.evaluation.sign_flips import ALPHA, TEST_FROM, flipped_pairs
+from stfmkit.evaluation.t_intervals import INTERVAL_FROM, difference_intervals, mean_interval
+from stfmkit.evaluation.winners_curse import corrected_mean
 
-TEST_FROM = 6
-"""Patients from which an exact sign-flip test can reach p < .05 (2 / 2**6 = .031)."""
-INTERVAL_FROM = 4
-"""Patients from which a bootstrap over patients says anything."""
-ALPHA = 0.05
+BEST = "best"
+LEADER = "leader, not shown better than all"
+IN_BEST_SET = "in the best set"
+WORSE = "worse than the leader"
+CANNOT_TEST = "cannot test"
+ONLY = "only contender"
+NO_SCORE = "no score"
+"""What may be said of a contender: the words of the column ``verdict``."""
+
 COLUMNS = [
-    "task", *KEY, "contender", "mean", "low", "high", "n_patients", "difference", "difference_low", "difference_high",
-    "wins", "p_value", "p_holm", "verdict",
+    "task", *KEY, "contender", "mean", "low", "high", "n_patients", "n_left_out", "difference", "difference_low",
+    "difference_high", "wins", "p_value", "rank_low", "rank_high", "in_best_set", "detectable", "mean_corrected",
+    "verdict",
 ]  # fmt: skip
 
 
-def rank_table(table: pd.DataFrame, *, higher_is_better: bool | None, n_boot: int, seed: int) -> pd.DataFrame:
+def rank_table(table: pd.DataFrame, *, higher_is_better: bool | None, seed: int) -> pd.DataFrame:
     """Return one row for every contender in the rows of one metric of one task, the best first.
 
     Parameters
@@ -30,153 +38,142 @@ def rank_table(table: pd.DataFrame, *, higher_is_better: bool | None, n_boot: in
         Rows of one task, metric, setting, scope and status; controls among them are left out.
     higher_is_better
         Direction; None counts as True.
+    seed
+        Of random signs, where there are too many patients to try all.
     """
-    scores = per_sample(table[~table["contender"].str.startswith(CONTROL)])
-    if scores.empty:
+    wide = _by_sample(table[~table["contender"].str.startswith(CONTROL)])
+    silent = [str(name) for name in wide.columns if wide[name].isna().all()]
+    means = _complete(wide.drop(columns=silent))
+    if means.empty:
         return pd.DataFrame(columns=COLUMNS)
-    return _rank(scores, higher=higher_is_better is not False, n_boot=n_boot, seed=seed)[COLUMNS]
+    row = table[["task", *KEY]].iloc[0]
+    key = {**row, "status": "scored" if row["status"] == "undefined" else row["status"]}
+    known = wide.drop(columns=silent).dropna(how="all").index.get_level_values("patient").nunique()
+    sign = -1.0 if higher_is_better is False else 1.0
+    out = _judged(list(map(str, means.columns)), means.to_numpy(), sign=sign, rng=_random_signs(table, seed))
+    out = out.sort_values(["mean", "contender"], ascending=[sign < 0, True], kind="stable")
+    out = out.set_index("contender").reindex([*out["contender"], *silent]).reset_index()
+    return out.assign(
+        **key,
+        n_patients=out["n_patients"].fillna(0).astype(int),
+        n_left_out=known - len(means),
+        rank_low=out["rank_low"].astype("Int64"),
+        rank_high=out["rank_high"].astype("Int64"),
+        in_best_set=out["in_best_set"].notna() & (out["rank_low"] == 1),
+        verdict=out["verdict"].fillna(NO_SCORE),
+    )[COLUMNS]
 
 
-def compare_contenders(table: pd.DataFrame, a: str, b: str, *, n_boot: int, seed: int) -> dict[str, float] | None:
+def compare_contenders(table: pd.DataFrame, a: str, b: str, *, seed: int) -> dict[str, float] | None:
     """Return the paired difference a - b in the rows of one metric, over the patients that both have; None without."""
-    scores = per_sample(table[table["contender"].isin([a, b])])
-    wide = scores.pivot_table(index=["patient", "sample"], columns="contender", values="value", observed=True).dropna()
-    if not {a, b} <= set(wide.columns) or wide.empty:
+    means = _complete(_by_sample(table[table["contender"].isin([a, b])]))
+    if not {a, b} <= set(means.columns) or means.empty:
         return None
-    blocks = [(group[a] - group[b]).to_numpy()[:, None] for _, group in wide.groupby("patient", observed=True)]
-    return _paired(blocks, stream(seed, "compare", *scores[["task", *KEY]].iloc[0]), n_boot)
-
-
-def _paired(blocks: list[np.ndarray], rng: np.random.Generator, n_boot: int) -> dict[str, float]:
-    means = np.array([block.mean() for block in blocks])
-    n = len(means)
-    low, high = np.nan, np.nan
-    if n >= INTERVAL_FROM:
-        low, high = (float(v[0]) for v in interval(hierarchical_bootstrap(blocks, n_boot=n_boot, rng=rng)))
+    pair, n = means[[a, b]].to_numpy(), len(means)
+    d = pair[:, 0] - pair[:, 1]
+    low, high = mean_interval(d) if n >= INTERVAL_FROM else (np.nan, np.nan)
     return {
-        "difference": float(means.mean()),
-        "difference_low": low,
-        "difference_high": high,
-        "wins": int((means > 0).sum()),
+        "difference": float(d.mean()),
+        "difference_low": float(low),
+        "difference_high": float(high),
+        "wins": int((d > 0).sum()),
         "n_patients": n,
-        "p_value": sign_flip(means, rng=rng) if n >= TEST_FROM else np.nan,
+        "p_value": float(flipped_pairs(pair, rng=_random_signs(table, seed))[0, 1]) if n >= TEST_FROM else np.nan,
+        "detectable": float(detectable_difference(d.std(ddof=1), n_patients=n, n_contenders=2)) if n > 1 else np.nan,
     }
 
 
-def _rank(scores: pd.DataFrame, *, higher: bool, n_boot: int, seed: int) -> pd.DataFrame:
-    """Rank the contenders of one task and metric; patients without a score of every contender are left out of all."""
-    key = scores[["task", *KEY]].iloc[0].to_dict()
-    wide = scores.pivot_table(
+PAIR_COLUMNS = [
+    "contender", "other", "difference", "difference_low", "difference_high", "wins", "n_patients", "p_value",
+    "detectable",
+]  # fmt: skip
+
+
+def pair_table(table: pd.DataFrame, *, higher_is_better: bool | None, seed: int) -> pd.DataFrame:
+    """Return one row for every ordered pair of contenders in the rows of one metric, all judged together.
+
+    wins counts the patients in which the first of a pair is better.
+    """
+    frame = patient_means(table)
+    names, means = list(map(str, frame.columns)), frame.to_numpy()
+    n, k = means.shape
+    if n == 0 or k < 2:
+        return pd.DataFrame(columns=PAIR_COLUMNS)
+    sign = -1.0 if higher_is_better is False else 1.0
+    gaps = means[:, :, None] - means[:, None, :]
+    nothing = np.full((k, k), np.nan)
+    low, high = difference_intervals(means) if n >= INTERVAL_FROM else (nothing, nothing)
+    tested = n >= TEST_FROM
+    p = flipped_pairs(means, rng=_random_signs(table, seed)) if tested else nothing
+    sd = gaps.std(axis=0, ddof=1) if tested else nothing
+    parts = [gaps.mean(axis=0), low, high, (sign * gaps > 0).sum(axis=0), np.full((k, k), n), p]
+    parts.append(np.asarray(detectable_difference(sd, n_patients=n, n_contenders=k)))
+    first, second = np.nonzero(~np.eye(k, dtype=bool))
+    columns = [np.array(names)[first], np.array(names)[second], *(part[first, second] for part in parts)]
+    return pd.DataFrame(dict(zip(PAIR_COLUMNS, columns, strict=True)))
+
+
+def patient_means(table: pd.DataFrame) -> pd.DataFrame:
+    """Return patients × contenders in the rows of one metric; patients without a score of any contender are left out.
+
+    Controls, and contenders without any score, are no columns of it.
+    """
+    return _complete(_by_sample(table[~table["contender"].str.startswith(CONTROL)]).dropna(axis=1, how="all"))
+
+
+def _complete(wide: pd.DataFrame) -> pd.DataFrame:
+    """Average the samples that all contenders have a score of."""
+    return wide.dropna().groupby(level="patient", observed=True).mean()
+
+
+def _random_signs(table: pd.DataFrame, seed: int) -> np.random.Generator:
+    """Return the generator of one metric of one task, the same for whatever is asked about it."""
+    return stream(seed, "sign flips", *table[["task", "metric", "setting", "scope"]].iloc[0])
+
+
+def _by_sample(table: pd.DataFrame) -> pd.DataFrame:
+    """Return (patient, sample) × contenders."""
+    scores = per_sample(table)
+    return scores.pivot_table(
         index=["patient", "sample"], columns="contender", values="value", observed=True, dropna=False
     )
-    silent = [name for name in wide.columns if wide[name].isna().all()]
-    complete = wide.drop(columns=silent).dropna()
-    names = list(complete.columns)
-    blocks = [group.to_numpy() for _, group in complete.groupby(level="patient", observed=True)]
-    n = len(blocks)
-    if n == 0 or not names:  # no contender has any score
-        return pd.DataFrame(columns=COLUMNS)
-    means = np.array([block.mean(axis=0) for block in blocks])
+
+
+def _judged(names: list[str], means: np.ndarray, *, sign: float, rng: np.random.Generator) -> pd.DataFrame:
+    """Judge scores (n_patients, n_contenders); `sign` turns them so that higher is better."""
+    n, k = means.shape
     mean = means.mean(axis=0)
-    best = int(np.argmax(mean if higher else -mean))
-    out = pd.DataFrame({**key, "contender": names, "mean": mean, "n_patients": n})
-    out["difference"] = mean - mean[best]
-    out["wins"] = (means > means[:, [best]] if higher else means < means[:, [best]]).sum(axis=0)
-    out[["low", "high", "difference_low", "difference_high", "p_value", "p_holm"]] = np.nan
+    lead = int(np.argmax(sign * mean))
+    out = pd.DataFrame({"contender": names, "mean": mean, "n_patients": n, "difference": mean - mean[lead]})
+    out["wins"] = (sign * means > sign * means[:, [lead]]).sum(axis=0)
+    floats = ["low", "high", "difference_low", "difference_high", "p_value", "detectable", "mean_corrected"]
+    out[floats] = np.nan
+    out["rank_low"], out["rank_high"], out["in_best_set"] = 1, k, True
     if n >= INTERVAL_FROM:
-        draws = hierarchical_bootstrap(blocks, n_boot=n_boot, rng=stream(seed, "rank", *key.values()))
-        out["low"], out["high"] = interval(draws)
-        out["difference_low"], out["difference_high"] = interval(draws - draws[:, [best]])
+        out["low"], out["high"] = mean_interval(means)
+        low, high = difference_intervals(means)
+        out["difference_low"], out["difference_high"] = low[:, lead], high[:, lead]
+        out.loc[lead, "mean_corrected"] = sign * corrected_mean(sign * means)
+    p = np.ones((k, k))
     if n >= TEST_FROM:
-        rng = stream(seed, "sign flip", *key.values())
-        p = np.array(
-            [np.nan if m == best else sign_flip(means[:, m] - means[:, best], rng=rng) for m in range(len(names))]
-        )
-        out["p_value"], out["p_holm"] = p, holm(p)
-    said = [_verdict(n, len(names) - 1, p_holm=p) for p in out["p_holm"]]
-    said[best] = _leader(n, [verdict for m, verdict in enumerate(said) if m != best])
-    out["verdict"] = said
-    out = out.sort_values(["mean", "contender"], ascending=[not higher, True], kind="stable")
-    for name in silent:
-        out.loc[len(out)] = {**key, "contender": name, "n_patients": 0, "verdict": "no score"}
+        p = flipped_pairs(means, rng=rng)
+        out["rank_low"], out["rank_high"] = rank_intervals(sign * mean, p)
+        out["in_best_set"] = best_set(sign * mean, p)
+        out["p_value"] = p[lead]
+        sd = (means - means[:, [lead]]).std(axis=0, ddof=1)
+        out["detectable"] = detectable_difference(sd, n_patients=n, n_contenders=k)
+    out.loc[lead, ["difference_low", "difference_high", "p_value", "detectable"]] = np.nan
+    out["verdict"] = verdicts(n, p[lead], lead)
     return out
 
 
-def _verdict(n_patients: int, n_tests: int, *, p_holm: float) -> str:
-    patients = f"{n_patients} patient{'s' if n_patients > 1 else ''}"
+def verdicts(n_patients: int, p_values: np.ndarray, lead: int) -> list[str]:
+    """Say what may be said, by the p of everybody against the leader; below six patients the same of all."""
+    k = len(p_values)
+    if k == 1:
+        return [ONLY]
     if n_patients < TEST_FROM:
-        return f"cannot test: {patients}"
-    if n_tests * 2 / 2**n_patients >= ALPHA:  # not even the largest difference could reach it
-        return f"cannot test: {patients}, {n_tests} tests"
-    return "worse than best" if p_holm < ALPHA else "indistinguishable from best"
-
-
-def _leader(n_patients: int, others: list[str]) -> str:
-    """Return what may be said of the best mean: "best" only where all others are worse."""
-    if not others:
-        return "best mean" if n_patients >= TEST_FROM else _verdict(n_patients, 0, p_holm=1.0)
-    if others[0].startswith("cannot test"):  # of all or of none
-        return others[0]
-    return "best" if set(others) == {"worse than best"} else "best mean"
-
-
-_EXACT_UP_TO = 20
-_MONTE_CARLO = 100_000
-
-
-def hierarchical_bootstrap(patients: Sequence[np.ndarray], *, n_boot: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw patients, then their samples, with replacement, and average; every model gets the same draws.
-
-    Parameters
-    ----------
-    patients
-        For every patient the scores (n_samples, n_models); NaN where a model has no score.
-    n_boot
-        Number of draws.
-
-    Returns
-    -------
-    Mean over the drawn patients (n_boot, n_models).
-    """
-    n = len(patients)
-    drawn = rng.integers(n, size=(n_boot, n))
-    sums = np.zeros((n_boot, patients[0].shape[1]))
-    for p, scores in enumerate(patients):
-        draw, _ = np.nonzero(drawn == p)
-        slides = rng.integers(len(scores), size=(len(draw), len(scores)))
-        np.add.at(sums, draw, scores[slides].mean(axis=1))
-    return sums / n
-
-
-def interval(draws: np.ndarray, *, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Return the percentile interval of bootstrap draws (n_boot, …) along the first axis."""
-    tail = 100 * (1 - level) / 2
-    low, high = np.percentile(draws, [tail, 100 - tail], axis=0)
-    return low, high
-
-
-def sign_flip(differences: np.ndarray, *, rng: np.random.Generator) -> float:
-    """Return the two-sided p of paired differences (n,) under random signs; exact up to 20 patients.
-
-    With n patients the smallest possible p is 2 / 2**n.
-    """
-    n = len(differences)
-    observed = abs(differences.sum())
-    tolerance = 1e-12 * np.abs(differences).sum()
-    if n <= _EXACT_UP_TO:
-        bits = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
-        totals = np.abs((1 - 2 * bits) @ differences)
-        return float((totals >= observed - tolerance).mean())
-    signs = rng.choice(np.array([-1.0, 1.0]), size=(_MONTE_CARLO, n))
-    hits = int((np.abs(signs @ differences) >= observed - tolerance).sum())
-    return (hits + 1) / (_MONTE_CARLO + 1)
-
-
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """Return p-values adjusted by Holm 1979 (Scand J Stat 6:65); NaN stays NaN and does not count."""
-    adjusted = np.full(len(p_values), np.nan)
-    known = np.flatnonzero(~np.isnan(p_values))
-    order = known[np.argsort(p_values[known], kind="stable")]
-    steps = p_values[order] * (len(order) - np.arange(len(order)))
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return adjusted
+        return [f"{CANNOT_TEST}: {n_patients} patient{'s' if n_patients > 1 else ''}"] * k
+    said = [WORSE if p < ALPHA else IN_BEST_SET for p in p_values]
+    said[lead] = BEST if said.count(WORSE) == k - 1 else LEADER
+    return said

@@ -70,8 +70,8 @@ def _controls(rows: pd.DataFrame, task: Task, facts: Sequence[Mapping[str, Any]]
     scored = set(controls["metric"][controls["contender"] == positive])
     for key in keys_of(rows):
         higher = facts_of(facts, key).get("higher_is_better")
-        if higher is None or key.metric not in scored:
-            continue
+        if higher is None or key.metric not in scored or key.status == "of ceiling":
+            continue  # a positive control has no share of a ceiling, and the score itself is checked
         means = of_all[tuple(key)] if tuple(key) in of_all.index else pd.Series(dtype=float)
         sign = 1 if higher else -1
         known = [name for name in task.negatives if pd.notna(means.get(CONTROL + name))]

@@ -41,6 +41,8 @@ class Study:
         Library size over all genes.
     labels
         Categorical with code -1 where there is no label, or None.
+    second_labels
+        The same of a second annotation.
     fingerprint
         Hash of everything that was read.
     """
@@ -53,6 +55,7 @@ class Study:
     patients: pd.Categorical
     samples: pd.Categorical
     labels: pd.Categorical | None
+    second_labels: pd.Categorical | None
     obs_names: pd.Index
     folds: list[Fold]
     fingerprint: str
@@ -107,6 +110,8 @@ def load_study(data: "Container", protocol: Protocol, *, table_key: str | None =
     samples = read_groups(adata, protocol.sample_key, role="sample_key")
     check_nested(samples, patients, sample_key=protocol.sample_key, group_key=protocol.patient_key)
     labels = None if protocol.label_key is None else read_labels(adata, protocol.label_key)
+    key = protocol.second_label_key
+    second = None if key is None else read_labels(adata, key, role="second_label_key")
     coords = read_coords(adata, spatial_key=protocol.spatial_key)
     check_positions(coords, np.asarray(samples.codes), adata.obs_names, sample_key=protocol.sample_key)
     counts = read_counts(adata, protocol.layer)
@@ -130,9 +135,10 @@ def load_study(data: "Container", protocol: Protocol, *, table_key: str | None =
         patients=patients,
         samples=samples,
         labels=labels,
+        second_labels=second,
         obs_names=adata.obs_names,
         folds=folds,
-        fingerprint=_fingerprint(adata, counts, coords, (patients, samples, labels)),
+        fingerprint=_fingerprint(adata, counts, coords, (patients, samples, labels, second)),
     )
 
 

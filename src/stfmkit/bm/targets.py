@@ -18,9 +18,12 @@ from stfmkit.bm.study import Study
 from stfmkit.bm.task import Task, Truth
 from stfmkit.evaluation.coexpression import latent_truths
 from stfmkit.evaluation.controls import shuffled, training_mean
+from stfmkit.evaluation.degradations import NOISE, PERMUTED, SMOOTHED, mixed_with_noise, permuted_genes, smoothed
 from stfmkit.evaluation.expression import ExpressionTruth
 from stfmkit.evaluation.molecules import Molecules
+from stfmkit.evaluation.reliability import Reliability, half_agreement, training_reliability
 from stfmkit.evaluation.ridge_probe import ridge_probe
+from stfmkit.evaluation.samples import sample_rows
 from stfmkit.pp._selectors import rank_genes
 from stfmkit.splits.folds import Fold, inner_folds
 
@@ -102,6 +105,17 @@ def target_truth(study: Study, fold: Fold, targets: np.ndarray) -> TargetTruth:
     first, second = molecules.halves(stream(protocol.rng, "thinning", fold.number))
     values = train_molecules.scaled().toarray()
     samples, train_samples = (np.asarray(study.samples)[rows].astype(str) for rows in (fold.test, fold.train))
+
+    def agreement(whole: Molecules, names: np.ndarray, part: str) -> dict[str, np.ndarray]:
+        return half_agreement(
+            whole.counts,
+            {s.sample: s.rows for s in sample_rows(names, names, min_obs=protocol.min_obs)},
+            scaled=lambda half: replace(whole, counts=half, library_size=whole.library_size / 2).scaled(),
+            seed=protocol.rng,
+            names=("reliability", part, fold.number),
+        )
+
+    n_obs = dict(zip(*np.unique(train_samples, return_counts=True), strict=True))
     return TargetTruth(
         study=study.without_counts(),
         fold=fold,
@@ -118,6 +132,10 @@ def target_truth(study: Study, fold: Fold, targets: np.ndarray) -> TargetTruth:
             log_depth=np.log1p(depth),
             halves=(first.scaled().toarray(), second.scaled().toarray()),
             molecules=molecules,
+            reliability=Reliability(
+                agreement=agreement(molecules, samples, "test"),
+                train=training_reliability(agreement(train_molecules, train_samples, "train"), n_obs),
+            ),
             min_obs=protocol.min_obs,
             fold=fold.number,
         ),
@@ -136,11 +154,17 @@ class TargetTask(Task):
     positive: ClassVar[str] = "thinned"
     negatives: ClassVar[tuple[str, ...]] = ("mean", "shuffled", "coordinates")
     control_models: ClassVar[tuple[str, ...]] = ("coordinates",)
+    degraded_model: ClassVar[str] = "hvg_pca"
+    degradations: ClassVar[tuple[str, ...]] = (
+        *(f"noise={share}" for share in NOISE),
+        *(f"genes={share}" for share in PERMUTED),
+        *(f"smoothing={n}" for n in SMOOTHED),
+    )
     shares: ClassVar[str] = "target genes"
     positive_note: ClassVar[str] = "it holds half of the molecules that it is judged by; no prediction can reach it"
     ceiling_remark: ClassVar[str] = (
-        "control:thinned holds half of the molecules that it is judged by, and so passes it; a prediction that smooths "
-        "noise away can pass it, too."
+        "The ceiling is an upper bound: thinning sees the noise of counting only, and any other noise lowers what can "
+        "be reached. control:thinned holds molecules that it is judged by, and so has no share."
     )
 
     def hidden(self, study: Study, fold: Fold) -> np.ndarray:
@@ -179,13 +203,27 @@ class TargetTask(Task):
             "shuffled": shuffled(values, study.sample_codes[fold.test], rng=rng),
         }
 
+    def degrade(self, prediction: Any, truth: TargetTruth, how: str) -> Any:
+        """Return predicted expression mixed with noise, with genes exchanged, or averaged over neighbours."""
+        study, test = truth.study, truth.fold.test
+        kind, _, amount = how.partition("=")
+        rng = stream(study.protocol.rng, "degraded", kind, truth.fold.number)
+        samples = study.sample_codes[test]
+        if kind == "noise":
+            return mixed_with_noise(prediction, samples, share=float(amount), rng=rng)
+        if kind == "genes":
+            return permuted_genes(prediction, share=float(amount), rng=rng)
+        return smoothed(prediction, study.coords[test], samples, n_neighbors=int(amount))
+
     def perfect(self, truth: TargetTruth) -> Any:
         """Return the measured expression."""
         return truth.test.expression
 
     def facts(self, truth: TargetTruth) -> dict[str, Any]:
-        """Return the names of the target genes."""
-        return {"target_genes": truth.test.genes.tolist()}
+        """Return the names of the target genes, and of those without signal in training, which have no ceiling."""
+        known, genes = truth.test.reliability, truth.test.genes
+        silent = genes[:0] if known is None else genes[~known.has_signal(len(genes))]
+        return {"target_genes": genes.tolist(), "genes_without_signal": silent.tolist()}
 
     def findings(self, study: Study, hidden: Mapping[int, np.ndarray], pooled_truth: Any) -> Iterator[Finding]:
         """Say where fewer genes were chosen than were asked for."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm.contenders import Kind, Output, definition_of
+from stfmkit.bm.contenders import CONTROL, Kind, Output, definition_of
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.study import Study
 from stfmkit.evaluation.metric_keys import MetricKey
@@ -114,6 +114,12 @@ class Task(ABC):
         Registered models among the negatives: they run as contenders do, and `controls` does not return them.
     own_baselines
         Names of what `baselines` returns, each with a sentence that says what it is and what it has seen.
+    degraded_model
+        Registered model that runs as a control, and whose predictions are made worse by `degrade`, so that every
+        metric is checked on the data at hand; empty for no check.
+    degradations
+        What is done to these predictions and how much of it, such as "noise=0.5". "noise" and "genes" must lower a
+        sound metric at every step; of "smoothing" is only said what it does.
     shares
         Tasks with the same text here have the same `hidden`, `truth` and `predict`, which are then computed once for
         all of them; empty for a task on its own.
@@ -130,12 +136,14 @@ class Task(ABC):
     beside: ClassVar[tuple[str, ...]] = ()
     control_models: ClassVar[tuple[str, ...]] = ()
     own_baselines: ClassVar[Mapping[str, str]] = {}
+    degraded_model: ClassVar[str] = ""
+    degradations: ClassVar[tuple[str, ...]] = ()
     shares: ClassVar[str] = ""
     trained: ClassVar[bool] = True
     """Whether something is trained on other patients, so that a good score of position alone shows a leak."""
     positive_note: ClassVar[str] = ""
     """What a reader of the positive control must know."""
-    ceiling_note: ClassVar[str] = "two halves of the counts agree with"
+    ceiling_note: ClassVar[str] = "upper bound for the noise of counting"
     """What the report calls the mean ceiling of the primary metric."""
     ceiling_remark: ClassVar[str] = ""
     """What a reader of scores as shares of ceilings must know."""
@@ -176,6 +184,12 @@ class Task(ABC):
     def perfect(self, truth: Any) -> Any:
         """Return the prediction of someone who knows the truth; `sk.testing.check_task` holds that it scores best."""
 
+    def degrade(self, prediction: Any, truth: Any, how: str) -> Any:
+        """Return a prediction made worse in one of the ways of `degradations`."""
+        del prediction, truth
+        msg = f"{type(self).__name__} names {how!r} among its degradations and does not say how"
+        raise TypeError(msg)
+
     def ceiling(self, truth: Any) -> pd.DataFrame:
         """Return what the noise of the data allows, as scores of status "ceiling", and descriptions of the truth."""
         del truth
@@ -215,6 +229,11 @@ class Task(ABC):
 
     # reading the results
 
+    def ceiling_words(self, study: Study) -> dict[str, str]:
+        """Return `ceiling_note` and `ceiling_remark`, as they are for a study."""
+        del study
+        return {"ceiling_note": self.ceiling_note, "ceiling_remark": self.ceiling_remark}
+
     def describe_metric(self, key: MetricKey) -> dict[str, Any] | None:
         """Return title, higher_is_better, bounds, chance, source, summary of a metric that is not in `sk.metrics`."""
         del key
@@ -231,6 +250,12 @@ class Task(ABC):
         return Section()
 
     # derived
+
+    @property
+    def control_labels(self) -> tuple[str, ...]:
+        """Labels of the registered models that run as controls of this task."""
+        names = (*self.control_models, self.degraded_model)
+        return tuple(dict.fromkeys(CONTROL + name for name in names if name))
 
     def predicted_controls(self) -> list[str]:
         """Return the names of the controls that `controls` returns: all but registered models."""
@@ -250,6 +275,7 @@ class Task(ABC):
             "baselines": [f"baseline:{name}" for name in self.own_baselines],
             "trained": self.trained,
             "positive_note": self.positive_note,
+            "degraded": f"control:{self.degraded_model}" if self.degraded_model else "",
             "ceiling_note": self.ceiling_note,
             "ceiling_remark": self.ceiling_remark,
         }

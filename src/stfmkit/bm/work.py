@@ -61,12 +61,26 @@ class Work:
         """Return the scores of all contenders and controls in all folds."""
         from joblib import Parallel, delayed
 
-        stage = self._stage().with_shared(list(self._wanted()), n_jobs=n_jobs, show_progress=show_progress)
+        same = self._same()
+        alone = [contender for contender in self.contenders if contender.label not in same]
+        stage = self._stage().with_shared(list(self._wanted(alone)), n_jobs=n_jobs, show_progress=show_progress)
         parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered", pre_dispatch=n_jobs, batch_size=1)
-        work = parallel(delayed(job.run)() for job in self._jobs(stage))
-        total = len(self.study.folds) * (len(self.contenders) + 1)
+        work = parallel(delayed(job.run)() for job in self._jobs(stage, alone, same))
+        total = len(self.study.folds) * (len(alone) + 1)
         bar = progress(work, label="comparing", total=total, unit="unit", show=show_progress)
         return [finished for part in bar for finished in part]
+
+    def _same(self) -> dict[str, str]:
+        """Return the label of a contender by that of each control which is the same model with the same options."""
+        own = [c for c in self.contenders if not c.label.startswith(CONTROL)]
+        found: dict[str, str] = {}
+        for control in (c for c in self.contenders if c.label.startswith(CONTROL)):
+            alike = [c for c in own if c.origin == control.origin]
+            known = control.identity() if alike else None
+            same = [c.label for c in alike if known is not None and c.identity() == known]
+            if same:
+                found[control.label] = same[0]
+        return found
 
     def _stage(self) -> Stage:
         known = {c.label: None if self.store is None else c.identity() for c in self.contenders}
@@ -82,31 +96,30 @@ class Work:
         """Yield the groups in which a contender takes part; a control takes part in the tasks that name it."""
         own = contender.label.startswith(CONTROL)
         for group in self.groups:
-            tasks = tuple(
-                t for t in group.tasks if not own or contender.label.removeprefix(CONTROL) in t.control_models
-            )
+            tasks = tuple(t for t in group.tasks if not own or contender.label in t.control_labels)
             if tasks and contender.kind in tasks[0].accepts:
                 yield replace(group, tasks=tasks)
 
-    def _wanted(self) -> Iterator[tuple[Contender, np.ndarray]]:
+    def _wanted(self, contenders: Sequence[Contender]) -> Iterator[tuple[Contender, np.ndarray]]:
         """Yield every contender with every set of hidden genes that it is asked for, once for each fold."""
-        for contender in self.contenders:
+        for contender in contenders:
             for fold in self.study.folds:
                 sets = [group.hidden[fold.number] for group in self._groups_of(contender)]
                 yield from ((contender, genes) for genes in {genes.tobytes(): genes for genes in sets}.values())
 
-    def _jobs(self, stage: Stage) -> Iterator[Job]:
+    def _jobs(self, stage: Stage, contenders: Sequence[Contender], same: Mapping[str, str]) -> Iterator[Job]:
         """Yield the work, fold by fold; the truth of a fold lives no longer than its jobs."""
         for fold in self.study.folds:
             truths = {g.name: g.tasks[0].truth(self.study, fold, g.hidden[fold.number]) for g in self.groups}
             with threadpool_limits(1):  # the bits do not depend on the number of threads
                 facts = [task.facts(truths[group.name]) for group in self.groups for task in group.tasks]
             self.facts[fold.number] = {name: value for part in facts for name, value in part.items()}
-            for contender in (None, *self.contenders):
+            for contender in (None, *contenders):
                 groups = self.groups if contender is None else self._groups_of(contender)
                 yield Job(
                     fold=fold,
                     contender=contender,
+                    controls=[] if contender is None else [c for c, label in same.items() if label == contender.label],
                     groups=[(group, truths[group.name]) for group in groups],
                     stage=stage.for_contender(contender),
                     identity=self.identity,

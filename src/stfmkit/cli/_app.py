@@ -21,7 +21,13 @@ Everything on a made-up cohort, in minutes:
 stfmkit demo --out stfmkit-demo
 ```
 
-A comparison on your own data:
+What is wrong with your own data, before anything is computed:
+
+```
+stfmkit audit spots.h5ad --patient-key patient --sample-key section --label-key region
+```
+
+A comparison on them:
 
 ```
 stfmkit bench spots.h5ad --patient-key patient --sample-key section \\
@@ -31,7 +37,7 @@ stfmkit bench spots.h5ad --patient-key patient --sample-key section \\
 `stfmkit COMMAND --help` shows options and examples of one command.
 
 **Exit codes**: 0 done · 1 unexpected failure · 2 wrong input, with what was found, what is allowed and the remedy ·
-130 stopped with Ctrl-C, finished work is kept.
+3 `audit` found what `bench` refuses · 130 stopped with Ctrl-C, finished work is kept.
 """
 
 _RUN = """

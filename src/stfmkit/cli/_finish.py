@@ -10,8 +10,9 @@ import typer
 from stfmkit._core.errors import StfmkitError, StfmkitWarning
 from stfmkit.cli._show import say
 from stfmkit.service import Failure, Request, Response, Stopped, run
+from stfmkit.service.audit import AuditResponse
 
-DONE, WRONG_INPUT, STOPPED = 0, 2, 130
+DONE, WRONG_INPUT, REFUSED, STOPPED = 0, 2, 3, 130
 
 
 def finish(make: Callable[[], Request], show: Callable[[Response], None], *, as_json: bool) -> None:
@@ -31,6 +32,8 @@ def finish(make: Callable[[], Request], show: Callable[[Response], None], *, as_
         typer.echo(response.model_dump_json(indent=2))
     elif response.status == "done":
         show(response)
+    if isinstance(response, AuditResponse) and response.n_errors:
+        raise typer.Exit(REFUSED)
     if isinstance(response, Failure):
         if not as_json:
             say(str(response))

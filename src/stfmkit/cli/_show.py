@@ -44,12 +44,12 @@ def show_verdict(verdict: Verdict) -> None:
                 "contender": row["contender"],
                 "mean": row["mean"],
                 "95 % interval": _interval(row["low"], row["high"]),
-                "behind the best": _interval(_minus(row["difference_high"]), _minus(row["difference_low"])),
+                "difference to the leader": _interval(row["difference_low"], row["difference_high"]),
                 "verdict": row["verdict"],
             }
             for row in rows
         ]
-        said = list(dict.fromkeys(row["verdict"] for row in rows if not row["verdict"].startswith("best")))
+        said = list(dict.fromkeys(row["verdict"] for row in rows))
         shared = len(said) == 1 and len(rows) > 1  # a verdict that all share is printed once, below
         show_records(
             shown,
@@ -74,7 +74,3 @@ def _cell(value: object) -> str:
 
 def _interval(low: float | None, high: float | None) -> str:
     return "–" if low is None or high is None or low == high == 0 else f"{low:.3f} to {high:.3f}"
-
-
-def _minus(value: float | None) -> float | None:
-    return None if value is None else -value

@@ -3,13 +3,41 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import typer
+
 from stfmkit.cli._show import say, show_records, show_verdict
+from stfmkit.service.audit import AuditResponse
 from stfmkit.service.bench import BenchResponse
 from stfmkit.service.bin import BinResponse
 from stfmkit.service.demo import DemoResponse
 from stfmkit.service.embed import EmbedResponse
 from stfmkit.service.models import ModelsResponse
 from stfmkit.service.report import ReportResponse
+
+_AUDIT = """
+**Examples**
+
+Data and split, before anything is computed:
+
+```
+stfmkit audit spots.h5ad --patient-key patient --sample-key section --label-key region
+```
+
+Contenders as well: an embedding that was computed elsewhere may have seen what it is to predict.
+
+```
+stfmkit audit spots.h5ad --patient-key patient --sample-key section --label-key region \\
+    --contenders hvg_pca,X_mymodel --accessions GSE176078
+```
+
+The same from a file:
+
+```
+stfmkit audit --config audit.yaml --json
+```
+
+**Exit codes**: 0 nothing that `bench` refuses · 1 unexpected failure · 2 wrong input · 3 errors found.
+"""
 
 _BENCH = """
 **Examples**
@@ -145,7 +173,11 @@ stfmkit report results --out for-the-reviewer.html
 ```
 """
 
+_MOST_ROWS = 10
+"""Rows of the evidence of a finding that the terminal shows; JSON has all."""
+
 EXAMPLES: Mapping[str, str] = {
+    "audit": _AUDIT,
     "bench": _BENCH,
     "bin": _BIN,
     "demo": _DEMO,
@@ -154,6 +186,19 @@ EXAMPLES: Mapping[str, str] = {
     "report": _REPORT,
 }
 """Examples of every command, for its help."""
+
+
+def _show_audit(response: AuditResponse) -> None:
+    """Print every finding with its remedy and the table of its evidence."""
+    for finding in response.findings:
+        typer.echo(f"{str(finding['severity']).capitalize()} · {finding['check']}\n  {finding['evidence']}")
+        typer.echo(f"  Remedy: {finding['remedy']}\n")
+        columns: Any = finding["columns"]
+        rows: Any = finding["rows"]
+        if rows:
+            show_records([dict(zip(columns, row, strict=True)) for row in rows[:_MOST_ROWS]], columns=columns)
+    if not response.findings:
+        typer.echo("Nothing was found.")
 
 
 def _show_bench(response: BenchResponse) -> None:
@@ -197,6 +242,7 @@ def _show_report(response: ReportResponse) -> None:
 
 
 SHOWN: Mapping[str, Callable[[Any], None]] = {
+    "audit": _show_audit,
     "bench": _show_bench,
     "bin": _show_bin,
     "demo": _show_demo,

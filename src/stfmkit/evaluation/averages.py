@@ -11,7 +11,7 @@ import pandas as pd
 
 from stfmkit._core.errors import MissingKeyError
 from stfmkit.evaluation.ceilings import relative_scores
-from stfmkit.evaluation.scores import concat_scores
+from stfmkit.evaluation.scores import concat_scores, score_table
 from stfmkit.metrics._catalogue import spec
 
 CONTENDER = ["task", "metric", "setting", "scope", "status", "contender"]
@@ -53,6 +53,17 @@ def per_sample(scores: pd.DataFrame) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame({**dict.fromkeys(keys, pd.Series(dtype=str)), "value": pd.Series(dtype=np.float64)})
     return pd.concat(parts).groupby(keys, sort=True, observed=True).mean().reset_index()
+
+
+def sample_means(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of scores with one row for every sample and fold, over its genes or niches."""
+    keys = [*CONTENDER, "patient", "sample", "fold"]
+    parts = [
+        part.groupby(keys, sort=True, observed=True)["value"].agg(how).reset_index()
+        for how, part in _by_aggregation(_as_scored(scores))
+    ]
+    whole = pd.concat(parts) if parts else pd.DataFrame({"value": []})
+    return score_table(**{name: whole[name].to_numpy() for name in whole})
 
 
 def per_patient(scores: pd.DataFrame) -> pd.DataFrame:

@@ -14,13 +14,14 @@ import pandas as pd
 
 from stfmkit import metrics
 from stfmkit._core.random import stream
+from stfmkit.evaluation.bounds import upper_bound
 from stfmkit.evaluation.expression import ExpressionTruth
 from stfmkit.evaluation.molecules import Molecules, PredictedStructure
 from stfmkit.evaluation.samples import SampleRows
 from stfmkit.evaluation.scores import Score, concat_scores, to_table
 from stfmkit.metrics._latent_correlation import CLEAR
 
-CEILED = ("ssim_ordered", "ssim_permuted", "ssim_global", "offdiagonal_correlation")
+CEILED = ("ssim_ordered", "ssim_permuted", "ssim_global", "offdiagonal_correlation", "rv_coefficient")
 """Metrics that are 0 by chance, and so have a share of a ceiling."""
 WINDOW = 7
 N_ORDERS = 100
@@ -103,7 +104,7 @@ def compare_structures(
     known, varies = (~np.isnan(np.diagonal(matrix)) for matrix in (truth, predicted))
     n_true, n_both = int(known.sum()), int((known & varies).sum())
     if kind == "latent":
-        predicted = _uncorrelated(predicted)
+        predicted = uncorrelated(predicted)
     n_kept = n_true if kind == "latent" else n_both
     a, b = (matrix[np.ix_(order, order)] for matrix in (truth, predicted))
     names = (where.get("fold", -1), where.get("sample", ""))
@@ -153,7 +154,7 @@ def score_coexpression(
         how: dict[str, Any] = {"order": order, "seed": seed, "sizes": sizes, **_where(truth, sample)}
         name = sample.sample
         if isinstance(predicted, PredictedStructure):
-            guess = _uncorrelated(predicted.by_sample[name])
+            guess = uncorrelated(predicted.by_sample[name])
         else:
             guess = metrics.correlation(predicted[sample.rows])
         if name in latent:
@@ -181,21 +182,18 @@ def latent_truths(truth: ExpressionTruth, *, seed: int, min_z: float = CLEAR) ->
 def coexpression_ceilings(
     truth: ExpressionTruth, *, order: np.ndarray, seed: int, sizes: CoexpressionSizes = SIZES
 ) -> pd.DataFrame:
-    """Return what the structure of one half of the molecules scores against that of the other, as ceilings.
+    """Return upper bounds of the scores against latent correlations, from two independent halves of the molecules.
 
-    Raw correlations of one half are compared with those of the other, and latent ones with latent ones, each half
-    halved again. Both sides are noisier than the truth that models are judged by, so that these ceilings are on the low
-    side, and a prediction that smooths noise away may pass them.
+    Each half, halved again, gives latent correlations; what these agree on bounds a prediction that knows the truth
+    (`upper_bound`). Raw correlations of halves bound nothing: noise lowers both alike.
     """
-    parts = []
+    molecules, parts = truth.molecules, []
+    if molecules is None:
+        return concat_scores([])
     for sample in truth.scored_samples():
+        halves = latent_halves(molecules.of(sample.rows), seed=seed, names=(truth.fold, sample.sample))
         how: dict[str, Any] = {"order": order, "seed": seed, "sizes": sizes, **_where(truth, sample)}
-        if truth.molecules is not None:
-            halves = latent_halves(truth.molecules.of(sample.rows), seed=seed, names=(truth.fold, sample.sample))
-            parts.append(compare_structures(*halves, kind="latent", **how))
-        if truth.halves is not None:
-            first, second = (metrics.correlation(half[sample.rows]) for half in truth.halves)
-            parts.append(compare_structures(first, second, kind="raw", **how))
+        parts.append(compare_structures(*halves, kind="latent", **how))
     return as_ceilings(concat_scores(parts))
 
 
@@ -220,7 +218,7 @@ def as_ceilings(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the scores of one half of the molecules against the other as ceilings, for the metrics that have one."""
     of_ceiling = scores["metric"].isin(CEILED) & ~scores["setting"].str.contains("method=")
     rows = scores[of_ceiling]
-    return rows.assign(status="ceiling")
+    return rows.assign(status="ceiling", value=upper_bound(rows["value"]))
 
 
 def score_pairs(truth: np.ndarray, predicted: np.ndarray, **where: Any) -> pd.DataFrame:
@@ -249,7 +247,7 @@ def _where(truth: ExpressionTruth, sample: SampleRows) -> dict[str, Any]:
     return {"scope": "sample", "fold": truth.fold, **sample.columns}
 
 
-def _uncorrelated(matrix: np.ndarray) -> np.ndarray:
+def uncorrelated(matrix: np.ndarray) -> np.ndarray:
     """Return the correlations with genes that have none as uncorrelated with all others."""
     filled = np.nan_to_num(matrix, nan=0.0)
     np.fill_diagonal(filled, 1.0)

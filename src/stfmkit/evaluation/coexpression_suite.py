@@ -150,15 +150,13 @@ class CoexpressionSuite:
         if null_model is None:
             return concat_scores(parts)
         if own.halves is not None:
-            first, second = (self._matrix(half) for half in own.halves)
             self._lag("thinned", own.halves[0])
-            score(first, "control:thinned", "thinned")
-            limits = [compare_structures(first, second, kind="raw", contender="control:thinned", **how)]
+            score(self._matrix(own.halves[0]), "control:thinned", "thinned")
             if own.molecules is not None and latent is not None:
                 known: dict[str, Any] = {"groups": _groups(own.samples), "covariate": own.covariate}
                 halves = latent_halves(own.molecules, seed=self.seed, names=names, **known)
-                limits.append(compare_structures(*halves, kind="latent", contender="control:thinned", **how))
-            parts.append(as_ceilings(concat_scores(limits)))
+                agreement = compare_structures(*halves, kind="latent", contender="control:thinned", **how)
+                parts.append(as_ceilings(agreement))
         moved = self._moved(own.truth if own.predicted is None else own.predicted, null_model)
         self._lag("null", moved)
         score(self._matrix(moved), "control:null", "null")

@@ -126,7 +126,7 @@ class CohortTruth:
         return score_agreement(found, self.sizes, scope="cohort")
 
     def ceilings(self) -> pd.DataFrame:
-        """Return the adjusted Jaccard index of two halves of the counts as a ceiling, and sizes of true signatures."""
+        """Return upper bounds from two halves of the counts as ceilings, and sizes of true signatures."""
         parts = []
         if self.halves:
             limits = halves_ceiling(self.halves, self.sizes, thresholds=self.thresholds)

@@ -18,6 +18,8 @@ CONTROL = "control:coordinates"
 """The contender that shows what k-means of the coordinates scores: coherence in space without any biology."""
 CHANCE = "control:chance"
 """The contender that shows what chance scores on these data, where it depends on them."""
+SECOND = "control:second_annotation"
+"""The contender beside which the agreement of two annotations stands, as a ceiling."""
 _PROBE_NEIGHBORS, _PURITY_NEIGHBORS, _INDEX_NEIGHBORS, _OVERLAP_NEIGHBORS = 10, 15, 50, 15
 
 Rows = Iterator[Score]
@@ -32,7 +34,12 @@ def _row(metric: str, value: float = float("nan"), **columns: Any) -> Score:
 
 def _clustered(study: EmbeddingStudy, name: str) -> Rows:
     function = metrics.ari if name == "ari" else metrics.nmi
-    yield _row(name, function(_needed(study.labels), study.clusters), setting=_k(study))
+    labels, second = _needed(study.labels), study.second_labels
+    yield _row(name, function(labels, study.clusters), setting=_k(study))
+    if second is not None:
+        both = second != ""
+        value = function(labels[both], second[both]) if both.any() else np.nan
+        yield _row(name, value, setting=_k(study), status="ceiling", contender=SECOND)
 
 
 def _coherence(study: EmbeddingStudy, name: str) -> Rows:

@@ -52,6 +52,8 @@ class EmbeddingStudy:
     n_neighbors: int
     search: str
     seed: int
+    second_labels: np.ndarray | None = None
+    """Labels of a second annotation, empty text where there is none."""
     absent: Mapping[str, str] = field(default_factory=dict)
     done: dict[str, float] = field(default_factory=dict)
     """Values that another metric asks for again."""

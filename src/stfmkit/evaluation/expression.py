@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from stfmkit import metrics
+from stfmkit._kernels._thinning import spearman_brown
+from stfmkit.evaluation.bounds import joint_bounds
 from stfmkit.evaluation.molecules import Molecules
+from stfmkit.evaluation.reliability import MIN_RELIABILITY, Reliability
 from stfmkit.evaluation.ridge_probe import Scaler
 from stfmkit.evaluation.samples import SampleRows, sample_rows
 from stfmkit.evaluation.scores import concat_scores, score_table
@@ -25,9 +29,10 @@ _CONSTANT = "the truth is constant in this sample"
 _REASONS = {
     "partial_pearson": "library size explains the truth",
     "moran_ratio": f"Moran's I of the truth is below {PATTERN}, or the prediction is constant",
-    "split_half_reliability": "a half of the counts is constant in this sample",
 }
 _ELSE = "undefined on these values"
+_HALF = "a half of the counts is constant in this sample"
+_NO_SIGNAL = f"no signal in training: a reliability below {MIN_RELIABILITY}"
 _PAIRS = ("pearson", "spearman", "ccc", "r2", "nrmse", "rmse", "auroc_top", "variance_ratio")
 """Metrics that read truth and prediction, and nothing else."""
 
@@ -58,6 +63,8 @@ class ExpressionTruth:
         counts.
     molecules
         The counts themselves, for what is compared without the noise of counting; None where there are none.
+    reliability
+        What halves of the counts agree on within every sample, and in training; None where there are no counts.
     min_obs
         Samples with fewer observations are not scored.
     fold
@@ -74,6 +81,7 @@ class ExpressionTruth:
     log_depth: np.ndarray | None = None
     halves: tuple[np.ndarray, np.ndarray] | None = None
     molecules: Molecules | None = None
+    reliability: Reliability | None = None
     min_obs: int = MIN_OBS
     fold: int = -1
 
@@ -115,20 +123,55 @@ def score_pearson(truth: ExpressionTruth, predicted: np.ndarray) -> pd.DataFrame
 
 
 def expression_ceilings(truth: ExpressionTruth) -> pd.DataFrame:
-    """Return the largest Pearson correlation that any prediction can expect, for every sample and gene.
-
-    The rows have ``status="ceiling"``: of ``pearson`` the ceiling, and of ``split_half_reliability`` the reliability
-    that it is the root of.
-    """
-    if truth.halves is None:
+    """Return the rows of `reliability_ceilings` for every sample."""
+    if truth.reliability is None:
         return concat_scores([])
-    parts = []
-    for sample in truth.scored_samples():
-        first, second = (half[sample.rows] for half in truth.halves)
-        reliability = metrics.split_half_reliability(first, second)
-        limits = {"pearson": metrics.pearson_ceiling(reliability), "split_half_reliability": reliability}
-        parts.append(_rows(truth, sample, limits, status="ceiling"))
-    return concat_scores(parts)
+    return concat_scores(
+        reliability_ceilings(truth.reliability, truth.genes, len(sample.rows), fold=truth.fold, **sample.columns)
+        for sample in truth.scored_samples()
+    )
+
+
+def reliability_ceilings(
+    reliability: Reliability, genes: np.ndarray, n_obs: int, *, sample: str, **where: Any
+) -> pd.DataFrame:
+    """Return an upper bound of the Pearson correlation that any prediction can expect, for every gene of a sample.
+
+    A gene without signal in training has no bound, and the reason: whether it counts is never decided on the sample
+    that is tested.
+
+    Parameters
+    ----------
+    genes
+        Names (n_genes,).
+    n_obs
+        Number of observations of the sample.
+    sample
+        One that `reliability` knows.
+    where
+        Other columns of the rows, such as fold and patient.
+
+    Returns
+    -------
+    A table of scores with ``status="ceiling"``: of ``pearson`` the bound (`joint_bounds` of the genes that count), of
+    ``split_half_reliability`` the reliability.
+    """
+    agreement, counts = reliability.agreement[sample], reliability.has_signal(len(genes))
+    limits = {
+        "pearson": joint_bounds(np.where(counts, agreement, np.nan), n_obs),
+        "split_half_reliability": spearman_brown(agreement),
+    }
+    flat = np.isnan(agreement)
+    return score_table(
+        metric=np.repeat(list(limits), len(genes)),
+        value=np.concatenate(list(limits.values())),
+        scope="gene",
+        gene=np.tile(genes, len(limits)),
+        sample=sample,
+        status="ceiling",
+        reason=np.concatenate([np.where(counts | flat, _HALF, _NO_SIGNAL), np.full(len(genes), _HALF)]),
+        **where,
+    )
 
 
 def spot_scores(truth: np.ndarray, predicted: np.ndarray, *, train: np.ndarray) -> np.ndarray:

@@ -40,8 +40,6 @@ class Measured:
         columns: np.ndarray,
         *,
         size_target: np.ndarray,
-        part: Matrix | None = None,
-        share: float = 1.0,
     ) -> np.ndarray:
         """Return rows and columns on the scale, dense float64.
 
@@ -51,14 +49,10 @@ class Measured:
             Positions of observations and genes.
         size_target
             Library size that every row is scaled to (n_rows,).
-        part
-            A thinned part of the matrix, to take instead of the whole.
-        share
-            The share of the molecules that the part holds.
         """
-        chosen = (self.matrix if part is None else part)[rows][:, columns]
+        chosen = self.matrix[rows][:, columns]
         if self.scale == "size_factor_log1p" and self.depth is not None:
-            depth = self.depth[rows] * share
+            depth = self.depth[rows]
             return np.asarray(size_factor_log1p(sparse.csr_array(chosen), depth=depth, target=size_target).toarray())
         dense = np.asarray(chosen.toarray() if sparse.issparse(chosen) else chosen, dtype=np.float64)
         return np.log1p(dense) if self.scale == "log1p" else dense

@@ -14,11 +14,10 @@ from stfmkit.evaluation.scores import concat_scores
 from stfmkit.evaluation.signatures import (
     Signatures,
     Thresholds,
-    adjusted_overlap,
     ceiling_rows,
     choose_signatures,
     halves_ceiling,
-    mean_known,
+    overlap_bounds,
     score_agreement,
     score_chance,
     score_sizes,
@@ -82,8 +81,9 @@ def score_cohort(
 ) -> pd.DataFrame:
     """Return every score of the predicted signatures, chance, sizes of the true ones, and ceilings.
 
-    The rows are of ``scope="cohort"``. Ceilings of the adjusted Jaccard index come from two halves of the counts
-    ("n=10", for example) and from two halves of the patients ("n=10, halves of patients").
+    The rows are of ``scope="cohort"``. Ceilings come from two halves of the counts ("n=10", for example) and from two
+    halves of the patients ("n=10, halves of patients"): what another cohort of as many patients would agree on. The
+    second is no bound for a prediction of these patients, so that no score is a share of it.
 
     Parameters
     ----------
@@ -110,8 +110,7 @@ def score_cohort(
     if ceiling:
         limits = _patients_ceiling(found.statistics, sizes, seed=seed, thresholds=thresholds)
         rows = ceiling_rows(limits, scope="cohort", contender="control:patients")
-        shares = relative_scores(concat_scores([agreement, rows]))
-        parts += [part.assign(setting=part["setting"] + _OF_PATIENTS) for part in (rows, shares)]
+        parts.append(rows.assign(setting=rows["setting"] + _OF_PATIENTS))
     return concat_scores(parts)
 
 
@@ -150,12 +149,12 @@ def within_table(found: Signatures, genes: pd.Index) -> pd.DataFrame:
 
 def _patients_ceiling(
     statistics: PatientStatistics, sizes: tuple[int, ...], *, seed: int, thresholds: Thresholds
-) -> dict[tuple[str, int], float]:
-    """Return, per niche and size, the adjusted Jaccard index between two halves of the patients.
+) -> dict[tuple[str, str, int], float]:
+    """Return, by metric, niche and size, what two halves of the patients agree on, brought to all patients.
 
     The mean over ten random splits, both ways; NaN for a niche of one patient.
     """
-    out = {}
+    out: dict[tuple[str, str, int], float] = {}
     for k, niche in enumerate(statistics.niches.tolist()):
         pairs = []
         for part in _splits(statistics.usable[k], stream(seed, "niche_signatures", "patients", niche)):
@@ -167,7 +166,8 @@ def _patients_ceiling(
             scores = [statistics.mean_auroc(k, side) for side in sides]
             pairs += [(sets[0], scores[1]), (sets[1], scores[0])]
         for n in sizes:
-            out[niche, n] = mean_known([adjusted_overlap(own[:n], scores) for own, scores in pairs])
+            found = overlap_bounds((own[:n], scores) for own, scores in pairs)
+            out |= {(metric, niche, n): bound for metric, bound in found.items()}
     return out
 
 

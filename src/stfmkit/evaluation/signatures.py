@@ -1,6 +1,6 @@
 """Niche signatures: the genes that mark a niche, and how well predicted ones agree with true ones."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stfmkit import metrics
+from stfmkit.evaluation.bounds import overlap_bound
 from stfmkit.evaluation.scores import Score, concat_scores, to_table
 from stfmkit.metrics._signature_patients import PatientStatistics
 
@@ -26,6 +27,8 @@ AGREEMENT = (
     "signature_ranking_auroc",
 )
 """Metrics of a signature of one size."""
+CEILED = ("adjusted_jaccard", "rank_biased_overlap")
+"""Metrics of agreement with an upper bound."""
 MARKERS = {
     "fold": "int64",
     "patient": "str",
@@ -158,40 +161,47 @@ def score_chance(found: Signatures, sizes: Sequence[int], **where: Any) -> pd.Da
     return to_table(rows)
 
 
-def ceiling_rows(limits: dict[tuple[str, int], float], **where: Any) -> pd.DataFrame:
-    """Return ceilings of the adjusted Jaccard index by niche and size as rows of a table of scores."""
-    one: dict[str, Any] = {"metric": "adjusted_jaccard", "status": "ceiling", **where}
-    one["reason"] = "no gene marks this niche in a half of the data"
-    return to_table(Score(value=value, setting=f"n={n}", niche=niche, **one) for (niche, n), value in limits.items())
+def ceiling_rows(limits: Mapping[tuple[str, str, int], float], **where: Any) -> pd.DataFrame:
+    """Return ceilings by metric, niche and size as rows of a table of scores."""
+    reason = "no gene marks this niche in a half of the data"
+    return to_table(
+        Score(metric=metric, value=value, setting=f"n={n}", niche=niche, status="ceiling", reason=reason, **where)
+        for (metric, niche, n), value in limits.items()
+    )
 
 
 def halves_ceiling(
     halves: Sequence[PatientStatistics], sizes: Sequence[int], *, thresholds: Thresholds
-) -> dict[tuple[str, int], float]:
-    """Return, per niche and size, the adjusted Jaccard index between two independent halves of the counts.
+) -> dict[tuple[str, str, int], float]:
+    """Return upper bounds of `CEILED`, by metric, niche and size, from two independent halves of the counts.
 
-    One half makes the true signature, the other is ranked as a prediction would be; both ways are averaged. NaN where
-    no gene marks the niche in either half.
+    One half makes the true signature, the other is ranked as a prediction would be; both ways are averaged, and
+    `overlap_bound` brings the agreement to the whole counts. NaN where no gene marks the niche in either half.
     """
     sets = [metrics.signature_sets(half.table(), n_genes=max(sizes), **thresholds._asdict()) for half in halves]
     scores = [half.scores() for half in halves]
-    return {
-        (niche, n): mean_known([adjusted_overlap(sets[a][niche][:n], scores[1 - a][k]) for a in (0, 1)])
+    ways = {
+        (niche, n): [(sets[a][niche][:n], scores[1 - a][k]) for a in (0, 1)]
         for k, niche in enumerate(halves[0].niches.tolist())
         for n in sizes
     }
+    return {(metric, *key): bound for key, pairs in ways.items() for metric, bound in overlap_bounds(pairs).items()}
+
+
+def overlap_bounds(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+    """Return upper bounds of `CEILED` from pairs of a signature and the scores of all genes in the other half."""
+    found: dict[str, list[float]] = {metric: [] for metric in CEILED}
+    for own, scores in pairs:
+        guess, some = top(scores, len(own)), len(own) > 0
+        adjusted = metrics.adjusted_jaccard(own, guess, n_genes=len(scores)) if some else np.nan
+        found["adjusted_jaccard"].append(adjusted)
+        found["rank_biased_overlap"].append(metrics.rank_biased_overlap(own, guess) if some else np.nan)
+    return {metric: float(overlap_bound(mean_known(values))) for metric, values in found.items()}
 
 
 def top(scores: np.ndarray, n: int) -> np.ndarray:
     """Return the positions of the best `n` genes; none where nothing was predicted."""
     return np.empty(0, dtype=np.int64) if np.isnan(scores).all() or n == 0 else metrics.signature_top(scores, n)
-
-
-def adjusted_overlap(own: np.ndarray, scores: np.ndarray) -> float:
-    """Return the adjusted Jaccard index of a signature and as many genes by score; NaN for an empty signature."""
-    if not len(own):
-        return float("nan")
-    return metrics.adjusted_jaccard(own, top(scores, len(own)), n_genes=len(scores))
 
 
 def mean_known(values: Sequence[float]) -> float:
@@ -318,7 +328,7 @@ def score_signatures(truth: SignatureTruth, found: Sequence[PatientSignatures]) 
 
 
 def signature_ceilings(truth: SignatureTruth) -> pd.DataFrame:
-    """Return the adjusted Jaccard index of two halves of the counts as a ceiling, and the sizes of true signatures."""
+    """Return upper bounds from two halves of the counts as ceilings, and the sizes of true signatures."""
     parts = []
     for tested in truth.tested_patients():
         where = tested.columns(truth.fold)

@@ -73,8 +73,8 @@ def describe(metric: str, setting: str = "", status: str = "scored", *, scope: s
         How it was applied, as in the column of this name: "probe=linear", "n=10", "n_clusters=7", or nothing; several
         are separated by commas.
     status
-        "scored", "ceiling" (the best value that the noise of the data allows), "of ceiling" (a score as a share of
-        that), or "undefined".
+        "scored", "ceiling" (an upper bound of what the noise of the data allows), "of ceiling" (the scores of a sample
+        as a share of that), or "undefined".
     scope
         What the row is about; "cohort" is said in the title.
 
@@ -111,8 +111,8 @@ def describe(metric: str, setting: str = "", status: str = "scored", *, scope: s
         bounds, source, summary = _ceiling(about)
     elif status == "of ceiling":
         title, label = f"{title}, of ceiling", f"{label}, of ceiling"
-        bounds, chance, source = (None, None), 0.0, _OUR
-        summary = "The score as a share of its ceiling; 0 is chance, 1 the best that the noise of the data allows."
+        bounds, chance, source = (None, None), 0.0 if about.chance == 0 else None, _OUR
+        summary = "The scores of a sample as a share of their ceilings, sum by sum: a share of an upper bound."
     if scope == "cohort":
         title, label = f"{title}, cohort", f"{label}, cohort"
         summary = f"{summary} Of all patients together, on the genes that every fold predicts."
@@ -170,4 +170,4 @@ def _ceiling(about: MetricSpec) -> tuple[Bounds, str, str]:
     if about.ceiling:
         definition = spec(about.ceiling)
         return definition.bounds, definition.source, definition.summary
-    return about.bounds, _HALVES, "What one half of the counts scores as a prediction of the other; on the low side."
+    return about.bounds, _HALVES, "Upper bound from what two halves of the counts, or two annotations, agree on."

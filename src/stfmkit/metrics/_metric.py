@@ -50,8 +50,8 @@ class MetricSpec:
     over
         How other values of one sample, such as those of classes or niches, become one: "mean" or "median".
     ceiling
-        Name of the metric that computes the ceiling; empty where the ceiling is the score of one half of the counts
-        as a prediction of the other.
+        Name of the metric that computes the ceiling; empty where the ceiling, if there is one, comes from what two
+        halves of the counts, or two annotations, agree on.
     source
         Where the definition comes from.
     summary
@@ -128,8 +128,8 @@ def metric(
     label
         A short title for columns and axes; the title where it is left out.
     ceiling
-        Name of the metric that computes the ceiling; left out where the ceiling is the score of one half of the
-        counts as a prediction of the other.
+        Name of the metric that computes the ceiling; left out where the ceiling, if there is one, comes from what two
+        halves of the counts, or two annotations, agree on.
 
     Returns
     -------

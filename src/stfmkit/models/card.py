@@ -124,7 +124,10 @@ class ModelCard(Card):
     bib_key
         Key in the bibliography of the documentation.
     corpus
-        What it was trained on, so that overlap with a benchmark can be seen.
+        What it was trained on, in words.
+    corpus_names
+        Names and accessions of the collections and data sets that its authors say it was trained on, so that overlap
+        with a benchmark can be seen; None where they are not known.
     notes
         What a user has to know of its numbers: ties, noise, exceptions from the original.
     control
@@ -161,6 +164,7 @@ class ModelCard(Card):
     context_length: int | None = None
     weights: Weights | None = None
     corpus: str = ""
+    corpus_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     control: bool = False
     runnable: bool = True

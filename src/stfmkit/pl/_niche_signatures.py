@@ -91,7 +91,7 @@ def niche_signatures(
     check_save(save)
     adata = resolve_table(data, table_key=table_key)
     table = _read(adata, key, kind)
-    known = list(dict.fromkeys(table["niche"].astype(str)))
+    known = [name for name in dict.fromkeys(table["niche"].astype(str)) if name]  # a share speaks of all niches
     shown = known if niches is None else list(niches)
     for name in shown:
         check_known(name, known, what="niche", remedy="pass some of these as niches.")

@@ -31,7 +31,7 @@ def commands() -> Mapping[str, Command]:
     --------
     >>> from stfmkit import service
     >>> list(service.commands())
-    ['bench', 'bin', 'demo', 'embed', 'models', 'report']
+    ['audit', 'bench', 'bin', 'demo', 'embed', 'models', 'report']
     """
     found: dict[str, Command] = {}
     for module in sorted(iter_modules([str(Path(__file__).parent)]), key=lambda module: module.name):

@@ -118,7 +118,7 @@ class Verdict(BaseModel):
 
     protocol_id: str
     ranking: list[Record]
-    findings: list[dict[str, str]]
+    findings: list[Record]
     n_scores: int
     head: list[Record]
 

@@ -12,7 +12,7 @@ from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError
 from stfmkit.bm._protocol import Protocol
 from stfmkit.bm.assemble import PooledTask, assemble
-from stfmkit.bm.contenders import BASELINE, CONTROL, Contender, GivenContender
+from stfmkit.bm.contenders import BASELINE, CONTROL, JOINT, Contender, GivenContender
 from stfmkit.bm.jobs import FinishedTask
 from stfmkit.bm.model_contenders import from_registry, shared_inputs
 from stfmkit.bm.score_table import metric_facts
@@ -42,9 +42,9 @@ def check_task(
     The checks: the facts are complete; scores are tables of the schema, and every score without a value says why; the
     primary metric is described, with a direction, and has a score for every patient; a perfect prediction scores no
     worse than the positive control, and this better than every negative one and every baseline of the task, which has
-    a score for every patient; the order of the test rows makes no
-    difference; an embedding that says nothing (all rows alike) is scored in as many rows as a perfect prediction; the
-    global random state stays as it is.
+    a score for every patient; the order of the test rows makes no difference; a perfect prediction that was made worse
+    by noise, or by exchanging genes, scores lower, where the task says how that is done; an embedding that says nothing
+    (all rows alike) is scored in as many rows as a perfect prediction; the global random state stays as it is.
 
     Parameters
     ----------
@@ -77,9 +77,10 @@ def check_task(
     if not _same(state, np.random.get_state()):  # noqa: NPY002
         raise _broken(checked, "the global random state changed", "draw from stfmkit streams or local generators.")
     _check_table(checked, table)
-    _check_order_of_controls(checked, table)
-    _check_alike(checked, table)
     _check_nothing_is_dropped(checked, table)
+    _check_order_of_controls(checked, table)
+    _check_degradations(checked, table)
+    _check_alike(checked, table)
     _check_baselines(checked, table)
 
 
@@ -125,6 +126,9 @@ def _scores(task: Task, study: Study) -> pd.DataFrame:
                 output = stage.output(contender, fold, hidden[fold.number])
                 predictions[contender.label] = partial(task.predict, output, truth)
         finished += [_finished(task, label, truth, make()) for label, make in predictions.items()]
+        for how in task.degradations:
+            worse = task.degrade(task.perfect(truth), truth, how)
+            finished.append(_finished(task, _PERFECT + JOINT + how, truth, worse))
         turned = task.truth(study, _turned(fold), hidden[fold.number])
         finished.append(_finished(task, _TURNED, turned, task.perfect(turned)))
     pooled = PooledTask(task=task, truth=task.pooled_truth(study, hidden))
@@ -188,6 +192,24 @@ def _check_order_of_controls(task: Task, table: pd.DataFrame) -> None:
                 f"the positive control scores {means[positive]:.3g}, the negative control {name!r} "
                 f"{means[CONTROL + name]:.3g}",
                 "a sound metric puts the positive control first.",
+            )
+
+
+def _check_degradations(task: Task, table: pd.DataFrame) -> None:
+    """Hold that the largest share of noise, and of exchanged genes, lowers the primary metric."""
+    means = patient_values(table, task.name, task.primary).mean(axis=1)
+    sign = 1.0 if facts_of(metric_facts(table, [task]), task.primary)["higher_is_better"] else -1.0
+    for kind in ("noise", "genes"):
+        steps = [how for how in task.degradations if how.partition("=")[0] == kind]
+        if not steps:
+            continue
+        most = max(steps, key=lambda how: float(how.partition("=")[2]))
+        value = means.get(_PERFECT + JOINT + most, np.nan)
+        if not sign * value < sign * means[_PERFECT]:
+            raise _broken(
+                task,
+                f"a perfect prediction scores {means[_PERFECT]:.3g}, and {value:.3g} after {most!r}",
+                "a sound metric falls when a prediction is made worse; see degrade().",
             )
 
 

@@ -22,7 +22,7 @@ from stfmkit._data.patients import read_patients_and_samples
 from stfmkit._data.view import resolve_table
 from stfmkit._data.write_slots import check_free, package_versions, read_record, write_record
 from stfmkit.evaluation.averages import score_tables
-from stfmkit.evaluation.embedding import CHANCE, CONTROL, PLAN, score_embedding
+from stfmkit.evaluation.embedding import CHANCE, CONTROL, PLAN, SECOND, score_embedding
 from stfmkit.evaluation.embedding_study import EmbeddingStudy
 from stfmkit.evaluation.scores import concat_scores
 from stfmkit.metrics._neighbors import METHODS
@@ -40,6 +40,7 @@ def evaluate_embedding(
     patient_key: str,
     sample_key: str,
     label_key: str | None = None,
+    second_label_key: str | None = None,
     celltype_key: str | None = None,
     confounder_keys: Sequence[str] = (),
     reference_key: str | None = None,
@@ -73,6 +74,9 @@ def evaluate_embedding(
         own coordinates.
     label_key
         Column of ``obs`` with niches or regions. Observations without a label are left out of all scores.
+    second_label_key
+        Column of ``obs`` with a second annotation of the same regions: what both agree on is the ceiling of ``ari`` and
+        ``nmi``, in rows of the contender ``control:second_annotation``. It is what another expert reaches.
     celltype_key
         Column of ``obs`` with cell types, for the composition of neighbourhoods.
     confounder_keys
@@ -161,6 +165,7 @@ def evaluate_embedding(
         "patient_key": patient_key,
         "sample_key": sample_key,
         "label_key": label_key,
+        "second_label_key": second_label_key,
         "celltype_key": celltype_key,
         "confounder_keys": list(confounder_keys),
         "reference_key": reference_key,
@@ -218,12 +223,15 @@ def _study(
         key: np.asarray(read_groups(adata, key, role="confounder_keys")) for key in keys["confounder_keys"]
     }
     kept = np.ones(adata.n_obs, dtype=bool)
-    labels = celltypes = None
+    labels = second = celltypes = None
     if keys["label_key"] is None:
         absent["labels"] = "no labels: pass label_key="
     else:
         categories = read_labels(adata, keys["label_key"])
         kept, labels = categories.codes >= 0, np.asarray(categories)
+    if keys["second_label_key"] is not None:
+        second = read_labels(adata, keys["second_label_key"], role="second_label_key")
+        second = np.where(second.codes >= 0, np.asarray(second, dtype=object), "").astype(str)
     if keys["celltype_key"] is None:
         absent["celltypes"] = "no cell types: pass celltype_key="
     else:
@@ -244,6 +252,7 @@ def _study(
         "patients": patients,
         "samples": samples,
         "labels": labels,
+        "second_labels": second,
         "celltypes": celltypes,
         "coords": coords,
         "depth": _depth(adata, keys["layer"], absent),
@@ -302,9 +311,9 @@ def _write(adata: AnnData, key_added: str, embedding_key: str, *, scores: pd.Dat
     parts = [scores]
     if before:
         held = adata.uns[key_added]["scores"]
-        controls = scores["contender"].isin([CONTROL, CHANCE])
+        controls = scores["contender"].isin([CONTROL, CHANCE, SECOND])
         anew = scores.loc[controls, "metric"].unique()
-        old_controls = held["contender"].isin([CONTROL, CHANCE]) & held["metric"].isin(anew)
+        old_controls = held["contender"].isin([CONTROL, CHANCE, SECOND]) & held["metric"].isin(anew)
         parts.insert(0, held[(held["contender"] != embedding_key) & ~old_controls])
     adata.uns[key_added] = score_tables(concat_scores(parts))
     write_record(adata, VERB, key_added, {**before, embedding_key: record}, wrote={"uns": [key_added]})

@@ -17,7 +17,9 @@ from stfmkit._data.view import resolve_table
 from stfmkit._data.write_slots import check_free, package_versions, write_record
 from stfmkit.evaluation.averages import score_tables
 from stfmkit.evaluation.linear_baselines import LinearBaselines, baseline_folds, centred_coordinates
+from stfmkit.evaluation.scores import concat_scores
 from stfmkit.tl._expression_blocks import sample_parts, score_blocks
+from stfmkit.tl._expression_ceilings import ceilings_of_parts
 from stfmkit.tl._expression_study import Study, read_study
 from stfmkit.tl._hest_probe import hest_scores
 
@@ -60,10 +62,12 @@ def evaluate_expression(
     (against the mean of the slide), ``nrmse``, ``rmse``, ``auroc_top``, ``variance_ratio``; with a training mean ``q2``
     and ``deviance_explained``; with library sizes ``partial_pearson`` (given log1p of them); with coordinates
     ``map_ssim``, ``bivariate_morans_i`` and ``moran_ratio`` (of genes whose Moran's I is at least 0.05); of counts, by
-    binomial thinning, the ceiling of ``pearson``, and ``pearson`` as a share of it (genes with a reliability of at
-    least 0.1). With two patients or more, the contenders ``control:linear_library_size`` and
-    ``control:linear_coordinates`` are what linear predictions from library size alone and from the place in the slide
-    alone reach on held-out patients. `stfmkit.bm.run` computes the same numbers.
+    binomial thinning, a ceiling of ``pearson`` for every gene, and ``pearson`` of every sample as a share of it: the
+    sum over genes by the sum of their ceilings. It is a share of an upper bound, as thinning sees the noise of counting
+    only. Genes with a reliability below 0.1 in training (what `train` says; else what other folds test, or other
+    patients) have no ceiling, and the reason. With two patients or more, the contenders
+    ``control:linear_library_size`` and ``control:linear_coordinates`` are what linear predictions from library size
+    alone and from the place in the slide alone reach on held-out patients. `stfmkit.bm.run` computes the same numbers.
 
     Parameters
     ----------
@@ -172,7 +176,6 @@ def evaluate_expression(
         target_sum=target_sum,
         min_obs=min_obs,
         hest_compat=hest_compat,
-        seed=seed,
         **keys,
     )
     tables = _score(study, fitted, seed)
@@ -211,7 +214,10 @@ def _score(study: Study, train: np.ndarray | None, seed: int) -> dict[str, pd.Da
         size_targets=study.size_targets,
         folds=baseline_folds(np.asarray(study.patients), scored=study.scored, train=train, seed=seed),
     )
-    tables = score_tables(score_blocks(study, parts, baselines))
+    limits = ceilings_of_parts(study, parts, train=train, seed=seed)
+    whole = [concat_scores(pair) for pair in zip(score_blocks(study, parts, baselines), limits, strict=True)]
+    order = ["contender", "metric", "status"]
+    tables = score_tables(concat_scores(table.sort_values(order, kind="stable") for table in whole))
     if tables["scores"]["patient"].nunique() < 2:
         warnings.warn(
             "one patient is scored: the table says nothing about the next patient"

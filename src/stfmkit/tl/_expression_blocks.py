@@ -10,7 +10,7 @@ from scipy import sparse
 from stfmkit._core.errors import InputError
 from stfmkit._kernels._autocorrelation import row_stochastic
 from stfmkit._kernels._neighbors import neighbor_graph
-from stfmkit.evaluation.expression import ExpressionTruth, expression_ceilings, score_expression, score_pearson
+from stfmkit.evaluation.expression import ExpressionTruth, score_expression, score_pearson
 from stfmkit.evaluation.linear_baselines import LinearBaselines
 from stfmkit.evaluation.scores import concat_scores, score_table
 from stfmkit.tl._expression_study import Study
@@ -57,8 +57,8 @@ def sample_parts(study: Study) -> list[SamplePart]:
     return parts
 
 
-def score_blocks(study: Study, parts: list[SamplePart], baselines: LinearBaselines) -> pd.DataFrame:
-    """Return the scores and ceilings of every part and gene, and the correlation that the baselines reach."""
+def score_blocks(study: Study, parts: list[SamplePart], baselines: LinearBaselines) -> list[pd.DataFrame]:
+    """Return, for every part, the scores of every gene, and the correlation that the baselines reach."""
     n_genes = len(study.prediction.genes)
     step = max(16, _CELLS // len(study.scored))
     found: list[list[pd.DataFrame]] = [[] for _ in parts]
@@ -67,8 +67,7 @@ def score_blocks(study: Study, parts: list[SamplePart], baselines: LinearBaselin
         guesses = baselines.predict(study.prediction.columns[block])
         for part, tables in zip(parts, found, strict=True):
             tables.extend(_score(study, part, block, guesses))
-    whole = [concat_scores(tables).sort_values(["contender", "metric", "status"], kind="stable") for tables in found]
-    return concat_scores(whole)
+    return [concat_scores(tables) for tables in found]
 
 
 def _score(study: Study, part: SamplePart, block: slice, guesses: dict[str, np.ndarray]) -> Iterator[pd.DataFrame]:
@@ -79,7 +78,6 @@ def _score(study: Study, part: SamplePart, block: slice, guesses: dict[str, np.n
         predicted = study.prediction.dense(part.rows, block)[:, at]
         scores = score_expression(truth, predicted)
         yield scores.assign(contender=study.contender)
-        yield expression_ceilings(truth)
         for name, values in guesses.items():
             guess = values[part.rows][:, at]
             if not np.isnan(guess).any():
@@ -103,12 +101,6 @@ def _truth(study: Study, part: SamplePart, genes: np.ndarray) -> ExpressionTruth
     """Return the truth about some of the predicted genes in one part."""
     rows, columns, sizes = part.rows, study.prediction.columns[genes], study.size_targets[part.rows]
     measured = study.measured
-    halves = None
-    if study.halves is not None:
-        first, second = (
-            measured.scaled(rows, columns, size_target=sizes, part=half, share=0.5) for half in study.halves
-        )
-        halves = (first, second)
     return ExpressionTruth(
         expression=measured.scaled(rows, columns, size_target=sizes),
         genes=study.prediction.genes[genes],
@@ -118,7 +110,6 @@ def _truth(study: Study, part: SamplePart, genes: np.ndarray) -> ExpressionTruth
         graph=part.graph,
         train_mean=None if study.means is None else study.means[max(part.fold, 0)][genes],
         log_depth=None if measured.depth is None else np.log1p(measured.depth[rows]),
-        halves=halves,
         min_obs=study.min_obs,
         fold=part.fold,
     )

@@ -11,7 +11,6 @@ from scipy import sparse
 
 from stfmkit._core.arguments import check_positive, listed
 from stfmkit._core.errors import InputError, MissingKeyError
-from stfmkit._core.random import stream
 from stfmkit._data.coordinates import check_positions, read_coords
 from stfmkit._data.graphs import read_graph
 from stfmkit._data.patients import read_patients_and_samples
@@ -19,8 +18,7 @@ from stfmkit._data.predictions import Prediction, check_prediction, read_predict
 from stfmkit._data.training import Train, training_rows
 from stfmkit._data.write_slots import read_record
 from stfmkit._kernels._normalize import median_total
-from stfmkit._kernels._thinning import thin
-from stfmkit.evaluation.measured import Matrix, Measured
+from stfmkit.evaluation.measured import Measured
 from stfmkit.tl._measured import read_measured
 
 
@@ -44,8 +42,6 @@ class Study:
         Library size that every observation is scaled to (n_obs,).
     means
         Training mean of every fold and gene (n_folds, n_genes), or None.
-    halves
-        Two independent parts of the counts, or None.
     coords, graph
         Coordinates (n_obs, 2), and weights (n_obs, n_obs), or None.
     min_obs
@@ -61,7 +57,6 @@ class Study:
     folds: np.ndarray
     size_targets: np.ndarray
     means: np.ndarray | None
-    halves: tuple[Matrix, Matrix] | None
     coords: np.ndarray | None
     graph: sparse.csr_array | None
     min_obs: int
@@ -83,7 +78,6 @@ def read_study(
     graph_key: str | None,
     min_obs: int,
     hest_compat: bool,
-    seed: int,
 ) -> tuple[Study, np.ndarray | None, str | None]:
     """Return what is scored, which observations were trained on (n_obs,) if that is known, and the layer of the truth.
 
@@ -116,7 +110,6 @@ def read_study(
         folds=folds,
         size_targets=sizes,
         means=training_means(measured, predicted, train_mean=train_mean, sizes=sizes, **known),
-        halves=thin(sparse.csr_array(measured.matrix), rng=stream(seed, "thinning")) if measured.counted else None,
         coords=coords,
         graph=graph,
         min_obs=min_obs,

@@ -99,8 +99,8 @@ def niche_signatures(
     n_permutations
         Number of random orders, here of moves of the labels; the smallest p-value is ``1 / (n_permutations + 1)``.
     ceiling
-        Also estimate what an independent measurement would score, from two halves of the counts (binomial thinning)
-        and of the patients. Halves hold less than all of the data, so these ceilings are on the low side.
+        Also estimate upper bounds from two halves of the counts (binomial thinning), and what another cohort of as many
+        patients would agree on from two halves of the patients.
     within_patient
         Also return the rank-sum test of every patient on its own. Spots of one patient are no replicates: these
         p-values describe a section, choose no gene, and must not be reported as evidence over patients.
@@ -127,10 +127,11 @@ def niche_signatures(
 
     ``scores``: one row for every contender, metric, size and niche, with the columns of all scores of stfmkit; the
     setting is the size, such as "n=10". ``signature_size`` of the true signatures (of genes with less: "n=10, down");
-    ``jaccard`` of the contender "control:chance"; ceilings of ``adjusted_jaccard`` from halves of the counts ("n=10")
-    and of the patients ("n=10, halves of patients"); with a prediction ``jaccard``, ``adjusted_jaccard`` (also as a
-    share of its ceilings), ``dice``, ``overlap_coefficient``, ``rank_biased_overlap``, ``signed_jaccard`` (up and
-    down), ``signature_specificity``, ``signature_ranking_auroc`` and ``signature_fold_change_correlation`` (Spearman).
+    ``jaccard`` of the contender "control:chance"; ceilings of ``adjusted_jaccard`` and ``rank_biased_overlap`` from
+    halves of the counts ("n=10") and of the patients ("n=10, halves of patients"); with a prediction ``jaccard``,
+    ``adjusted_jaccard`` and ``rank_biased_overlap`` (both also summed over niches as a share of the sum of their
+    ceilings), ``dice``, ``overlap_coefficient``, ``signed_jaccard`` (up and down), ``signature_specificity``,
+    ``signature_ranking_auroc`` and ``signature_fold_change_correlation`` (Spearman).
     Undefined where no gene marks the niche; set metrics are 0 for a niche that was never predicted.
     `stfmkit.bm.run` computes the same numbers.
 

@@ -109,7 +109,7 @@ def test_the_policy_allows_our_script_and_nothing_else(page):
 
 def test_pictures_cannot_run_scripts_and_speak(page):
     pictures = page.all("img")
-    assert len(pictures) == 5 + 2  # a dot plot for every task, maps for two
+    assert len(pictures) == 5 + 2 + 1  # a dot plot for every task, maps for two, mean ranks over all
     assert all(len(p["alt"]) > 40 for p in pictures)
     for picture in pictures:
         kind, data = picture["src"].split(";base64,")
@@ -190,13 +190,13 @@ def test_no_display_is_needed(example_results, tmp_path):
 def test_one_patient_cannot_be_tested(example_results):
     results = example_results(n_patients=1, tasks=("niche_probe",), split="SpatialBlockKFold", observations=False)
     said = _words(task_verdict(_only(results, "niche_probe")))
-    assert said.startswith("neighbor_pca has the highest score (macro f1 linear: mean 0.5")
+    assert said.startswith("neighbor_pca has the highest mean (macro f1 linear: mean 0.5")
     assert "With 1 patient: cannot test. The order describes this patient, nothing more." in said
     assert "is best" not in said
     assert "interval" not in said
     words = Page(render_report(results)).words
     assert "The patient was not held out here (split: SpatialBlockKFold)" in words
-    assert "Cannot test; all are ahead:" in words
+    assert "Cannot test; all have the better mean:" in words
 
 
 def test_a_model_without_any_score_is_named(example_results):

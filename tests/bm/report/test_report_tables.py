@@ -1,8 +1,19 @@
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from stfmkit.bm.report.appendix import cards_grid, controls_grid, metrics_legend, seconds_grid
-from stfmkit.bm.report.task_tables import gene_grid, limits_text, metrics_grids, niche_grids, ranking_grid
+from stfmkit.bm._results import Results
+from stfmkit.bm.report.appendix import calibration_grid, cards_grid, metrics_legend, seconds_grid
+from stfmkit.bm.report.task_tables import (
+    gene_grid,
+    limits_text,
+    mean_rank_grid,
+    metrics_grids,
+    niche_grids,
+    ranking_grid,
+)
 from stfmkit.bm.report.view_models import task_views
 from stfmkit.bm.score_findings import written
 from stfmkit.bm.tasks.niche_signatures import TASK as NICHE_SIGNATURES
@@ -27,7 +38,42 @@ def test_ranking_keeps_the_numbers(plain):
     assert [row[0].text for row in grid.rows][:7] == ranks["contender"].tolist()
     assert [row[1].value for row in grid.rows][:7] == pytest.approx(ranks["mean"].tolist())
     assert {row[0].kind for row in grid.rows[7:]} == {"control"}
-    assert [row[-1].text for row in grid.rows][:2] == ["cannot test: 6 patients, 6 tests"] * 2
+    assert [row[-1].text for row in grid.rows][:2] == ["best", "worse than the leader"]
+    assert [row[6].text for row in grid.rows][:3] == ["1", "2", "3"]
+    assert [row[6].text for row in grid.rows][7:] == ["–"] * 5
+    assert grid.notes[0].startswith("6 patients with a score of every contender. Mean of the leader, corrected for")
+
+
+def test_patients_that_are_left_out_are_counted(plain):
+    table = plain.table.copy()
+    lost = (table["contender"] == "random") & (table["patient"] == "P2")
+    table.loc[lost, "value"] = np.nan
+    results = Results(**{**vars(plain), "table": table})
+    grid = ranking_grid(table, _only(results, "niche_probe"))
+    assert grid.notes[0].startswith("5 patients with a score of every contender; 1 left out.")
+    assert {row[6].text for row in grid.rows} == {"–"}  # below six patients no rank is excluded
+
+
+def test_an_interval_that_disagrees_with_the_test_is_explained(plain):
+    table = plain.table.copy()
+    gap = table["patient"].map({"P1": 0.01, "P2": 0.02, "P3": 0.5, "P4": 0.01, "P5": 0.3, "P6": 0.02}).to_numpy()
+    twin = table[table["contender"] == "hvg_pca"].assign(contender="twin")
+    twin["value"] -= gap[(table["contender"] == "hvg_pca").to_numpy()]
+    table = pd.concat([table[table["contender"].isin(["hvg_pca"])], twin])
+    results = Results(**{**vars(plain), "table": table})
+    ranks = results.rank("niche_probe").set_index("contender")
+    assert ranks.loc["twin", "p_value"] == 2 / 64
+    assert ranks.loc["twin", "difference_high"] > 0
+    assert "The verdict is that of the test." in ranking_grid(table, _only(results, "niche_probe")).notes[1]
+
+
+def test_mean_ranks_over_tasks(example_results):
+    results = example_results(n_patients=7, observations=False)
+    ranks = results.rank_over_tasks()
+    grid = mean_rank_grid(ranks)
+    assert [row[0].text for row in grid.rows] == ranks["contender"].tolist()
+    assert [row[1].value for row in grid.rows] == pytest.approx(ranks["mean_rank"].tolist())
+    assert grid.rows[0][-1].text == "best"
 
 
 def test_metrics_and_niches(plain):
@@ -50,7 +96,7 @@ def test_genes_are_the_best_and_the_worst(plain):
     values = [row[1].value for row in grid.rows]
     assert len(values) == 20
     assert values == sorted(values, reverse=True)
-    assert grid.columns[-1].text == "Ceiling"
+    assert grid.columns[-1].text == "Upper bound"
     assert "30 genes were scored" in grid.notes[0]
     assert "undefined" in grid.notes[1]
 
@@ -58,12 +104,17 @@ def test_genes_are_the_best_and_the_worst(plain):
 def test_uninformative_metrics_are_called_so(example_results):
     results = example_results(tasks=("expression",), skills={"control:shuffled": 0.9}, observations=False)
     facts = task_views(results, results.rank())
-    grid = controls_grid(results.table, facts)
-    assert {row[-1].text for row in grid.rows} == {"no: uninformative here"}
-    assert {row[-2].text for row in grid.rows} == {"shuffled"}
+    grid = calibration_grid(results.calibration(), facts)
+    assert {row[2].text for row in grid.rows} == {"no: thinned is not ahead of shuffled"}
+    assert {row[5].text for row in grid.rows} == {"shuffled"}
     assert {row[1].text.split("\N{NO-BREAK SPACE}")[0] for row in grid.rows} == {
-        facts["title"] for facts in results.meta["metrics"] if facts["higher_is_better"] is not None
+        facts["title"]
+        for facts in results.meta["metrics"]
+        if facts["higher_is_better"] is not None and facts["status"] == "scored" and facts["scope"] != "cohort"
     }
+    first = metrics_grids(results.table, facts[0])[0]
+    assert all("†" in column.text for column in first.columns[1:] if "of ceiling" not in column.text)
+    assert any(note.startswith("† tells nothing") for note in first.notes)
 
 
 def test_seconds_count_a_unit_once(example_results):
@@ -77,7 +128,7 @@ def test_limits_are_the_controls_and_the_noise(plain):
     said = limits_text(plain.table, _only(plain, "expression"))
     assert said.startswith("positive control thinned 0.8")
     assert "best negative control coordinates 0.3" in said
-    assert "mean noise ceiling 0.7" in said
+    assert "upper bound for the noise of counting 0.7" in said
     table = plain.table[~plain.table["contender"].str.startswith("control:")]
     assert limits_text(table, _only(plain, "niche_probe")) == "not known"
 
@@ -96,7 +147,8 @@ def test_signatures_have_one_table_for_every_size(results):
         assert titles[-1] == "Spearman ρ of fold changes"
         assert not any("@" in t or "Ceiling" in t for t in titles)
         notes = " ".join(grid.notes)
-        assert "Ceiling, mean over the data: Adjusted Jaccard " in notes
+        assert "Upper bound for the noise of counting, mean over the data: Adjusted Jaccard " in notes
+        assert "sum of the scores of a sample by the sum of their ceilings" in notes
         assert "mean over the data: 10.0." in notes or "in the true signature" in notes.lower()
     expected = results.table.query("metric == 'jaccard' and scope == 'cohort' and contender == 'hvg_pca'")[
         "value"
@@ -114,22 +166,37 @@ def test_descriptions_are_apart_from_what_is_good_or_bad(results):
     ]
 
 
+def test_genes_without_signal_are_counted(results):
+    table = results.table.copy()
+    here = (table["task"] == "expression") & (table["status"] == "ceiling") & (table["metric"] == "pearson")
+    first = table["gene"] == table[here]["gene"].min()
+    table.loc[here, "reason"] = ""
+    table.loc[here & first, ["value", "reason"]] = [np.nan, "no signal in training: a reliability below 0.1"]
+    grid = metrics_grids(table, _only(results, "expression"))[0]
+    said = next(note for note in grid.notes if "signal" in note)
+    n_genes = table[here].groupby("fold")["gene"].nunique()
+    lost = table[here & first].groupby("fold")["gene"].nunique().reindex(n_genes.index).fillna(0)
+    assert f"{int((n_genes - lost).min())}" in said
+    assert "have no signal in training" in said
+
+
 def test_other_sizes_are_shown_where_they_fail(example_results):
     sound = example_results(tasks=("niche_signatures",), observations=False)
-    grid = controls_grid(sound.table, task_views(sound, sound.rank()))
+    grid = calibration_grid(sound.calibration(), task_views(sound, sound.rank()))
     assert not [row for row in grid.rows if "50" in row[1].text]
-    assert "2 metrics of signatures of other sizes, all ordered, are left out" in grid.notes[-1]
+    assert "signatures of other sizes, all informative, are left out" in grid.notes[-1]
     table = sound.table.copy()
     at = (table["setting"] == "n=50") & (table["contender"] == "control:shuffled")
     table.loc[at, "value"] = 0.99
     at = (table["metric"] == "rbo") & (table["contender"] == "control:thinned")
     table.loc[at, "value"] = np.nan
+    failed = replace(sound, table=table)
     rows = {
-        row[1].text.split("\N{NO-BREAK SPACE}")[0]: row[-1].text
-        for row in controls_grid(table, task_views(sound, sound.rank())).rows
+        row[1].text.split("\N{NO-BREAK SPACE}")[0]: row[2].text
+        for row in calibration_grid(failed.calibration(), task_views(failed, failed.rank())).rows
     }
-    assert rows["jaccard 50"] == "no: uninformative here"
-    assert rows["rbo"] == "not known: no score"
+    assert rows["jaccard 50"] == "no: thinned is not ahead of shuffled"
+    assert rows["rbo"] == "no: a control has no score"
 
 
 def test_the_page_says_what_the_cohort_rests_on(results):

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from stfmkit.bm._results import Results
-from stfmkit.bm.report.narrative import compare_references, reference_answer, task_verdict
+from stfmkit.bm.report.narrative import compare_references, over_tasks_verdict, reference_answer, task_verdict
 from stfmkit.bm.report.view_models import metric_view, task_views
 from stfmkit.evaluation.metric_keys import MetricKey
 
@@ -29,29 +29,68 @@ def test_four_patients_have_intervals_but_no_test(example_results):
 def test_six_patients_and_two_models_are_tested(example_results):
     results = example_results(tasks=("niche_probe",), contenders=("hvg_pca", "coordinates"), observations=False)
     said = _words(task_verdict(_only(results, "niche_probe")))
-    assert said.startswith("hvg_pca is best (macro f1 linear: mean 0.5")
-    assert "indistinguishable" not in said
-    assert "Worse than best (Holm-adjusted p < 0.05): coordinates (−0." in said
+    assert said.startswith("hvg_pca is the best (macro f1 linear: mean 0.5")
+    assert "all others were shown to be worse." in said
+    assert "Shown to be worse than the leader: coordinates (−0." in said
+    assert said.endswith("The leader stays the same whichever patient is left out, so its mean needs no correction.")
 
 
-def test_equal_models_are_indistinguishable(example_results):
-    results = example_results(tasks=("niche_probe",), contenders=("hvg_pca", "random"), observations=False)
+def _with_twin(results, change) -> Results:
+    """The results with a contender that is hvg_pca, changed, in the place of random."""
     table = results.table.copy()
     twin = table[table["contender"] == "hvg_pca"].assign(contender="twin")
-    twin["value"] += np.where(twin["patient"].isin(["P1", "P2", "P3"]), 0.01, -0.012)
+    twin["value"] += change(twin)
     table = pd.concat([table[table["contender"] != "random"], twin])
-    facts = _only(Results(**{**vars(results), "table": table}), "niche_probe")
+    return Results(**{**vars(results), "table": table})
+
+
+def test_models_that_are_level_are_the_best_set(example_results):
+    results = example_results(tasks=("niche_probe",), contenders=("hvg_pca", "random"), observations=False)
+    twins = _with_twin(results, lambda twin: np.where(twin["patient"].isin(["P1", "P2", "P3"]), 0.01, -0.012))
+    said = _words(task_verdict(_only(twins, "niche_probe")))
+    assert said.startswith("hvg_pca has the highest mean (")
+    assert "but was not shown to be better than all." in said
+    assert "The best set, any of which may be the best: hvg_pca (rank 1 to 2) and twin" in said
+    assert re.search(r"twin \(−0\.001; rank 1 to 2; detectable from 0\.02\d\)", said)
+    assert re.search(
+        r"mean of the leader is on average too high, because it was chosen as the highest; corrected: 0\.5", said
+    )
+    assert "Shown to be worse" not in said
+
+
+def test_a_low_leader_is_corrected_upwards(example_results):
+    results = example_results(tasks=("domains",), contenders=("hvg_pca", "random"), observations=False)
+    results.meta["tasks"]["domains"]["primary"] = {"metric": "chaos", "setting": "", "scope": "sample"}
+    twins = _with_twin(results, lambda twin: np.where(twin["patient"].isin(["P1", "P2", "P3"]), 0.01, -0.012))
+    facts = _only(twins, "domains")
     said = _words(task_verdict(facts))
-    assert said.startswith("hvg_pca has the best mean (")
-    assert said.endswith("twin (−0.001) is indistinguishable from it.")
+    assert "has the lowest mean" in said
+    assert "on average too low, because it was chosen as the lowest" in said
+    assert facts.ranks["mean_corrected"].iloc[0] > facts.ranks["mean"].iloc[0]
 
 
-def test_many_comparisons_on_six_patients_are_called_powerless(example_results):
+def test_six_patients_decide_between_seven(example_results):
     results = example_results(tasks=("niche_probe",), observations=False)
     said = _words(task_verdict(_only(results, "niche_probe")))
-    assert "neighbor_pca has the best mean" in said
-    assert "No test: with 6 patients and 6 comparisons no p can fall below 0.188 after Holm." in said
-    assert "paired difference it is ahead of hvg_pca (−0." in said
+    assert said.startswith("neighbor_pca is the best (")
+    assert re.search(r"hvg_pca \(−0\.\d+; rank 2\), ", said)
+    assert "ahead" not in said
+
+
+def test_patients_that_are_left_out_are_said(example_results):
+    results = example_results(n_patients=8, tasks=("niche_probe",), observations=False)
+    table = results.table.copy()
+    table.loc[(table["contender"] == "random") & table["patient"].isin(["P1", "P2"]), "value"] = np.nan
+    facts = _only(Results(**{**vars(results), "table": table}), "niche_probe")
+    assert "2 patients lack a score of some contender and are left out." in _words(task_verdict(facts))
+
+
+def test_mean_ranks_over_tasks_in_words(example_results):
+    results = example_results(observations=False)
+    said = _words(over_tasks_verdict(results.rank_over_tasks(), {"niche_probe": "Niche probe"}))
+    assert said.startswith("Ranks by the primary metrics of 5 tasks (Niche probe, domains, expression, ")
+    assert "averaged within each of 6 patients. Contenders differ (p < 0.001 in the permutation test" in said
+    assert "neighbor_pca has the best mean rank (1.0" in said
 
 
 def test_question_about_position_and_depth(example_results):
@@ -107,5 +146,5 @@ def test_ahead_without_evidence_is_not_shown(example_results):
     found = compare_references(results, facts)
     word, said = reference_answer(found, facts, results.meta, reference="coordinates")
     assert word == "open"
-    assert _words([said]).startswith("Not shown: hvg_pca +0.")
-    assert [c.verdict for c in found] == ["not told apart"]
+    assert re.match(r"Not shown: hvg_pca \+0\.\d+ in 2 of 6 patients, p = 0\.\d+ \(detectable from 0\.", _words([said]))
+    assert [c.verdict for c in found] == ["not shown"]

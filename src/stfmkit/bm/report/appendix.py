@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm.contenders import CONTROL
+from stfmkit.bm.calibration import MOST_PATIENTS
 from stfmkit.bm.report.formatting import DASH, Cell, Column, Grid, flatten, numeric, plural, seconds, shade, word
 from stfmkit.bm.report.task_tables import head, means_by_contender
 from stfmkit.bm.report.view_models import MetricView, TaskView
 from stfmkit.bm.score_findings import written
+from stfmkit.evaluation.metric_keys import KEY, MetricKey
 
-_ORDERED = "yes"
 _CARD = (
     ("role", "Role"),
     ("origin", "From"),
@@ -50,11 +50,14 @@ def overview_grid(table: pd.DataFrame, tasks: Sequence[TaskView]) -> Grid:
         Column(text="Contender"),
         *(Column(text=f"{t.title}: {t.primary.labelled}", numeric=True, note=t.primary.direction) for t in tasks),
     ]
+    notes = ["Darker is better within a column. Bold: the best mean; whether it is better than others is said above."]
+    if any(len(t.ranks) and t.ranks["n_left_out"].max() for t in tasks):
+        notes.append("Means over all patients that a contender has scores of; rankings use patients complete for all.")
     return Grid(
         caption="At a glance: primary metric of every task, mean over patients",
         columns=columns,
         rows=rows,
-        notes=["Darker is better within a column. Bold: best mean; whether that means anything is said above."],
+        notes=notes,
     )
 
 
@@ -63,59 +66,67 @@ def _mean_place(tasks: Sequence[TaskView], name: str) -> float:
     return float(np.mean(places)) if places else np.inf
 
 
-def controls_grid(table: pd.DataFrame, tasks: Sequence[TaskView]) -> Grid:
-    """Return, for every task and metric with a direction, whether the positive control is above the negative ones."""
+def calibration_grid(calibration: pd.DataFrame, tasks: Sequence[TaskView]) -> Grid:
+    """Return, for every task and metric with a direction, whether it tells good predictions from bad ones here."""
     columns = [
         Column(text="Task"),
         Column(text="Metric"),
+        Column(text="Informative?"),
         Column(text="Positive control", numeric=True),
         Column(text="Best negative control", numeric=True),
         Column(text="Which"),
-        Column(text="Ordered?"),
+        Column(text="Patients needed", numeric=True, note="to tell these two apart with power 0.8"),
+        Column(text="Falls with noise", note="mixed into the predictions of a baseline, step by step"),
+        Column(text="Falls with genes exchanged", note="predictions of genes given to other genes"),
+        Column(text="Smoothing adds", numeric=True, note="share of the range between the controls"),
     ]
     rows, hidden = [], 0
     for task in tasks:
-        for metric in (m for m in task.metrics if m.higher is not None):
-            row = _control_row(table, task, metric)
-            if row is not None and row[-1].text == _ORDERED and metric.size not in {"", task.primary.size}:
+        mine = calibration[calibration["task"] == task.name]
+        for row in mine.to_dict("records"):
+            metric = task.metric(MetricKey(*(row[name] for name in KEY)))
+            if metric is None:
+                continue
+            if row["informative"] and metric.size not in {"", task.primary.size}:
                 hidden += 1
-            elif row is not None:
-                rows.append(row)
+            else:
+                rows.append(_calibration_row(task, metric, row))
     notes = [
         (
-            "A metric that does not put the positive control above every negative one says nothing about contenders on "
-            "these data; do not rank by it."
-        )
+            "The metrics of a task that tell best come first: those whose controls lie farthest apart, measured by how "
+            "that varies over patients. A metric that is not informative says nothing about contenders on these data."
+        ),
+        (
+            "The positive control of expression and co-expression shares molecules with the truth: its score is above "
+            "any that a prediction can reach."
+        ),
     ]
     if hidden:
-        notes.append(f"{plural(hidden, 'metric')} of signatures of other sizes, all ordered, are left out here.")
-    return Grid(
-        caption="Is the positive control better than the negative ones?", columns=columns, rows=rows, notes=notes
-    )
+        notes.append(f"{plural(hidden, 'metric')} of signatures of other sizes, all informative, are left out here.")
+    return Grid(caption="Do the metrics tell good from bad on these data?", columns=columns, rows=rows, notes=notes)
 
 
-def _control_row(table: pd.DataFrame, task: TaskView, metric: MetricView) -> list[Cell] | None:
-    means = means_by_contender(table, task.name, metric.key)
-    positive = means.get(task.positive, np.nan)
-    negatives = means.reindex(list(task.negatives)).dropna()
-    if means.reindex([task.positive, *task.negatives]).isna().all():
-        return None
-    if not np.isfinite(positive) or negatives.empty:
-        gap = Cell(text=DASH, kind="num")
-        shown = numeric(positive) if np.isfinite(positive) else gap
-        said = word("not known: no score", kind="verdict open")
-        return [word(task.title), word(metric.labelled), shown, gap, word(DASH), said]
-    hardest = str(negatives.idxmax() if metric.higher else negatives.idxmin())
-    ordered = positive > negatives[hardest] if metric.higher else positive < negatives[hardest]
-    said = word(_ORDERED, kind="verdict good") if ordered else word("no: uninformative here", kind="verdict poor")
+def _calibration_row(task: TaskView, metric: MetricView, row: Mapping[Any, Any]) -> list[Cell]:
+    said = word("yes", kind="verdict good")
+    if not row["informative"]:
+        said = word(f"no: {row['reason']}", kind="verdict poor")
+    needed = float(row["patients_needed"])
     return [
         word(task.title),
         word(metric.labelled),
-        numeric(positive),
-        numeric(negatives[hardest]),
-        word(hardest.removeprefix(CONTROL)),
         said,
+        numeric(row["positive"]),
+        numeric(row["negative"]),
+        word(str(row["best_negative"]) or DASH),
+        Cell(text=f"> {MOST_PATIENTS:,}", kind="num") if np.isinf(needed) else numeric(needed),
+        word(_tried(row["falls_with_noise"])),
+        word(_tried(row["falls_with_permuted_genes"])),
+        numeric(row["change_with_smoothing"], sign=True),
     ]
+
+
+def _tried(value: object) -> str:
+    return DASH if value is None or pd.isna(value) else "yes" if value else "no"
 
 
 def seconds_grid(table: pd.DataFrame, tasks: Sequence[TaskView]) -> Grid:

@@ -16,6 +16,7 @@ from stfmkit.bm.contenders import CONTROL
 from stfmkit.bm.report.formatting import listing, number, plural
 from stfmkit.bm.report.view_models import TaskView
 from stfmkit.pl._benchmark import benchmark
+from stfmkit.pl._critical_difference import critical_difference
 from stfmkit.pl._style import style
 from stfmkit.pl._tissue_maps import tissue_maps
 
@@ -58,6 +59,18 @@ def dot_plot(results: Any, task: TaskView) -> Picture:
     shown = listing(task.contenders, most=12)
     alt = f"Dot plot of {task.primary.title} by patient for {shown}. Means: {', '.join(means)}."
     return Picture(uri=uri, alt=alt, width=806)
+
+
+def mean_rank_plot(ranks: pd.DataFrame) -> Picture:
+    """Draw mean ranks over tasks, with bars that join contenders that were not told apart."""
+    with _canvas() as figure:
+        figure.set_size_inches(6, 1.2 + 0.28 * len(ranks))
+        critical_difference(ranks, ax=figure.subplots())
+        figure.axes[0].set_title("", loc="left")
+        uri = _svg(figure)
+    means = [f"{row.contender} {number(row.mean_rank)}" for row in ranks.itertuples()]
+    alt = f"Critical difference diagram. Mean ranks: {', '.join(means)}. The verdicts are in the table below."
+    return Picture(uri=uri, alt=alt, width=576)
 
 
 def map_grid(observations: pd.DataFrame, task: TaskView) -> Picture | None:

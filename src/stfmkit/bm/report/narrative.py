@@ -1,15 +1,15 @@
 """The verdict in words. Names come from data, so they enter text through Markup.format only, which escapes them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from stfmkit.bm.ranking import ALPHA, TEST_FROM
 from stfmkit.bm.report.formatting import number, p_value, plural
 from stfmkit.bm.report.view_models import TaskView, expression_baselines, references
+from stfmkit.evaluation.sign_flips import ALPHA, TEST_FROM
 
 
 class Comparison(NamedTuple):
@@ -23,15 +23,16 @@ class Comparison(NamedTuple):
     wins: int
     n_patients: int
     p: float
+    detectable: float
 
     @property
     def verdict(self) -> str:
-        """Return one of: ahead, behind, level (no test); beats, worse, not told apart (tested)."""
+        """Return one of: higher, lower, level (no test); beats, worse, not shown (tested)."""
         if np.isnan(self.p):
-            return "ahead" if self.difference > 0 else "behind" if self.difference < 0 else "level"
+            return "higher" if self.difference > 0 else "lower" if self.difference < 0 else "level"
         if self.p < ALPHA and self.difference != 0:
             return "beats" if self.difference > 0 else "worse"
-        return "not told apart"
+        return "not shown"
 
 
 def name(text: object) -> Markup:
@@ -48,13 +49,24 @@ def phrase(parts: Iterable[Markup | str], *, joint: str = "and") -> Markup:
 
 
 def task_verdict(task: TaskView) -> list[Markup]:
-    """Return the sentences on one task: who leads, who cannot be told apart, who is worse."""
+    """Return the sentences on one task: who leads, who may be the best, who is worse, and what the mean is worth."""
     rows = task.ranks
     scored = rows.loc[rows["n_patients"] > 0] if len(rows) else rows
     if not len(scored):
         return [Markup("No contender has a score of every patient that is needed for a ranking.")]
-    n = int(scored["n_patients"].iloc[0])
-    said = _untested(task, scored, n) if n < TEST_FROM else _tested(task, scored, n)
+    best = next(scored.itertuples())
+    n = int(best.n_patients)
+    if len(scored) == 1:
+        text = Markup("{} is the only contender {}; there is nothing to compare.")
+        said = [text.format(name(best.contender), _mean(task, best, n))]
+    else:
+        said = _untested(task, scored, n) if n < TEST_FROM else _tested(task, scored, n)
+        said += _winners_curse(task, best)
+    if best.n_left_out:
+        verb = "lacks" if best.n_left_out == 1 else "lack"
+        text = Markup("{} {} a score of some contender and {} left out.")
+        was = "is" if best.n_left_out == 1 else "are"
+        said.append(text.format(plural(int(best.n_left_out), "patient"), verb, was))
     silent = [name(m) for m in rows.loc[rows["n_patients"] == 0, "contender"]]
     if silent:
         said.append(Markup("Without any score: {}.").format(phrase(silent)))
@@ -68,81 +80,91 @@ def _mean(task: TaskView, row: Any, n: int) -> Markup:
     return Markup("({}; {})").format(text, plural(n, "patient"))
 
 
+def _side(task: TaskView) -> str:
+    return "lowest" if task.primary.higher is False else "highest"
+
+
 def _untested(task: TaskView, rows: pd.DataFrame, n: int) -> list[Markup]:
-    best = next(rows.itertuples())
-    if len(rows) == 1:
-        return [
-            Markup("{} is the only contender {}; there is nothing to compare.").format(
-                name(best.contender), _mean(task, best, n)
-            )
-        ]
-    side = "lowest" if task.primary.higher is False else "highest"
-    said = [
-        Markup("{} has the {} score {}. With {}: cannot test. {}").format(
+    best, rest = next(rows.itertuples()), rows.iloc[1:]
+    whose = "this patient" if n == 1 else f"these {n} patients"
+    why = "The order" if n == 1 else f"An exact test needs {TEST_FROM} patients; the order"
+    lead = Markup("{} has the {} mean {}. With {}: cannot test. {} describes {}, nothing more.")
+    return [
+        lead.format(
             name(best.contender),
-            side,
+            _side(task),
             _mean(task, best, n),
             plural(n, "patient"),
-            "The order describes this patient, nothing more."
-            if n == 1
-            else f"An exact test needs {TEST_FROM} patients; the order describes these {n} patients, nothing more.",
-        )
+            why,
+            whose,
+        ),
+        Markup("Differences to it: {}.").format(
+            phrase(_with_difference(row.contender, row.difference) for row in rest.itertuples())
+        ),
     ]
-    said.append(Markup("Behind it: {}.").format(_with_differences(rows.iloc[1:])))
-    return said
 
 
 def _tested(task: TaskView, rows: pd.DataFrame, n: int) -> list[Markup]:
-    best = next(rows.itertuples())
-    if len(rows) == 1:
-        return [
-            Markup("{} is the only contender {}; there is nothing to compare.").format(
-                name(best.contender), _mean(task, best, n)
-            )
-        ]
-    tests, least = len(rows) - 1, 2 / 2**n
-    if least * tests >= ALPHA:
-        return _powerless(task, rows, n)
-    equal = rows.loc[rows["verdict"].str.startswith("indistinguishable")]
-    worse = rows.loc[rows["verdict"].str.startswith("worse")]
-    leads = Markup("{} has the best mean {}.") if len(equal) else Markup("{} is best {}.")
-    said = [leads.format(name(best.contender), _mean(task, best, n))]
-    if len(equal):
-        verb = "is" if len(equal) == 1 else "are"
-        said.append(Markup("{} {} indistinguishable from it.").format(_with_differences(equal), verb))
-    if len(worse):
-        said.append(Markup("Worse than best (Holm-adjusted p &lt; {}): {}.").format(ALPHA, _with_differences(worse)))
-    return said
-
-
-def _powerless(task: TaskView, rows: pd.DataFrame, n: int) -> list[Markup]:
-    """Say that no test can tell the contenders apart, whatever the scores, and give the intervals instead."""
     best, rest = next(rows.itertuples()), rows.iloc[1:]
-    apart = (rest["difference_low"] > 0) | (rest["difference_high"] < 0)
-    said = [
-        Markup("{} has the best mean {}.").format(name(best.contender), _mean(task, best, n)),
-    ]
-    if apart.any():
-        said.append(
-            Markup("By the 95 % interval of the paired difference it is ahead of {}.").format(
-                _with_differences(rest.loc[apart])
-            )
-        )
-    if not apart.all():
-        said.append(Markup("The interval includes 0 for {}.").format(_with_differences(rest.loc[~apart])))
-    said.append(
-        Markup("No test: with {} and {} no p can fall below {} after Holm.").format(
-            plural(n, "patient"), plural(len(rest), "comparison"), p_value(min(1.0, len(rest) * 2 / 2**n))
-        )
-    )
+    open_, worse = rest.loc[rest["in_best_set"]], rest.loc[~rest["in_best_set"]]
+    if not len(open_):
+        lead = Markup("{} is the best {}: all others were shown to be worse.")
+        said = [lead.format(name(best.contender), _mean(task, best, n))]
+    else:
+        lead = Markup("{} has the {} mean {}, but was not shown to be better than all.")
+        said = [lead.format(name(best.contender), _side(task), _mean(task, best, n))]
+        members = [Markup("{} ({})").format(name(best.contender), _ranks(best)), *map(_not_shown, open_.itertuples())]
+        said.append(Markup("The best set, any of which may be the best: {}.").format(phrase(members)))
+    if len(worse):
+        shown = (_with_difference(row.contender, row.difference, _ranks(row)) for row in worse.itertuples())
+        said.append(Markup("Shown to be worse than the leader: {}.").format(phrase(shown)))
     return said
 
 
-def _with_differences(rows: pd.DataFrame) -> Markup:
-    return phrase(
-        Markup("{} ({})").format(name(m), number(d, sign=True))
-        for m, d in zip(rows["contender"], rows["difference"], strict=True)
-    )
+def _winners_curse(task: TaskView, best: Any) -> list[Markup]:
+    """Say by how much the mean of the leader is too high; nothing where too few patients can tell."""
+    if not np.isfinite(best.mean_corrected):
+        return []
+    if np.isclose(best.mean_corrected, best.mean, rtol=1e-9, atol=0):
+        return [Markup("The leader stays the same whichever patient is left out, so its mean needs no correction.")]
+    text = Markup("The mean of the leader is on average too {}, because it was chosen as the {}; corrected: {}.")
+    wrong = "low" if task.primary.higher is False else "high"
+    return [text.format(wrong, _side(task), number(best.mean_corrected))]
+
+
+def _not_shown(row: Any) -> Markup:
+    limit = f"; detectable from {number(row.detectable)}" if np.isfinite(row.detectable) else ""
+    return _with_difference(row.contender, row.difference, f"{_ranks(row)}{limit}")
+
+
+def _ranks(row: Any) -> str:
+    return f"rank {row.rank_low}" if row.rank_low == row.rank_high else f"rank {row.rank_low} to {row.rank_high}"
+
+
+def _with_difference(contender: str, difference: float, more: str = "") -> Markup:
+    text = f"{number(difference, sign=True)}; {more}" if more else number(difference, sign=True)
+    return Markup("{} ({})").format(name(contender), text)
+
+
+def over_tasks_verdict(table: pd.DataFrame, titles: Mapping[str, str]) -> list[Markup]:
+    """Return the sentences on mean ranks over all tasks, for what `Results.rank_over_tasks` returned."""
+    best, rest = next(table.itertuples()), table.iloc[1:]
+    tasks = phrase(titles.get(task, task) for task in best.tasks.split(", "))
+    text = Markup("Ranks by the primary metrics of {} ({}), averaged within each of {}.")
+    said = [text.format(plural(best.n_tasks, "task"), tasks, plural(best.n_patients, "patient"))]
+    differ = "Contenders differ" if best.friedman_p < ALPHA else "It is not shown that any contenders differ"
+    said.append(Markup("{} (p {} in the permutation test of Friedman).").format(differ, _relation(best.friedman_p)))
+    level, worse = rest.loc[rest["in_best_set"]], rest.loc[~rest["in_best_set"]]
+    said.append(Markup("{} has the best mean rank ({}).").format(name(best.contender), f"{best.mean_rank:.2f}"))
+    if len(level):
+        said.append(Markup("Not shown to be worse: {}.").format(phrase(_with_rank(row) for row in level.itertuples())))
+    if len(worse):
+        said.append(Markup("Shown to be worse: {}.").format(phrase(_with_rank(row) for row in worse.itertuples())))
+    return said
+
+
+def _with_rank(row: Any) -> Markup:
+    return Markup("{} ({})").format(name(row.contender), f"{row.mean_rank:.2f}")
 
 
 def _relation(p: float) -> str:
@@ -151,37 +173,32 @@ def _relation(p: float) -> str:
 
 
 def compare_references(results: Any, task: TaskView) -> list[Comparison]:
-    """Compare every contender with the references that were run, on the primary metric of a task."""
+    """Compare every contender with the references that were run, on the primary metric of a task.
+
+    p and intervals are those of all pairs of the task together, so that they hold whichever comparison is looked at.
+    """
     flip = -1.0 if task.primary.higher is False else 1.0
+    pairs = results.pairs(task.name)
     found = []
     for reference, label in references(results.meta).items():
-        if label is None or label not in task.contenders:
-            continue
-        for contender in (name for name in task.contenders if name != label):
-            for row in _compared(results, task, contender, label).itertuples():
-                low, high = sorted((flip * row.difference_low, flip * row.difference_high))
-                turned = row if flip > 0 else next(_compared(results, task, label, contender).itertuples())
-                found.append(
-                    Comparison(
-                        contender=contender,
-                        reference=reference,
-                        difference=flip * row.difference,
-                        low=low,
-                        high=high,
-                        wins=int(turned.wins),
-                        n_patients=int(row.n_patients),
-                        p=row.p_value,
-                    )
+        mine = pairs.loc[pairs["other"] == label].set_index("contender")
+        for contender in (name for name in task.contenders if name in mine.index):
+            row = mine.loc[contender]
+            low, high = sorted((flip * row["difference_low"], flip * row["difference_high"]))
+            found.append(
+                Comparison(
+                    contender=contender,
+                    reference=reference,
+                    difference=flip * row["difference"],
+                    low=low,
+                    high=high,
+                    wins=int(row["wins"]),
+                    n_patients=int(row["n_patients"]),
+                    p=float(row["p_value"]),
+                    detectable=float(row["detectable"]),
                 )
+            )
     return found
-
-
-def _compared(results: Any, task: TaskView, contender: str, other: str) -> pd.DataFrame:
-    key = task.primary.key
-    compared: pd.DataFrame = results.compare(
-        contender, other, task=task.name, metric=key.metric, setting=key.setting, scope=key.scope, status=key.status
-    )
-    return compared
 
 
 def reference_answer(
@@ -189,7 +206,7 @@ def reference_answer(
 ) -> tuple[str, Markup]:
     """Answer "do baselines that read expression beat `reference`?" by a word and a sentence.
 
-    The word is one of yes, some, no (none is ahead), open (cannot test, or not shown by the test), missing.
+    The word is one of yes, some, no (all are shown to be worse), open (cannot test, or not shown by the test), missing.
     """
     if references(meta).get(reference) not in task.contenders:
         return "missing", Markup("{} was not run.").format(name(reference))
@@ -197,25 +214,25 @@ def reference_answer(
     mine = [c for c in comparisons if c.reference == reference and c.contender in readers]
     if not mine:
         return "missing", Markup("No baseline that reads expression was run.")
-    evidence = phrase(
-        Markup("{} {} in {} of {}{}").format(
-            name(c.contender),
-            number(c.difference, sign=True),
-            c.wins,
-            plural(c.n_patients, "patient"),
-            "" if np.isnan(c.p) else f", p {_relation(c.p)}",
+    tested = not any(np.isnan(c.p) for c in mine)
+    evidence = phrase(_evidence(c) for c in mine)
+    if not tested:
+        higher = sum(c.difference > 0 for c in mine)
+        text = {0: "none has the better mean", len(mine): "it has" if len(mine) == 1 else "all have"}.get(
+            higher, f"{higher} of {len(mine)} have"
         )
-        for c in mine
-    )
-    if any(np.isnan(c.p) for c in mine):
-        ahead = sum(c.difference > 0 for c in mine)
-        text = {0: "none is ahead", len(mine): "ahead" if len(mine) == 1 else "all are ahead"}.get(
-            ahead, f"{ahead} of {len(mine)} are ahead"
-        )
-        return "open", Markup("Cannot test; {}: {}.").format(text, evidence)
-    won = sum(c.verdict == "beats" for c in mine)
-    if won == 0 and any(c.difference > 0 for c in mine):
-        return "open", Markup("Not shown: {}.").format(evidence)
-    word = "yes" if won == len(mine) else "some" if won else "no"
-    head = {"yes": "Yes", "some": "Some do", "no": "No"}[word]
+        return "open", Markup("Cannot test; {}: {}.").format(f"{text} the better mean" if higher else text, evidence)
+    won, lost = (sum(c.verdict == word for c in mine) for word in ("beats", "worse"))
+    word = "yes" if won == len(mine) else "some" if won else "no" if lost == len(mine) else "open"
+    head = {"yes": "Yes", "some": "Some do", "no": "No", "open": "Not shown"}[word]
     return word, Markup("{}: {}.").format(head, evidence)
+
+
+def _evidence(c: Comparison) -> Markup:
+    """Return difference, patients and p; what could have been seen, where nothing was shown."""
+    more = "" if np.isnan(c.p) else f", p {_relation(c.p)}"
+    if c.verdict == "not shown" and np.isfinite(c.detectable):
+        more += f" (detectable from {number(c.detectable)})"
+    return Markup("{} {} in {} of {}{}").format(
+        name(c.contender), number(c.difference, sign=True), c.wins, plural(c.n_patients, "patient"), more
+    )

@@ -9,25 +9,27 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from stfmkit.bm.finding import by_severity
+from stfmkit.bm.finding import Finding, by_severity
 from stfmkit.bm.report.appendix import (
+    calibration_grid,
     cards_grid,
-    controls_grid,
     frame_grid,
     metrics_legend,
     overview_grid,
     pairs_grid,
     seconds_grid,
 )
-from stfmkit.bm.report.figures import Picture, dot_plot, drawn, map_grid
+from stfmkit.bm.report.figures import Picture, dot_plot, drawn, map_grid, mean_rank_plot
 from stfmkit.bm.report.formatting import Grid, number, seconds
-from stfmkit.bm.report.narrative import compare_references, reference_answer, task_verdict
+from stfmkit.bm.report.narrative import compare_references, over_tasks_verdict, reference_answer, task_verdict
 from stfmkit.bm.report.task_tables import (
     gene_grid,
     limits_text,
+    mean_rank_grid,
     metrics_grids,
     niche_grids,
     patient_grid,
@@ -37,6 +39,7 @@ from stfmkit.bm.report.task_tables import (
 from stfmkit.bm.report.view_models import TaskView, patient_held_out, references, split_name, task_views
 from stfmkit.bm.task import Section
 from stfmkit.bm.task_catalogue import catalogue
+from stfmkit.evaluation.sign_flips import TEST_FROM
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,15 @@ class TaskSection:
     genes: Grid | None
     maps: Picture | None
     map_caption: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverTasks:
+    """What the report says about all tasks together."""
+
+    verdict: Sequence[Markup]
+    picture: Picture
+    ranking: Grid
 
 
 def render_report(results: Any, *, title: str = "Comparison of representations") -> str:
@@ -101,8 +113,9 @@ def render_report(results: Any, *, title: str = "Comparison of representations")
         split=split_name(results.protocol) or "not stated",
         references=list(references(meta)),
         sections=sections,
+        over_tasks=_over_tasks(results, {task.name: task.title for task in tasks}),
         overview=overview_grid(results.table, tasks),
-        controls=controls_grid(results.table, tasks),
+        controls=calibration_grid(results.calibration(), tasks),
         times=seconds_grid(results.table, tasks),
         cards=cards_grid(meta.get("contenders", {})),
         legend=metrics_legend(tasks),
@@ -111,6 +124,8 @@ def render_report(results: Any, *, title: str = "Comparison of representations")
         folds=pairs_grid(meta.get("folds", {}), caption="What every fold asks", first="Fold"),
         versions=pairs_grid(meta.get("versions", {}), caption="Versions", first="Software"),
         findings=by_severity(results.findings),
+        allowed=list(meta.get("allowed", ())),
+        evidence=_evidence,
         code=_code(results, tasks),
         cite=_cite(results),
     )
@@ -141,10 +156,26 @@ def _section(results: Any, facts: TaskView, place: int) -> TaskSection:
     )
 
 
+def _over_tasks(results: Any, titles: Mapping[str, str]) -> OverTasks | None:
+    """Return mean ranks over all tasks; None where too few patients, tasks or contenders allow a test."""
+    ranks = results.rank_over_tasks()
+    if not len(ranks) or ranks["n_patients"].iloc[0] < TEST_FROM:
+        return None
+    return OverTasks(
+        verdict=over_tasks_verdict(ranks, titles), picture=mean_rank_plot(ranks), ranking=mean_rank_grid(ranks)
+    )
+
+
 def _own_section(results: Any, task: str) -> Section:
     """Return what the task adds; nothing where its package is not installed here."""
     known = catalogue.entries()
     return known[task].section(results) if task in known else Section()
+
+
+def _evidence(finding: Finding) -> Grid:
+    """Return the small table of a finding."""
+    frame = pd.DataFrame(list(finding.rows), columns=list(finding.columns)).set_index(finding.columns[0])
+    return frame_grid(frame, caption=f"Evidence: {finding.check}")
 
 
 def _map_caption(observations: Any, facts: TaskView) -> str:

@@ -8,13 +8,15 @@ import pandas as pd
 
 from stfmkit.bm.contenders import CONTROL
 from stfmkit.bm.marks import SIGN
+from stfmkit.bm.ranking import BEST, IN_BEST_SET, LEADER, NO_SCORE, WORSE
 from stfmkit.bm.report.formatting import DASH, Cell, Column, Grid, number, numeric, p_value, plural, shade, word
 from stfmkit.bm.report.narrative import Comparison
-from stfmkit.bm.report.view_models import MetricView, TaskView
+from stfmkit.bm.report.view_models import DAGGER, MetricView, TaskView
 from stfmkit.evaluation.metric_keys import MetricKey, patient_values, rows_of
+from stfmkit.evaluation.sign_flips import ALPHA, TEST_FROM
 
 _GENES = 10
-_VERDICTS = {"best": "good", "best mean": "fair", "indistinguishable from best": "fair", "worse than best": "poor"}
+_VERDICTS = {BEST: "good", LEADER: "fair", IN_BEST_SET: "fair", WORSE: "poor"}
 
 
 def head(name: str) -> Cell:
@@ -32,36 +34,51 @@ def ranking_grid(table: pd.DataFrame, task: TaskView) -> Grid:
     columns = [
         Column(text="Contender"),
         Column(text="Mean", numeric=True, note="mean over patients"),
-        Column(text="95 % interval", numeric=True, note="bootstrap over patients, then samples; from four patients"),
-        Column(text="Patients", numeric=True, note="patients with a score of every contender"),
-        Column(text="Difference to best", numeric=True, note="paired by patient"),
-        Column(text="Interval of difference", numeric=True, note="95 %, paired by patient"),
-        Column(text="p", numeric=True, note="exact sign-flip test over patients; from six patients"),
-        Column(text="p (Holm)", numeric=True, note="adjusted for the number of contenders"),
+        Column(text="95 % interval", numeric=True, note="of the mean; Student's t over patients, from three patients"),
+        Column(text="Difference to the leader", numeric=True, note="paired by patient"),
+        Column(text="Its interval", numeric=True, note="95 % for all pairs together: paired t, Bonferroni"),
+        Column(text="p", numeric=True, note="exact flips of whole patients, adjusted for all pairs; from six patients"),
+        Column(text="Rank", numeric=True, note="between these ranks, with 95 % confidence for all contenders together"),
+        Column(text="Detectable from", numeric=True, note="difference that the test finds with probability .8"),
         Column(text="Verdict"),
     ]
-    rows = [_rank_row(row) for row in task.ranks.to_dict("records")]
+    rows = [_rank_row(row, tested=_tested(task)) for row in task.ranks.to_dict("records")]
     values = patient_values(table, task.name, task.primary.key)
     ranked = {str(m) for m in task.ranks["contender"]}
     for name in (n for n in task.rows if n not in ranked):
         scores = values.loc[name].dropna() if name in values.index else pd.Series(dtype=float)
-        said = "control" if name.startswith(CONTROL) else "no score"
+        said = "control" if name.startswith(CONTROL) else NO_SCORE
         gap = Cell(text=DASH, kind="num")
-        rows.append(
-            [
-                head(name),
-                numeric(scores.mean()),
-                gap,
-                numeric(len(scores)),
-                gap,
-                gap,
-                gap,
-                gap,
-                word(said, kind="control"),
-            ]
-        )
+        rows.append([head(name), numeric(scores.mean()), *[gap] * 6, word(said, kind="control")])
     caption = f"Ranking by {task.primary.title} ({task.primary.direction})"
-    return Grid(caption=caption, columns=columns, rows=rows, notes=_mark_notes(task))
+    return Grid(caption=caption, columns=columns, rows=rows, notes=_ranking_notes(task))
+
+
+def _tested(task: TaskView) -> bool:
+    return bool(len(task.ranks) and task.ranks["n_patients"].max() >= TEST_FROM)
+
+
+def _ranking_notes(task: TaskView) -> list[str]:
+    """Say how many patients count, and what the mean of the leader is worth."""
+    if not len(task.ranks):
+        return []
+    lead = task.ranks.iloc[0]
+    notes = [f"{plural(int(lead['n_patients']), 'patient')} with a score of every contender."]
+    if lead["n_left_out"]:
+        notes[0] = f"{notes[0][:-1]}; {int(lead['n_left_out'])} left out."
+    if np.isfinite(lead["mean_corrected"]):
+        wrong = "low" if task.primary.higher is False else "high"
+        notes[0] += (
+            f" Mean of the leader, corrected for having been chosen (on average it is too {wrong}): "
+            f"{number(lead['mean_corrected'])}."
+        )
+    apart = (task.ranks["difference_low"] > 0) | (task.ranks["difference_high"] < 0)
+    if _tested(task) and (apart != (task.ranks["p_value"] < ALPHA)).any():
+        notes.append(
+            "An interval of a difference and its p can disagree: the interval takes differences to be normal, and "
+            "each pair alone (Bonferroni), the test does neither. The verdict is that of the test."
+        )
+    return notes + _mark_notes(task)
 
 
 def _mark_notes(task: TaskView) -> list[str]:
@@ -73,19 +90,24 @@ def _mark_notes(task: TaskView) -> list[str]:
     return ["Means over patients that should not be: " + " ".join(said)] if said else []
 
 
-def _rank_row(row: Mapping[Any, Any]) -> list[Cell]:
-    verdict = str(row["verdict"])
+def _rank_row(row: Mapping[Any, Any], *, tested: bool) -> list[Cell]:
+    verdict, ranked = str(row["verdict"]), tested and row["n_patients"] > 0
+    ranks = _rank_cell(row["rank_low"], row["rank_high"]) if ranked else Cell(text=DASH, kind="num")
     return [
         word(f"{row['contender']} {SIGN}", kind="model") if row.get("mark") else head(str(row["contender"])),
         numeric(row["mean"], kind="strong"),
         _interval(row["low"], row["high"]),
-        numeric(int(row["n_patients"])),
         numeric(row["difference"], sign=True),
         _interval(row["difference_low"], row["difference_high"], sign=True),
         Cell(text=p_value(row["p_value"]), value=_sortable(row["p_value"]), kind="num"),
-        Cell(text=p_value(row["p_holm"]), value=_sortable(row["p_holm"]), kind="num"),
+        ranks,
+        numeric(row["detectable"]),
         word(verdict, kind=f"verdict {_VERDICTS.get(verdict, 'open')}"),
     ]
+
+
+def _rank_cell(low: int, high: int) -> Cell:
+    return Cell(text=f"{low}" if low == high else f"{low} to {high}", value=float(low), kind="num")
 
 
 def _interval(low: float, high: float, *, sign: bool = False) -> Cell:
@@ -150,10 +172,12 @@ def _metrics_grid(table: pd.DataFrame, task: TaskView, shown: Sequence[MetricVie
     ]
     notes = ["No arrow: neither good nor bad by its size; see the list of metrics."]
     if any(m.higher is not None for m in shown):
-        notes = ["↑ higher is better, ↓ lower is better; bold: best mean, not a test."]
+        notes = ["↑ higher is better, ↓ lower is better; bold: best value of a column, not a test."]
     chances = [f"{_short(m, arrow=False)} {m.chance}" for m in shown if m.chance]
     if chances:
         notes.append(f"Chance level: {', '.join(chances)}.")
+    if any(m.informative is False for m in shown):
+        notes.append(f"{DAGGER} tells nothing about contenders on these data; see the section on controls.")
     notes += _limits(table, task, shown)
     return Grid(caption=caption, columns=columns, rows=rows, notes=notes)
 
@@ -168,15 +192,35 @@ def _limits(table: pd.DataFrame, task: TaskView, shown: Sequence[MetricView]) ->
     """Return the ceilings of the metrics shown, and what is known of the truth, as sentences."""
     limits = {m: task.metric(m.key._replace(status="ceiling")) for m in shown if m.key.status == "scored"}
     ceilings = [f"{_short(m, arrow=False)} {number(_mean(table, task, limit))}" for m, limit in limits.items() if limit]
-    said = [f"Ceiling, mean over the data: {', '.join(ceilings)}."] if ceilings else []
+    said = [f"{_sentence(task.ceiling_note)}, mean over the data: {', '.join(ceilings)}."] if ceilings else []
     if ceilings and any(m.key.status == "of ceiling" for m in shown):
-        said.append(
-            "Of ceiling: the share of the ceiling of the same sample, gene or niche, where that is well above chance. "
-            f"{task.ceiling_remark}".strip()
-        )
+        said.append(f"Of ceiling: sum of the scores of a sample by the sum of their ceilings. {task.ceiling_remark}")
+        said += _counting(table, task)
     here = {(m.of_cohort, m.size) for m in shown}
     known = [m for m in task.metrics if m.about_data and m.key.status != "ceiling" and (m.of_cohort, m.size) in here]
     return said + [f"{_short(m, arrow=False)}, mean over the data: {_mean(table, task, m):.1f}." for m in known]
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _counting(table: pd.DataFrame, task: TaskView) -> list[str]:
+    """Return how many genes count in shares of ceilings, and how many have no signal in training."""
+    rows = rows_of(table, task.name, task.primary.key._replace(status="ceiling"))
+    silent = rows["reason"].str.startswith("no signal in training")
+    by_fold = rows[rows["gene"] != ""].assign(silent=silent).groupby(["fold", "gene"])["silent"].all()
+    if by_fold.empty:
+        return []
+    folds = by_fold.groupby("fold").agg(["size", "sum"])
+    counting, lost = folds["size"] - folds["sum"], folds["sum"]
+    said = f"{_between(counting)} genes of a fold count, {_between(lost)} have no signal in training and do not."
+    return [said]
+
+
+def _between(numbers: pd.Series) -> str:
+    low, high = int(numbers.min()), int(numbers.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _mean(table: pd.DataFrame, task: TaskView, metric: MetricView) -> float:
@@ -249,7 +293,7 @@ def _heat(
 
 
 def gene_grid(table: pd.DataFrame, task: TaskView) -> Grid | None:
-    """Return the best and worst predicted genes of the best contender, beside all others and the ceiling."""
+    """Return the best and worst predicted genes of the best contender, beside all others and the upper bound."""
     mine = rows_of(table, task.name, task.primary.key)
     mine = mine.loc[mine["gene"].astype(str) != ""]
     values = _mean_by(mine, "gene").T
@@ -280,7 +324,7 @@ def gene_grid(table: pd.DataFrame, task: TaskView) -> Grid | None:
         Column(text="Gene"),
         *(Column(text=m, numeric=True) for m in leaders),
         *(
-            [Column(text="Ceiling", numeric=True, note="largest correlation that the noise allows")]
+            [Column(text="Upper bound", numeric=True, note="no larger correlation is to be expected, for the noise")]
             if len(ceiling)
             else []
         ),
@@ -294,7 +338,7 @@ def _ceiling(table: pd.DataFrame, task: TaskView) -> pd.Series:
 
 
 def limits_text(table: pd.DataFrame, task: TaskView) -> str:
-    """Return between what the primary metric can lie: controls, and the noise ceiling."""
+    """Return between what the primary metric can lie: controls, and the ceiling."""
     means = means_by_contender(table, task.name, task.primary.key)
     parts = []
     if np.isfinite(means.get(task.positive, np.nan)):
@@ -310,23 +354,46 @@ def limits_text(table: pd.DataFrame, task: TaskView) -> str:
     return ", ".join(parts) or "not known"
 
 
+def mean_rank_grid(ranks: pd.DataFrame) -> Grid:
+    """Return the ranking over all tasks, for what `Results.rank_over_tasks` returned."""
+    columns = [
+        Column(text="Contender"),
+        Column(text="Mean rank", numeric=True, note="over tasks and patients; 1 is the best"),
+        Column(text="p", numeric=True, note="of the pair with the leader, adjusted for all pairs"),
+        Column(text="Rank", numeric=True, note="between these ranks, with 95 % confidence for all contenders together"),
+        Column(text="Verdict"),
+    ]
+    rows = [
+        [
+            head(str(row["contender"])),
+            Cell(text=f"{row['mean_rank']:.2f}", value=float(row["mean_rank"]), kind="num strong"),
+            Cell(text=p_value(row["p_value"]), value=_sortable(row["p_value"]), kind="num"),
+            _rank_cell(row["rank_low"], row["rank_high"]),
+            word(row["verdict"], kind=f"verdict {_VERDICTS.get(row['verdict'], 'open')}"),
+        ]
+        for row in ranks.to_dict("records")
+    ]
+    return Grid(caption="Ranking over all tasks", columns=columns, rows=rows)
+
+
 def reference_grid(comparisons: Sequence[Comparison], task: TaskView) -> Grid:
     """Return every contender against the references, such as `coordinates` and `library_size`, paired by patient."""
     said = {
-        "ahead": "ahead, cannot test",
-        "behind": "behind, cannot test",
-        "level": "level, cannot test",
+        "higher": "better mean, cannot test",
+        "lower": "worse mean, cannot test",
+        "level": "same mean, cannot test",
         "beats": "beats it",
         "worse": "worse than it",
-        "not told apart": "cannot be told apart",
+        "not shown": "no difference shown",
     }
     columns = [
         Column(text="Contender"),
         Column(text="Against"),
         Column(text="Difference", numeric=True, note="mean over patients; positive is in favour of the contender"),
-        Column(text="95 % interval", numeric=True, note="bootstrap over patients; from four patients"),
-        Column(text="Patients ahead", numeric=True),
-        Column(text="p", numeric=True, note="exact sign-flip test, each comparison alone; from six patients"),
+        Column(text="95 % interval", numeric=True, note="for all pairs together: paired t, Bonferroni"),
+        Column(text="Patients with the better score", numeric=True),
+        Column(text="p", numeric=True, note="exact flips of whole patients, adjusted for all pairs; from six patients"),
+        Column(text="Detectable from", numeric=True, note="difference that the test finds with probability .8"),
         Column(text="Verdict"),
     ]
     rows = [
@@ -337,6 +404,7 @@ def reference_grid(comparisons: Sequence[Comparison], task: TaskView) -> Grid:
             _interval(c.low, c.high, sign=True),
             Cell(text=f"{c.wins} of {c.n_patients}", value=float(c.wins), kind="num"),
             Cell(text=p_value(c.p), value=_sortable(c.p), kind="num"),
+            numeric(c.detectable),
             word(
                 said[c.verdict], kind={"beats": "verdict good", "worse": "verdict poor"}.get(c.verdict, "verdict open")
             ),

@@ -6,10 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from stfmkit.bm.contenders import CONTROL
+from stfmkit.bm.contenders import CONTROL, JOINT
 from stfmkit.bm.report.formatting import number
 from stfmkit.bm.score_table import primary_of
-from stfmkit.evaluation.metric_keys import MetricKey, facts_of, keys_of
+from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, keys_of
+
+DAGGER = "†"
+"""Beside the name of a metric that is not informative on these data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +23,8 @@ class MetricView:
     ----------
     about_data
         Whether it says something of the data only, as a ceiling does, so that no contender has a score.
+    informative
+        Whether it tells good predictions from bad ones on these data; None where that was not tried.
     """
 
     key: MetricKey
@@ -29,6 +34,7 @@ class MetricView:
     source: str = ""
     summary: str = ""
     about_data: bool = False
+    informative: bool | None = None
 
     @property
     def arrow(self) -> str:
@@ -37,8 +43,9 @@ class MetricView:
 
     @property
     def labelled(self) -> str:
-        """Return the title with the sign of its direction."""
-        return f"{self.title}\N{NO-BREAK SPACE}{self.arrow}" if self.arrow else self.title
+        """Return the title with the sign of its direction, and with a dagger where it tells nothing here."""
+        signs = self.arrow + (DAGGER if self.informative is False else "")
+        return f"{self.title}\N{NO-BREAK SPACE}{signs}" if signs else self.title
 
     @property
     def size(self) -> str:
@@ -91,7 +98,9 @@ class TaskView:
         return next((metric for metric in self.metrics if metric.key == key), None)
 
 
-def metric_view(meta: Mapping[str, Any], key: MetricKey, *, about_data: bool = False) -> MetricView:
+def metric_view(
+    meta: Mapping[str, Any], key: MetricKey, *, about_data: bool = False, informative: bool | None = None
+) -> MetricView:
     """Return what `meta` says about a metric."""
     facts = facts_of(meta.get("metrics", ()), key)
     higher, chance = facts.get("higher_is_better"), facts.get("chance")
@@ -104,6 +113,7 @@ def metric_view(meta: Mapping[str, Any], key: MetricKey, *, about_data: bool = F
         source=str(facts.get("source") or ""),
         summary=str(facts.get("summary") or ""),
         about_data=about_data,
+        informative=informative,
     )
 
 
@@ -112,10 +122,12 @@ def task_views(results: Any, ranks: pd.DataFrame) -> list[TaskView]:
     table, meta = results.table, results.meta
     present = list(dict.fromkeys(table["task"].astype(str)))
     order = [*(t for t in meta.get("tasks", {}) if t in present)]
-    return [_task(table, meta, ranks, name) for name in [*order, *(t for t in present if t not in order)]]
+    tells = results.calibration()
+    return [_task(results, ranks, tells, name) for name in [*order, *(t for t in present if t not in order)]]
 
 
-def _task(table: pd.DataFrame, meta: Mapping[str, Any], ranks: pd.DataFrame, name: str) -> TaskView:
+def _task(results: Any, ranks: pd.DataFrame, calibration: pd.DataFrame, name: str) -> TaskView:
+    table, meta = results.table, results.meta
     about = meta.get("tasks", {}).get(name, {})
     part = table.loc[table["task"] == name]
     keys = keys_of(part)
@@ -125,16 +137,22 @@ def _task(table: pd.DataFrame, meta: Mapping[str, Any], ranks: pd.DataFrame, nam
     mine = ranks.loc[ranks["task"] == name]
     contenders = list(dict.fromkeys(part["contender"].astype(str)))
     ranked = [str(m) for m in mine["contender"]]
+    degraded = str(about.get("degraded") or CONTROL)  # these check the metrics, and are no controls of the task
     others = [m for m in contenders if not m.startswith(CONTROL) and m not in ranked]
-    ordered = [primary, *(key for key in keys if key != primary)]
+    tells = {
+        MetricKey(*(row[field] for field in KEY)): bool(row["informative"])
+        for row in calibration[calibration["task"] == name].to_dict("records")
+    }
+    by_calibration = [key for key in tells if key in keys]  # those that tell best come first
+    ordered = list(dict.fromkeys([primary, *by_calibration, *keys]))
     return TaskView(
         name=name,
         title=str(about.get("title") or name.replace("_", " ").capitalize()),
         question=str(about.get("question") or ""),
-        primary=metric_view(meta, primary),
-        metrics=[metric_view(meta, key, about_data=key not in scored) for key in ordered],
+        primary=metric_view(meta, primary, informative=tells.get(primary)),
+        metrics=[metric_view(meta, key, about_data=key not in scored, informative=tells.get(key)) for key in ordered],
         contenders=[*ranked, *others],
-        controls=sorted(m for m in contenders if m.startswith(CONTROL)),
+        controls=sorted(m for m in contenders if m.startswith(CONTROL) and m != degraded and JOINT not in m),
         positive=str(about.get("positive") or ""),
         negatives=list(about.get("negatives") or ()),
         ranks=mine,

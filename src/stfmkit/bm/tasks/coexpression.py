@@ -10,7 +10,14 @@ from stfmkit import metrics
 from stfmkit._core.random import int_seed, stream
 from stfmkit.bm.targets import TargetTask, TargetTruth
 from stfmkit.bm.task import MetricKey, Scores, Section
-from stfmkit.evaluation.coexpression import LATENT, RAW, coexpression_ceilings, latent_truths, score_coexpression
+from stfmkit.evaluation.coexpression import (
+    LATENT,
+    RAW,
+    coexpression_ceilings,
+    latent_truths,
+    score_coexpression,
+    uncorrelated,
+)
 from stfmkit.evaluation.controls import covariance_draws
 from stfmkit.evaluation.molecules import PredictedStructure
 
@@ -66,6 +73,23 @@ class Coexpression(TargetTask):
     def perfect(self, truth: TargetTruth) -> PredictedStructure:
         """Return the correlations that rank predictions."""
         return PredictedStructure(by_sample=truth.latent)
+
+    def degrade(self, prediction: Any, truth: TargetTruth, how: str) -> Any:
+        """Return a prediction made worse; correlations are mixed with those of genes exchanged at random.
+
+        Correlations have no observations to smooth over.
+        """
+        if not isinstance(prediction, PredictedStructure):
+            return super().degrade(prediction, truth, how)
+        kind, _, amount = how.partition("=")
+        share = 0.0 if kind == "smoothing" else float(amount)
+        n = len(truth.targets)
+        order = stream(truth.study.protocol.rng, "degraded", "correlations", truth.fold.number).permutation(n)
+        mixed = {
+            sample: (1 - share) * matrix + share * matrix[np.ix_(order, order)]
+            for sample, matrix in ((name, uncorrelated(m)) for name, m in prediction.by_sample.items())
+        }
+        return PredictedStructure(by_sample=mixed)
 
     def ceiling(self, truth: TargetTruth) -> pd.DataFrame:
         """Return what the structure of one half of the molecules scores against that of the other."""

@@ -9,8 +9,19 @@ import pandas as pd
 from stfmkit.bm.contenders import Kind, Output
 from stfmkit.bm.study import Study
 from stfmkit.bm.task import MetricKey, Scores, Task
-from stfmkit.bm.tasks.niche_probe import LabelTruth, NicheProbe, as_output, label_embedding
+from stfmkit.bm.tasks.niche_probe import (
+    DEGRADATIONS,
+    LabelTruth,
+    NicheProbe,
+    as_output,
+    degraded_labels,
+    label_ceiling_words,
+    label_embedding,
+    other_labels,
+)
 from stfmkit.evaluation.clusters import cluster_samples, score_clusters
+from stfmkit.evaluation.label_ceilings import label_ceilings
+from stfmkit.evaluation.scores import to_table
 from stfmkit.splits.folds import Fold
 
 
@@ -28,6 +39,8 @@ class Domains(Task):
     control_models = ("coordinates",)
     trained = False
     positive_note = "clusters of the labels themselves, with some noise"
+    degraded_model = "hvg_pca"
+    degradations = DEGRADATIONS
 
     def truth(self, study: Study, fold: Fold, hidden: np.ndarray) -> LabelTruth:
         """Return the labels."""
@@ -62,6 +75,25 @@ class Domains(Task):
         )
         return Scores(table=table)
 
+    def ceiling(self, truth: LabelTruth) -> pd.DataFrame:
+        """Return how a second annotation, or draws of right labels, agree with the labels as clusters do."""
+        study, rows = truth.study, truth.fold.test
+        opinions = [np.unique(other[rows], return_inverse=True) for other in other_labels(study)]
+        if not opinions:
+            return to_table(())
+        names, codes = opinions[0]
+        rows_known = np.flatnonzero((truth.codes[rows] >= 0) & (names[codes] != ""))
+        at = rows[rows_known]
+        where = {"samples": np.asarray(study.samples)[at].astype(str), "patients": np.asarray(study.patients)[at]}
+        tables = [
+            score_clusters(truth.codes[at], codes[rows_known], **where, fold=truth.fold.number) for _, codes in opinions
+        ]
+        return label_ceilings(tables, ("ari", "nmi"))
+
+    def ceiling_words(self, study: Study) -> dict[str, str]:
+        """Say what the ceiling of labels comes from."""
+        return label_ceiling_words(study)
+
     def controls(self, truth: LabelTruth) -> Mapping[str, pd.DataFrame]:
         """Return clusters of noisy true labels, of labels permuted within samples, and one cluster of everything."""
         embedded = {
@@ -75,6 +107,10 @@ class Domains(Task):
         if key.metric in {"chaos", "pas"}:
             return "It rewards smoothing, and position alone is ahead of the true regions: a description here."
         return ""
+
+    def degrade(self, prediction: pd.DataFrame, truth: LabelTruth, how: str) -> pd.DataFrame:
+        """Return clusters of which a share changed places, or the most frequent ones among neighbours."""
+        return degraded_labels(prediction, truth, how)
 
     def perfect(self, truth: LabelTruth) -> pd.DataFrame:
         """Return the labels as clusters."""

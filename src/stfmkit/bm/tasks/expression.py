@@ -15,8 +15,6 @@ class Expression(TargetTask):
     title = "Expression prediction"
     question = "Ridge predicts target genes of held-out observations; models never receive these genes."
     primary = MetricKey("pearson", "", "gene")
-    ceiling_note = "mean noise ceiling"
-    ceiling_remark = "control:thinned holds half of the molecules that it is judged by, and so passes it."
 
     def score(self, truth: TargetTruth, prediction: np.ndarray) -> Scores:
         """Return one row for every metric, sample and target gene, and the score of every observation for maps."""
@@ -31,7 +29,7 @@ class Expression(TargetTask):
         return ""
 
     def ceiling(self, truth: TargetTruth) -> pd.DataFrame:
-        """Return the largest Pearson correlation that any prediction can expect, for every sample and target gene."""
+        """Return an upper bound of the Pearson correlation that a prediction can expect, by sample and target gene."""
         return expression_ceilings(truth.test)
 
 

@@ -12,6 +12,8 @@ from stfmkit.bm.contenders import Output
 from stfmkit.bm.study import Study
 from stfmkit.bm.task import MetricKey, Scores, Task, Truth
 from stfmkit.evaluation.controls import majority, noisy_labels, shuffled
+from stfmkit.evaluation.degradations import NOISE, SMOOTHED, relabelled, smoothed_labels
+from stfmkit.evaluation.label_ceilings import NO_COMMON_NAME, label_ceilings, right_labels
 from stfmkit.evaluation.label_probes import knn_probe, linear_probe
 from stfmkit.evaluation.labels import score_labels
 from stfmkit.evaluation.scores import concat_scores, to_table
@@ -19,6 +21,8 @@ from stfmkit.splits.folds import Fold, inner_folds
 
 SETTINGS = {"linear": "probe=linear", "knn": "probe=knn", "given": ""}
 """Columns of a prediction, and the setting of their scores: two probes of an embedding, or labels that were given."""
+DEGRADATIONS = (*(f"noise={share}" for share in NOISE), *(f"smoothing={n}" for n in SMOOTHED))
+"""What is done to predicted labels and clusters, to see whether a metric falls."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,6 +54,8 @@ class NicheProbe(Task):
     negatives = ("shuffled", "mean", "coordinates")
     control_models = ("coordinates",)
     positive_note = "a probe on the labels themselves, with some noise"
+    degraded_model = "hvg_pca"
+    degradations = DEGRADATIONS
 
     def truth(self, study: Study, fold: Fold, hidden: np.ndarray) -> LabelTruth:
         """Return the labels."""
@@ -105,10 +111,40 @@ class NicheProbe(Task):
             "mean": pd.DataFrame({"row": rows, "linear": most, "knn": most}),
         }
 
+    def degrade(self, prediction: pd.DataFrame, truth: LabelTruth, how: str) -> pd.DataFrame:
+        """Return predicted labels of which a share changed places, or the most frequent ones among neighbours."""
+        return degraded_labels(prediction, truth, how)
+
     def perfect(self, truth: LabelTruth) -> pd.DataFrame:
         """Return the labels as the prediction of both probes."""
         rows = truth.fold.test[truth.codes[truth.fold.test] >= 0]
         return pd.DataFrame({"row": rows, "linear": truth.codes[rows], "knn": truth.codes[rows]})
+
+    def pooled_ceiling(self, truth: Study) -> pd.DataFrame:
+        """Return what a second annotation scores as a prediction of the first, or draws of right labels."""
+        opinions = other_labels(truth)
+        if not opinions:
+            return to_table(())
+        own = _names_of(truth.labels)
+        known = (own != "") & (opinions[0] != "")
+        rows = np.concatenate([fold.test[known[fold.test]] for fold in truth.folds])
+        folds = np.concatenate([np.full(int(known[fold.test].sum()), fold.number) for fold in truth.folds])
+        where: dict[str, Any] = {
+            "samples": np.asarray(truth.samples)[rows],
+            "patients": np.asarray(truth.patients)[rows],
+        }
+        parts = []
+        for setting in SETTINGS.values():
+            tables = [score_labels(own[rows], other[rows], folds=folds, setting=setting, **where) for other in opinions]
+            parts.append(label_ceilings(tables, ("macro_f1", "balanced_accuracy")))
+        table = concat_scores(parts)
+        if set(own[rows]) & set(opinions[0][rows]):
+            return table
+        return table.assign(value=np.nan, reason=NO_COMMON_NAME)
+
+    def ceiling_words(self, study: Study) -> dict[str, str]:
+        """Say what the ceiling of labels comes from."""
+        return label_ceiling_words(study)
 
     def pooled_truth(self, study: Study, hidden: Mapping[int, np.ndarray]) -> Study:
         """Return the study, which has all labels."""
@@ -130,6 +166,59 @@ class NicheProbe(Task):
             for column, setting in SETTINGS.items()
             if column in kept
         )
+
+
+def other_labels(study: Study) -> list[np.ndarray]:
+    """Return what else the labels may be (n_obs,), empty text where nothing is said; none where nothing is known.
+
+    The second annotation, or draws of the right labels where a share of wrong ones was stated.
+    """
+    if study.second_labels is not None:
+        return [_names_of(study.second_labels)]
+    noise = study.protocol.label_noise
+    if noise is None or study.labels is None:
+        return []
+    samples = np.asarray(study.samples).astype(str)
+    return right_labels(_names_of(study.labels), samples, label_noise=noise, seed=study.protocol.rng)
+
+
+def label_ceiling_words(study: Study) -> dict[str, str]:
+    """Return how the report names the ceiling of labels, and what a reader must know of it."""
+    noise = study.protocol.label_noise
+    if noise is not None:
+        note = f"attainable if {noise:.0%} of the labels are wrong (assumed)"
+        remark = (
+            f"The ceiling rests on an assumption: {noise:.0%} of the labels are wrong, at random. Annotators err at "
+            "borders and in rare labels, which no such share tells."
+        )
+    else:
+        note = "two annotations agree with"
+        remark = (
+            "The ceiling is what the second annotation scores as a prediction of the first. A contender that learns "
+            "the habits of the first annotator can pass it; above it, a difference says nothing of the tissue."
+        )
+    return {"ceiling_note": note, "ceiling_remark": f"{remark} control:truth knows the labels, and has no share."}
+
+
+def _names_of(labels: pd.Categorical) -> np.ndarray:
+    return np.append(labels.categories.to_numpy(dtype=str), "").astype(object)[labels.codes]
+
+
+def degraded_labels(prediction: pd.DataFrame, truth: LabelTruth, how: str) -> pd.DataFrame:
+    """Return a prediction in which all columns but the row are labels, made worse in one of the `DEGRADATIONS`."""
+    study, rows = truth.study, prediction["row"].to_numpy(dtype=np.int64)
+    if not len(rows):
+        return prediction
+    kind, _, amount = how.partition("=")
+    samples, out = study.sample_codes[rows], prediction.copy()
+    for name in (name for name in prediction if name != "row"):
+        labels = prediction[name].to_numpy()
+        if kind == "noise":
+            rng = stream(study.protocol.rng, "degraded", kind, truth.fold.number)
+            out[name] = relabelled(labels, samples, share=float(amount), rng=rng)
+        else:
+            out[name] = smoothed_labels(labels, study.coords[rows], samples, n_neighbors=int(amount))
+    return out
 
 
 def label_embedding(study: Study, codes: np.ndarray, control: str) -> np.ndarray:

@@ -42,7 +42,7 @@ class NicheSignatures(TargetTask):
         return Scores(table=score_signatures(signature_truth, found), kept=marker_table(signature_truth, found))
 
     def ceiling(self, truth: TargetTruth) -> pd.DataFrame:
-        """Return the agreement of two halves of the counts, and the sizes of the true signatures."""
+        """Return upper bounds from two halves of the counts, and the sizes of the true signatures."""
         return signature_ceilings(_signature_truth(truth))
 
     def pooled_truth(self, study: Study, hidden: Mapping[int, np.ndarray]) -> CohortTruth | None:
@@ -70,7 +70,7 @@ class NicheSignatures(TargetTask):
         return truth.score(kept)
 
     def pooled_ceiling(self, truth: CohortTruth) -> pd.DataFrame:
-        """Return the agreement of two halves of the counts in the cohort, and the sizes of its signatures."""
+        """Return upper bounds from two halves of the counts in the cohort, and the sizes of its signatures."""
         return truth.ceilings()
 
     def pooled_facts(self, truth: CohortTruth) -> dict[str, Any]:

@@ -60,6 +60,7 @@ CELLAMA = ModelCard(
     paper="https://doi.org/10.1101/2024.05.08.593094",
     bib_key="choi2024cellama",
     corpus="1.17 billion pairs of English sentences; no transcriptomes, unless a fine-tuned folder is given",
+    corpus_names=(),
     notes=(
         "Equal values are ordered by symbol; the order of the original is not defined there.",
         "As in the original, observations with few expressed genes list others as well, here in alphabetical order.",

@@ -94,6 +94,7 @@ GENEFORMER_V1 = ModelCard(
     paper="https://doi.org/10.1038/s41586-023-06139-9",
     bib_key="theodoris2023geneformer",
     corpus="Genecorpus-30M: about 30 million human cells, without malignant cells and immortalised lines",
+    corpus_names=("Genecorpus-30M",),
     notes=(_LAYERS, _TIES, _SUMMED, "There is no class token: emb_mode is 'cell'."),
 )
 

@@ -32,6 +32,7 @@ NICHEFORMER = ModelCard(
     paper="https://doi.org/10.1038/s41592-025-02814-z",
     bib_key="tejada2025nicheformer",
     corpus="SpatialCorpus-110M: over 57 million dissociated and 53 million spatial cells of human and mouse",
+    corpus_names=("SpatialCorpus-110M",),
     notes=(
         "modality, species and technology are tokens and have no default; the technology also chooses the gene means.",
         "Equal values are common in panels; ours keep the order of the tokens, the original's sort is not stable.",

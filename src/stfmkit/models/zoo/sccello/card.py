@@ -45,6 +45,7 @@ SCCELLO = ModelCard(
     paper="https://arxiv.org/abs/2408.12373",
     bib_key="yuan2024sccello",
     corpus="22 million human cells of CELLxGENE, with their cell types",
+    corpus_names=("CELLxGENE",),
     notes=(
         _TIES,
         _SUMMED,

@@ -44,6 +44,7 @@ SCGPT = ModelCard(
     paper="https://doi.org/10.1038/s41592-024-02201-0",
     bib_key="cui2024scgpt",
     corpus="33 million normal human cells of CELLxGENE",
+    corpus_names=("CELLxGENE",),
     notes=(*_TIES, "Genes that share a symbol stay tokens of their own, as in the original."),
 )
 
@@ -64,6 +65,7 @@ SCGPT_TAGS = tuple(
         summary=f"scGPT, the checkpoint {tag!r}: the class token over genes with binned counts, scaled to unit length.",
         weights=_place(folder),
         corpus=corpus,
+        corpus_names=SCGPT.corpus_names if tag == "continual" else None,
     )
     for tag, (folder, corpus) in _TAGS.items()
 )
@@ -95,6 +97,7 @@ SCGPT_SPATIAL = ModelCard(
     paper="https://doi.org/10.1101/2025.02.05.636714",
     bib_key="wang2025scgptspatial",
     corpus="SpatialHuman30M: 30 million cells and spots of Visium, Visium HD, Xenium and MERFISH",
+    corpus_names=("SpatialHuman30M",),
     notes=(
         (
             "Coordinates are not read. All observations of a sample share the mean of its non-zero counts (the slide "

@@ -37,6 +37,7 @@ STOFM = ModelCard(
     paper="https://arxiv.org/abs/2507.11588",
     bib_key="zhao2025stofm",
     corpus="SToCorpus-88M: 88 million cells of about 2,000 slices from six spatial technologies",
+    corpus_names=("SToCorpus-88M",),
     notes=(
         "Pass whole samples: tiles, clusters and scale all depend on which cells are there.",
         "Equal values keep the order of the tokens; the original's sort is not stable.",

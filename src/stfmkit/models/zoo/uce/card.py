@@ -38,6 +38,7 @@ UCE = ModelCard(
     paper="https://doi.org/10.1038/s41586-026-10689-z",
     bib_key="rosen2026uce",
     corpus="Integrated Mega-scale Atlas: 36 million cells of eight species (CELLxGENE Census and others)",
+    corpus_names=("Integrated Mega-scale Atlas", "CELLxGENE Census"),
     notes=(
         "Genes are drawn at random, 1,024 with replacement; here by the seed and the observation's name.",
         "exact=True follows the original: its draws (np.random.seed) in the order of the table, and its mask.",
