@@ -47,14 +47,19 @@ def test_a_split_says_itself_what_it_holds_out(cohort):
     class Mine(sk.pp.PatientKFold):
         holds_out = "observation"
 
-    class PatientLike(sk.pp.RandomKFold):
+    class BlockLike(sk.pp.RandomKFold):
+        holds_out = "block"
+
+    class SlideLike(sk.pp.RandomKFold):
         holds_out = "slide"
 
     leaky = make_protocol(split=Mine(4))
     assert "patient on both sides" not in found(cohort, leaky)  # no patient is on both sides
-    both = found(cohort, make_protocol(split=PatientLike(3)))
+    both = found(cohort, make_protocol(split=BlockLike(3)))
     assert both["patient on both sides"].severity == "warning"
     assert "neighbours on both sides" not in both
+    with pytest.raises(InputError, match="holds_out='slide'"):  # what can be checked is checked
+        found(cohort, make_protocol(split=SlideLike(3)))
 
 
 def test_labels_from_elsewhere_are_said(cohort):

@@ -44,8 +44,8 @@ def test_it_is_json():
         ({"split": Unsaid(3)}, InputTypeError, "holds_out is one of 'patient'"),
         ({"min_obs": 2}, InputError, "min_obs"),
         ({"image_key": []}, InputError, "image_key is empty"),
-        ({"image_key": 3}, InputTypeError, "a name of an image"),
-        ({"image_key": ["hires", 3]}, InputTypeError, "a name of an image"),
+        ({"image_key": 3}, InputTypeError, "a name, or a list of names"),
+        ({"image_key": ["hires", 3]}, InputTypeError, "a name, or a list of names"),
     ],
 )
 def test_nonsense_is_refused(options, error, text):

@@ -79,14 +79,14 @@ def test_unknown_names_suggest(study):
 def test_values(study):
     n_obs = len(study.obs_names)
     assert one(np.zeros((n_obs, 2)), study).kind == "embedding"
-    assert one(pd.Series(["stroma"] * n_obs), study).kind == "labels"
+    assert one(pd.Series(["stroma"] * n_obs, index=study.obs_names), study).kind == "labels"
     assert one(np.array(["7"] * n_obs), study).kind == "clusters"
     genes = pd.DataFrame(np.zeros((n_obs, 60)), index=study.obs_names, columns=study.genes)
     assert one(genes, study).kind == "expression"
 
 
 def test_missing_labels_are_empty(study):
-    values = pd.Series(["stroma", None] * (len(study.obs_names) // 2))
+    values = pd.Series(["stroma", None] * (len(study.obs_names) // 2), index=study.obs_names)
     assert set(one(values, study).output(None, study.folds[0], hidden=study.folds[0].test).test.tolist()) == {
         "stroma",
         "",
@@ -164,3 +164,22 @@ def test_identities_tell_contents_apart(study):
     assert one(sk.models.load_model("hvg_pca"), study).identity() is None  # the state of an object is not known
     randoms = resolve_contenders({"a": "random", "b": "random"}, study)
     assert len({contender.identity() for contender in randoms}) == 2  # a seed of its own for each label
+
+
+@pytest.mark.parametrize("spec", [("model:hvg_pca", 3), ("hvg_pca", {}, 3), ("hvg_pca",)])
+def test_a_tuple_is_a_name_and_its_options(study, spec):
+    with pytest.raises(InputTypeError, match=r"the tuple(?s:.)*a name and a mapping of its options"):
+        one(spec, study)
+
+
+@pytest.mark.parametrize("label", ["", " ", "a\nb"])
+def test_labels_are_lines_of_text(study, label):
+    with pytest.raises(InputError, match="labels of one line"):
+        resolve_contenders({label: "hvg_pca"}, study)
+
+
+def test_values_whose_squares_are_no_numbers(study):
+    with pytest.raises(InputError, match="values as large as 1e\\+300"):
+        one(np.full((len(study.obs_names), 2), -1e300), study)
+    with pytest.raises(MissingKeyError, match=r"no obsm\['nope'\](?s:.)*'X_pca'"):
+        one(("annotate/knn", {"embedding_key": "nope", "label_key": "niche"}), study)

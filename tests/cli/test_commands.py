@@ -76,7 +76,7 @@ def test_bench_from_a_file_of_choices(stfmkit, bm_run: SimpleNamespace, spots: P
     ("error", "code", "text"),
     [
         (InputError("found it", allowed="b", remedy="c"), 2, "found it"),
-        (KeyboardInterrupt(), 130, "Finished units are kept"),
+        (KeyboardInterrupt(), 130, "Nothing was finished yet"),
         (ZeroDivisionError("a bug"), 1, ""),
     ],
 )

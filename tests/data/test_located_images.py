@@ -138,7 +138,7 @@ def test_coordinate_systems_that_disagree_are_asked_for(section):
         locate_images(View.of(sdata))
     (located,) = locate_images(View.of(sdata), coordinate_system="tissue")
     np.testing.assert_allclose(located.centers, section.centers)
-    with pytest.raises(InputError, match="0 images"):
+    with pytest.raises(MissingKeyError, match=r"'elsewhere' in the SpatialData(?s:.)*'tissue', 'again'"):
         locate_images(View.of(sdata), coordinate_system="elsewhere")
 
 
@@ -240,3 +240,17 @@ def test_patches_of_two_resolutions_of_one_slide_look_alike(real_data, monkeypat
     for channel in range(3):
         assert np.corrcoef(a[:, channel], b[:, channel])[0, 1] > 0.98
     assert np.abs(a - b).mean() < 5
+
+
+def test_a_coordinate_near_the_centre_of_its_element_gives_the_scale():
+    import stfmkit as sk
+    from stfmkit._data.patches import read_patches
+
+    cells = sk.datasets.synthetic_cohort(2, n_genes=20, size=250, as_="spatialdata", show_progress=False)
+    patches = read_patches(View.of(cells), size=8, microns_per_pixel=2.0, sample_key="sample")
+    for image in patches.images:
+        np.testing.assert_allclose(image.microns_per_pixel, 1.0, rtol=0.01)
+    with pytest.raises(
+        MissingKeyError, match=r"no coordinate system 'nope' in the SpatialData(?s:.)*'P01_S1', 'P02_S1'"
+    ):
+        read_patches(View.of(cells), size=8, coordinate_system="nope")

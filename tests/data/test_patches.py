@@ -264,3 +264,13 @@ def test_a_table_without_images_is_refused(section):
     table.obsm["spatial"] = section.centers
     with pytest.raises(MissingKeyError, match="an AnnData without images"):
         read_patches(View.of(table), size=8)
+
+
+def test_rounding_is_no_padding(section):
+    draw = np.random.default_rng(0)
+    centers = draw.uniform(45, 55, size=(14, 2)) + 10
+    edge = np.array([[7.0, 7.0], [WIDTH - 7.0, HEIGHT - 7.0]]) * (1 + 1e-15)  # patches that end where the image does
+    painted = Section(section.image, np.vstack([centers, edge]), None, [f"c{i}" for i in range(16)])
+    patches = read_patches(View.of(as_anndata(painted)), size=20, microns_per_pixel=0.7 * MICRONS_PER_PIXEL)
+    assert (patches.padded_share == 0).all()
+    assert (patches.facts()["n_padded"], patches.facts()["padded_share"]) == (0, 0.0)

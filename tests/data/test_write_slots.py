@@ -138,3 +138,76 @@ def test_the_record_of_a_step_with_one_result_owns_nothing(toy):
     toy.uns["table"] = pd.DataFrame()
     with pytest.raises(InputError):
         check_free(toy, "uns", ["table"], step="align_panels")
+
+
+def test_what_was_edited_since_is_not_overwritten(toy):
+    toy.obs["a"] = pd.Categorical(["x", "y"] * (toy.n_obs // 2))
+    toy.obsm["t"] = pd.DataFrame({"x": np.arange(toy.n_obs, dtype=float)}, index=toy.obs_names)
+    toy.obsp["g"] = sparse.eye_array(toy.n_obs, format="csr")
+    toy.layers["l"] = np.ones(toy.shape, dtype=np.float32)
+    wrote = {"obs": ["a"], "obsm": ["t"], "obsp": ["g"], "layers": ["l"]}
+    write_record(toy, "annotate", "a", {}, wrote=wrote)
+    for slot, keys in wrote.items():
+        check_free(toy, slot, keys, step="annotate", result="a")
+    toy.obs.loc[toy.obs_names[3], "a"] = "x"
+    toy.obsm["t"].iloc[0, 0] = 5
+    toy.obsp["g"] = 2 * toy.obsp["g"]
+    toy.layers["l"][0, 0] = 0
+    for slot, keys in wrote.items():
+        with pytest.raises(InputError, match=rf"{slot}\['{keys[0]}'\], which annotate wrote and which is no longer"):
+            check_free(toy, slot, keys, step="annotate", result="a")
+    del toy.obs["a"]
+    check_free(toy, "obs", ["a"], step="annotate", result="a")
+
+
+def test_a_key_of_another_result_is_not_overwritten(toy):
+    for key in ("a", "a_p"):
+        put(toy, "obs", key)
+    write_record(toy, "annotate", "a", {}, wrote={"obs": ["a", "a_p"]})
+    with pytest.raises(InputError, match=r"obs\['a_p'\], which belongs to the result 'a' of annotate"):
+        check_free(toy, "obs", ["a_p"], step="annotate", result="a_p")
+
+
+def test_some_of_the_rows_in_another_order_are_unchanged(toy):
+    toy.obs["a"] = pd.Categorical(["x", "y"] * (toy.n_obs // 2))
+    write_embedding(toy, "X_m", np.random.default_rng(0).normal(size=(toy.n_obs, 3)), {})
+    toy.layers["l"] = np.ones(toy.shape, dtype=np.float32)
+    write_record(toy, "annotate", "a", {}, wrote={"obs": ["a"], "layers": ["l"]})
+    part = toy[::-3, :5].copy()
+    check_free_embedding(part, "X_m")
+    check_free(part, "obs", ["a"], step="annotate", result="a")
+    check_free(part, "layers", ["l"], step="annotate", result="a")
+    part.obs["a"] = np.array(["y", "x"])[(part.obs["a"] == "y").astype(int)]  # labels exchanged
+    part.obsm["X_m"] = part.obsm["X_m"][::-1]  # rows exchanged
+    with pytest.raises(InputError, match="edited since"):
+        check_free(part, "obs", ["a"], step="annotate", result="a")
+    with pytest.raises(InputError, match="edited since"):
+        check_free_embedding(part, "X_m")
+
+
+@pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")
+@pytest.mark.parametrize("form", ["h5ad", "zarr"])
+def test_a_file_changes_nothing(toy, tmp_path, form):
+    toy.obs["text"] = ["a", "b"] * (toy.n_obs // 2)
+    toy.obs["whole"] = np.arange(toy.n_obs)
+    toy.obs["truth"] = np.arange(toy.n_obs) % 2 == 0
+    toy.obs["category"] = pd.Categorical([None, "b"] * (toy.n_obs // 2), categories=["b", "unused"])
+    toy.obsm["t"] = pd.DataFrame({"x": np.arange(toy.n_obs, dtype=np.float32)}, index=toy.obs_names)
+    toy.obsm["m"] = np.asfortranarray(np.random.default_rng(0).normal(size=(toy.n_obs, 3)))
+    toy.obsp["g"] = sparse.random_array((toy.n_obs, toy.n_obs), density=0.05, format="csr", rng=0)
+    wrote = {"obs": ["text", "whole", "truth", "category"], "obsm": ["t", "m"], "obsp": ["g"]}
+    write_record(toy, "annotate", "a", {}, wrote=wrote)
+    getattr(toy, f"write_{form}")(tmp_path / "a")
+    back = getattr(ad, f"read_{form}")(tmp_path / "a")
+    for slot, keys in wrote.items():
+        check_free(back, slot, keys, step="annotate", result="a")
+
+
+@pytest.mark.parametrize(
+    "junk", ["text", [1, 2], {"annotate": 5}, {"annotate": {"results": 5}}, {"annotate": {"wrote": [1]}}]
+)
+def test_what_others_put_into_our_corner_is_refused(toy, junk):
+    toy.uns["stfmkit"] = junk
+    put(toy, "obs", "a")
+    with pytest.raises(InputError, match=r"del adata.uns\['stfmkit'\]"):
+        write_record(toy, "annotate", "a", {}, wrote={"obs": ["a"]})

@@ -58,4 +58,5 @@ def stand_in_for_run(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         return StandInResults()
 
     monkeypatch.setattr(stfmkit.bm, "run", run, raising=False)
+    monkeypatch.setattr(stfmkit.bm, "Results", SimpleNamespace(load=lambda _: StandInResults()), raising=False)
     return seen

@@ -282,3 +282,31 @@ def test_cell_types_of_lymph_node(real_data):
     reference, data = adata[half].copy(), adata[~half].copy()
     output = sk.tl.annotate(data, reference, label_key="cell_type", embedding_key="X_hvg_pca", n_neighbors=7, copy=True)
     assert (output.result.astype(str) == data.obs["cell_type"].astype(str)).mean() > 0.5
+
+
+def test_labels_corrected_by_hand_stay(rng):
+    adata = ad.AnnData(np.ones((60, 2), dtype=np.float32), obs=pd.DataFrame(index=[f"c{i}" for i in range(60)]))
+    adata.obsm["X_e"] = rng.normal(size=(60, 3))
+    adata.obs["label"] = pd.Categorical(np.array(["a", "b"])[(adata.obsm["X_e"][:, 0] > 0).astype(int)])
+    reference, query = adata[:30].copy(), adata[30:].copy()
+    options = {"label_key": "label", "embedding_key": "X_e"}
+    sk.tl.annotate(query, reference, **options)
+    sk.tl.annotate(query, reference, **options)
+    with pytest.raises(InputError, match="belongs to the result 'annotation'"):
+        sk.tl.annotate(query, reference, key_added="annotation_probability", **options)
+    query.obs["annotation"] = query.obs["annotation"].cat.rename_categories({"a": "curated"})
+    with pytest.raises(InputError, match="no longer what it wrote"):
+        sk.tl.annotate(query, reference, **options)
+    assert "curated" in set(query.obs["annotation"])
+    query.obsm["X_hvg_pca"] = np.ones((30, 2))
+    with pytest.raises(InputError, match="not written by embed"):
+        sk.tl.embed(query, "hvg_pca", n_components=2)
+
+
+def test_a_measurement_is_no_label_and_a_reference_is_named(rng):
+    adata = ad.AnnData(np.ones((20, 2), dtype=np.float32), obs=pd.DataFrame(index=[f"c{i}" for i in range(20)]))
+    adata.obsm["X_e"], adata.obs["size"] = rng.normal(size=(20, 3)), rng.random(20)
+    with pytest.raises(InputTypeError, match="a reference of type NoneType"):
+        sk.tl.annotate(adata, None, label_key="size", embedding_key="X_e")
+    with pytest.raises(InputError, match="a measurement and no label"):
+        sk.tl.annotate(adata[:10].copy(), adata[10:].copy(), label_key="size", embedding_key="X_e")

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from math import isfinite
+from operator import index
 
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 
@@ -53,9 +54,18 @@ def check_fraction(value: float, *, name: str) -> None:
 
 
 def check_integer(value: int, *, name: str, least: int) -> None:
-    """Refuse a number that is not an integer of at least `least`."""
+    """Refuse a number that is not an integer of at least `least`; 2.0 is none, because no array has 2.0 rows."""
     _check_number(value, name=name)
-    if int(value) != value or value < least:
+    try:
+        index(value)
+    except TypeError:
+        whole = isfinite(value) and float(value).is_integer()
+        raise InputError(
+            f"{name}={value!r}.",
+            allowed=f"an integer ≥ {least}",
+            remedy=f"pass {name}={int(value)}." if whole else f"pass a whole number for {name}.",
+        ) from None
+    if value < least:
         raise InputError(
             f"{name}={value!r}.",
             allowed=f"an integer ≥ {least}",

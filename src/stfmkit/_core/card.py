@@ -67,6 +67,9 @@ class Card(ABC):
     @property
     def install_text(self) -> str:
         """The line that installs what it needs."""
+        package = self.target.partition(":")[0].partition(".")[0]
+        if package not in {"", __name__.partition(".")[0]}:
+            return f"comes with the package that has the module {package!r}"
         return "pip install " + ("'stfmkit'" if self.extra is None else f"'stfmkit[{self.extra}]'")
 
     def __repr__(self) -> str:

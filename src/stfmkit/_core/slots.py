@@ -20,6 +20,9 @@ RESULTS = "results"
 WROTE = "wrote"
 """Key in ``uns["stfmkit"][verb]`` of the keys that the verb has written, by slot."""
 
+HELD = "held"
+"""Key in ``uns["stfmkit"][verb]`` of the result that a key belongs to and the hash of what was written, by slot."""
+
 EMBED = "embed"
 """The verb whose results are entries of ``obsm``."""
 

@@ -9,6 +9,7 @@ from anndata import AnnData
 from stfmkit._core import slots
 from stfmkit._core.arguments import check_positive, listed, nearest
 from stfmkit._core.errors import InputError, MissingKeyError, UnitsError
+from stfmkit._data.write_slots import records
 
 SAMPLE_WORDS = (
     "sample",
@@ -72,7 +73,7 @@ def read_microns_per_unit(adata: AnnData, value: float | None = None) -> float:
         Neither is there.
     """
     if value is None:
-        value = adata.uns.get(slots.ROOT, {}).get(slots.MICRONS)
+        value = records(adata).get(slots.MICRONS)
     if value is None:
         raise UnitsError(
             "a distance in µm, and coordinates of unknown unit.",

@@ -12,12 +12,16 @@ from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._data.coordinates import read_coords
 from stfmkit._data.elements import element_coordinates, shared_systems, systems_of
 from stfmkit._data.images import ImageKey, LocatedImage, TissueImage
+from stfmkit._data.write_slots import records
 
 if TYPE_CHECKING:
     from spatialdata import SpatialData
 
 _LEAST_FOR_FIT = 4
 _SAME_PIXEL = 1.0
+_NEAR_CENTRE = 0.05
+"""Largest distance of a coordinate from the centre of its element, as a share of the mean distance from the middle of
+the tissue: the centre of a nucleus is not that of the outline of its cell, and the scale follows from all of them."""
 
 
 def image_of_region(
@@ -124,7 +128,7 @@ def _length_by_table(
     The coordinates of the table and the pixels of the same observations then fix the scale; None where the table does
     not declare a unit, or its coordinates are of another space.
     """
-    microns = table.uns.get(slots.ROOT, {}).get(slots.MICRONS)
+    microns = records(table).get(slots.MICRONS)
     if microns is None or spatial_key not in table.obsm or len(rows) < _LEAST_FOR_FIT:
         return None
     check_positive(microns, name=slots.MICRONS)
@@ -132,7 +136,11 @@ def _length_by_table(
     middle = coords.mean(axis=0)
     design = np.column_stack([coords - middle, np.ones(len(coords))])
     fit, _, rank, _ = np.linalg.lstsq(design, centers, rcond=None)
-    if rank < 3 or np.abs(design @ fit - centers).max() > _SAME_PIXEL:
+    if rank < 3:
+        return None
+    off = np.abs(design @ fit - centers).max()
+    spread = np.linalg.norm(centers - centers.mean(axis=0), axis=1).mean()
+    if off > max(_SAME_PIXEL, _NEAR_CENTRE * spread):
         return None
     to_units = np.linalg.inv(fit[:2].T)
     along_x, along_y = np.linalg.norm(to_units, axis=0) * float(microns)

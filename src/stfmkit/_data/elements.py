@@ -57,6 +57,7 @@ def table_coordinates(data: "SpatialData", table: AnnData, *, coordinate_system:
     InputError
         An element lacks instances of the table, or holds one twice.
     """
+    check_known_system(data, coordinate_system)
     coords = np.empty((table.n_obs, 2))
     for name, at in annotated_rows(data, table).items():
         coords[at] = element_coordinates(data, name, table=table, rows=at, coordinate_system=coordinate_system)
@@ -126,6 +127,23 @@ def shared_systems(
         _check_system(second[0], coordinate_system, of_second)
         return {coordinate_system: (of_first[coordinate_system], of_second[coordinate_system])}
     return {system: (of_first[system], of_second[system]) for system in of_first if system in of_second}
+
+
+def check_known_system(data: "SpatialData", system: str) -> None:
+    """Refuse a coordinate system that no element of the SpatialData has.
+
+    Raises
+    ------
+    MissingKeyError
+        There is no such coordinate system.
+    """
+    known = list(map(str, data.coordinate_systems))
+    if system not in known:
+        raise MissingKeyError(
+            f"no coordinate system {system!r} in the SpatialData.",
+            allowed=listed(known),
+            remedy=f"pass one of these as coordinate_system.{nearest(str(system), known)}",
+        )
 
 
 def _check_system(element: str, system: str, known: dict[str, np.ndarray]) -> None:

@@ -14,6 +14,9 @@ from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._core.identity import exact
 from stfmkit._data.write_slots import read_record
 
+_LARGEST = 1e150
+"""Magnitude whose square is still a number."""
+
 
 def read_embedding(adata: AnnData, key: str, *, role: str = "embedding_key") -> np.ndarray:
     """Return ``obsm[key]`` as a dense array (n_obs, d) of finite numbers, in the precision that it is stored in.
@@ -80,8 +83,14 @@ def check_embedding(values: Any, obs_names: pd.Index, *, where: str) -> np.ndarr
     if bad.any():
         raise InputError(
             f"{int(bad.sum())} observations with NaN or infinite values in {where}: {listed(obs_names[bad], most=3)}.",
-            allowed="a finite embedding of every observation",
-            remedy="drop these observations, or embed again.",
+            allowed="finite values for every observation",
+            remedy="drop these observations, or compute their values again.",
+        )
+    if dense.size and dense.dtype.kind == "f" and max(float(dense.max()), -float(dense.min())) > _LARGEST:
+        raise InputError(
+            f"values as large as {max(float(dense.max()), -float(dense.min())):.3g} in {where}.",
+            allowed=f"values up to {_LARGEST:g}, whose squares are numbers",
+            remedy="find out why the values diverge, or divide them by their scale.",
         )
     return dense
 

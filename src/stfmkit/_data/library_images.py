@@ -12,6 +12,7 @@ from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._data.columns import read_groups
 from stfmkit._data.coordinates import check_one_frame, read_coords
 from stfmkit._data.images import ImageKey, LocatedImage, TissueImage
+from stfmkit._data.write_slots import records
 
 
 def images_of_libraries(
@@ -27,7 +28,7 @@ def images_of_libraries(
         )
     coords = read_coords(table, spatial_key=spatial_key)
     if microns is None:
-        microns = table.uns.get(slots.ROOT, {}).get(slots.MICRONS)
+        microns = records(table).get(slots.MICRONS)
     if microns is not None:
         check_positive(microns, name=slots.MICRONS)
     located = []

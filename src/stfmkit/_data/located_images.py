@@ -6,7 +6,7 @@ from stfmkit._core import slots
 from stfmkit._core.arguments import check_positive
 from stfmkit._core.errors import InputError
 from stfmkit._data.element_images import image_of_region
-from stfmkit._data.elements import annotated_rows
+from stfmkit._data.elements import annotated_rows, check_known_system
 from stfmkit._data.images import ImageKey, LocatedImage
 from stfmkit._data.library_images import images_of_libraries
 
@@ -65,6 +65,8 @@ def locate_images(
         return images_of_libraries(
             view.table, image_key=image_key, sample_key=sample_key, spatial_key=spatial_key, microns=microns_per_unit
         )
+    if coordinate_system is not None:
+        check_known_system(view.container, coordinate_system)
     return tuple(
         image_of_region(
             view.container,

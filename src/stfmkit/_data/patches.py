@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from stfmkit._data.view import View
 
 _HASHED_AT_ONCE = 256
+_NOTHING = 1e-6
+"""Length in pixels of an image below which a patch does not reach beyond it."""
 _BLURRED = 2.0
 """An image that is enlarged more than this holds too few details for its patches."""
 
@@ -153,8 +155,10 @@ class PatchRows:
             if self.microns_per_pixel is None:
                 low = np.floor(low + 0.5)
             height, width = located.image.shape
-            overlap = np.minimum(low + side, (width, height)) - np.maximum(low, 0)
-            share[here] = 1 - np.prod(np.clip(overlap, 0, None) / side, axis=1)
+            before, behind = np.clip(-low, 0, side), np.clip(low + side - (width, height), 0, side)
+            outside = np.clip(before + behind, 0, side)
+            outside[outside < _NOTHING] = 0  # rounding of centres and of the length of a pixel
+            share[here] = 1 - np.prod(1 - outside / side, axis=1)
         return share
 
 

@@ -23,6 +23,7 @@ from stfmkit.bm.checks import (
     samples,
     splits,
 )
+from stfmkit.bm.contender_findings import findings_of_contenders
 from stfmkit.bm.contenders import Contender
 from stfmkit.bm.finding import Finding, by_severity
 from stfmkit.bm.resolve_contenders import resolve_contenders
@@ -130,6 +131,7 @@ def audit_study(study: Study, contenders: Sequence[Contender]) -> list[Finding]:
     found = [finding for check in OF_DATA for finding in check(study)]
     found += [finding for check in OF_ALL for finding in check(study, contenders)]
     found += [finding for contender in contenders for check in OF_CONTENDER for finding in check(study, contender)]
+    found += findings_of_contenders(study, contenders)
     return by_severity(found)
 
 

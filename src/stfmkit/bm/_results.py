@@ -14,8 +14,9 @@ from stfmkit.bm.calibration import calibrate
 from stfmkit.bm.chosen_metrics import chosen_metrics
 from stfmkit.bm.contenders import CONTROL
 from stfmkit.bm.finding import Finding
-from stfmkit.bm.folder import check_output, check_report, read_json, read_parquet, write_parquet
+from stfmkit.bm.folder import as_path, check_output, check_report, locked, read_json, read_parquet, write_parquet
 from stfmkit.bm.marks import marks_of, with_marks
+from stfmkit.bm.merge_results import merge_results
 from stfmkit.bm.over_tasks import mean_rank_table
 from stfmkit.bm.ranking import COLUMNS, PAIR_COLUMNS, compare_contenders, pair_table, patient_means, rank_table
 from stfmkit.bm.score_table import OBSERVATIONS, TABLE
@@ -275,24 +276,31 @@ class Results:
     def save(self, path: str | Path) -> None:
         """Write the results into a folder: ``table.parquet``, ``observations.parquet`` and ``results.json``.
 
+        Results of other contenders and tasks that are there stay there, also when several runs save at once: the same
+        protocol on the same data gives one folder. Where a label stands for another contender than before, its
+        earlier scores go, and a finding says so.
+
         Raises
         ------
         InputError
             The folder holds other files, or results of another protocol or of other data.
         """
-        folder = Path(path)
+        folder = as_path(path, name="path")
         check_output(folder, self.protocol_id)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_parquet(self.table, folder / "table.parquet")
-        write_parquet(self.observations, folder / "observations.parquet")
-        facts = {
-            "format": _FORMAT,
-            "protocol_id": self.protocol_id,
-            "protocol": self.protocol,
-            "meta": self.meta,
-            "findings": [finding.as_dict() for finding in self.findings],
-        }
-        write_atomic(folder / "results.json", json.dumps(facts, indent=2, ensure_ascii=False).encode())
+        with locked(folder):
+            check_output(folder, self.protocol_id)
+            there = (folder / "results.json").is_file()
+            whole = vars(self) if not there else merge_results(vars(type(self).load(folder)), vars(self))
+            write_parquet(whole["table"], folder / "table.parquet")
+            write_parquet(whole["observations"], folder / "observations.parquet")
+            facts = {
+                "format": _FORMAT,
+                "protocol_id": self.protocol_id,
+                "protocol": self.protocol,
+                "meta": whole["meta"],
+                "findings": [finding.as_dict() for finding in whole["findings"]],
+            }
+            write_atomic(folder / "results.json", json.dumps(facts, indent=2, ensure_ascii=False).encode())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -303,7 +311,7 @@ class Results:
         InputError
             The folder is not one, or a file in it is damaged.
         """
-        folder = Path(path)
+        folder = as_path(path, name="path")
         facts = read_json(folder / "results.json")
         if facts.get("format") != _FORMAT:
             raise InputError(
@@ -337,5 +345,6 @@ class Results:
         """
         from stfmkit.bm.report.render import render_report
 
-        check_report(Path(path))
-        write_atomic(Path(path), render_report(self, title=title).encode())
+        page = as_path(path, name="path")
+        check_report(page)
+        write_atomic(page, render_report(self, title=title).encode())

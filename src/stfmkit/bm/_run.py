@@ -16,9 +16,10 @@ from stfmkit.bm._audit import accept, audit_study, check_allow, overrides
 from stfmkit.bm._protocol import Protocol
 from stfmkit.bm._results import Results
 from stfmkit.bm.assemble import PooledTask, assemble
+from stfmkit.bm.contender_findings import findings_of_labels
 from stfmkit.bm.contenders import BASELINE, CONTROL, Contender
 from stfmkit.bm.finding import by_severity
-from stfmkit.bm.folder import FINISHED, check_output
+from stfmkit.bm.folder import FINISHED, as_path, check_output
 from stfmkit.bm.model_contenders import control_names, from_registry
 from stfmkit.bm.resolve_contenders import resolve_contenders
 from stfmkit.bm.score_findings import findings_of_scores
@@ -85,7 +86,7 @@ def run(
         Table of a SpatialData.
     out
         Folder where finished outputs and scores are kept: a run that was stopped continues there, and the results are
-        saved.
+        saved. Results of other contenders and tasks by the same protocol that are there stay there.
     allow
         Names of checks of `sk.bm.audit` whose errors are accepted, such as "patient on both sides". The comparison
         then starts in spite of them, and the results and every table of the report say so.
@@ -118,6 +119,7 @@ def run(
     start = perf_counter()
     check_integer(n_jobs, name="n_jobs", least=1)
     allowed = check_allow(allow)
+    out = None if out is None else as_path(out, name="out")
     chosen = choose_tasks(tasks, protocol)
     check_sharing(chosen)
     study = load_study(data, protocol, table_key=table_key)
@@ -142,6 +144,7 @@ def run(
     table, observations = assemble(study, pooled, finished, identity=identity)
     facts = metric_facts(table, chosen)
     findings += [f for p in pooled for f in p.task.findings(study, work.hidden(p.task), p.truth)]
+    findings += findings_of_labels(study, observations, compared)
     findings += findings_of_scores(table, chosen, facts, compared)
     results = Results(
         table=table,
@@ -153,7 +156,10 @@ def run(
                     "created": datetime.now(UTC).isoformat(timespec="seconds"),
                     "versions": {name: version(name) for name in _PACKAGES},
                     "data": study.facts(),
-                    "contenders": {c.label: c.describe() for c in compared} | _own_baselines(chosen),
+                    "contenders": {
+                        c.label: {**c.describe(), "identity": _short(work.identities.get(c.label))} for c in compared
+                    }
+                    | _own_baselines(chosen),
                     "references": _references(compared),
                     "tasks": {p.task.name: _task_facts(p, study) for p in pooled},
                     "metrics": facts,
@@ -204,6 +210,10 @@ def _own_baselines(tasks: Sequence[Task]) -> dict[str, dict[str, Any]]:
         for task in tasks
         for name, text in task.own_baselines.items()
     }
+
+
+def _short(identity: str | None) -> str | None:
+    return None if identity is None else digest(identity.encode())[:16]
 
 
 def _references(contenders: Sequence[Contender]) -> dict[str, str | None]:

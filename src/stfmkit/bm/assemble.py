@@ -33,7 +33,6 @@ def assemble(
 
     What only all folds together can say is added here: pooled scores, and scores relative to their ceilings.
     """
-    order = {part.task.name: i for i, part in enumerate(tasks)}
     tables, observations = [], []
     for pooled in tasks:
         mine = [part for part in finished if part.task == pooled.task.name]
@@ -46,11 +45,17 @@ def assemble(
     table = pd.concat([part for part in tables if len(part)] or [empty], ignore_index=True)
     knowing = {CONTROL + part.task.positive for part in tasks}  # they hold the truth, or molecules of it
     table = pd.concat([table, relative_scores(table, knowing=knowing)], ignore_index=True).assign(protocol_id=identity)
-    table = table.sort_values(
-        _ORDER, key=lambda c: c.map(order) if c.name == "task" else c, kind="stable", ignore_index=True
-    )
+    table = sort_scores(table, [part.task.name for part in tasks])
     maps = pd.concat([part for part in observations if len(part)] or [_no_observations()], ignore_index=True)
     return table[list(TABLE)].astype(TABLE), maps[list(OBSERVATIONS)].astype(OBSERVATIONS)
+
+
+def sort_scores(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
+    """Return the long table in its order: by task as they are listed, then by what a row speaks of."""
+    order = {name: i for i, name in enumerate(tasks)}
+    return table.sort_values(
+        _ORDER, key=lambda c: c.map(order) if c.name == "task" else c, kind="stable", ignore_index=True
+    )
 
 
 def _scores(pooled: PooledTask, label: str, parts: Sequence[FinishedTask]) -> pd.DataFrame:

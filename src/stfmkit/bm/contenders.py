@@ -76,6 +76,12 @@ class Contender(ABC):
     by_row
         Whether the output of an observation depends on nothing else than this observation, so that it is the same in
         all folds.
+    reads_elsewhere
+        Slots that it reads and that were computed elsewhere, such as "obsm['X_pca']".
+    reads_fitted
+        Those of them that a model was fitted for on all observations, as `sk.tl.embed` has recorded it.
+    transductive
+        Whether the output of a test observation depends on other test observations, as its card says.
     """
 
     label: str
@@ -85,6 +91,9 @@ class Contender(ABC):
     exposure: str
     reads_expression: bool | None = None
     by_row: bool = False
+    reads_elsewhere: tuple[str, ...] = ()
+    reads_fitted: tuple[str, ...] = ()
+    transductive: bool = False
 
     @abstractmethod
     def output(self, inputs: Any, fold: Fold, *, hidden: np.ndarray, resume: Path | None = None) -> Output:
@@ -117,6 +126,7 @@ class Contender(ABC):
             "origin": self.origin,
             "exposure": self.exposure,
             "reads_expression": self.reads_expression,
+            "reads_elsewhere": list(self.reads_elsewhere),
         }
 
 

@@ -1,7 +1,9 @@
 """The folder of a comparison and its files: refused where they belong to something else, whole or not there."""
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,38 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stfmkit._core.arguments import listed
-from stfmkit._core.errors import InputError
+from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._core.files import write_atomic
 
 REPORT_MARK = b'<meta name="generator" content="stfmkit'
 """What tells a report from other files."""
 FINISHED = "finished"
 """Folder of finished outputs and scores, inside the folder of the results."""
+RESULT_FILES = ("results.json", "table.parquet", "observations.parquet")
+"""Files of results."""
+_LOCK = ".lock"
+
+
+def as_path(path: object, *, name: str) -> Path:
+    """Return a path, or refuse what is none."""
+    if not isinstance(path, (str, os.PathLike)) or not str(path):
+        raise InputTypeError(f"{name}={path!r}.", allowed="a path", remedy=f"pass {name}='results', for example.")
+    return Path(path)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder while its files are read, merged and written; others wait. The folder is made.
+
+    A process that ends lets go, however it ends. Where the file system knows no locks, nobody waits.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _LOCK).open("ab") as handle:
+        with suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def to_parquet(frame: pd.DataFrame) -> bytes:
@@ -59,7 +86,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def damaged(path: Path, evidence: str) -> InputError:
     """Return the error for a file that cannot be read."""
-    return InputError(f"a damaged file {path} ({evidence}).", allowed="a file as it was saved", remedy="run again.")
+    return InputError(
+        f"a damaged file {path} ({evidence}).",
+        allowed="a file as it was saved",
+        remedy=f"delete {listed(RESULT_FILES)} in {path.parent}, and run again with the same out: what is in "
+        f"{FINISHED!r} is finished and is not computed again.",
+    )
 
 
 def check_report(path: Path) -> None:
@@ -90,11 +122,27 @@ def check_output(folder: Path, identity: str) -> None:
                 allowed="a new folder, or one of the same protocol on the same data",
                 remedy="pass another out.",
             )
+        for name in RESULT_FILES[1:]:
+            _check_readable(folder / name)
         return
-    strange = [p.name for p in folder.iterdir() if p.name != FINISHED and not _is_report(p)]
+    marked = (folder / FINISHED).is_dir() or (folder / _LOCK).exists()  # ours, and a run may be writing just now
+    strange = [p.name for p in folder.iterdir() if not (marked and _is_ours(p.name)) and not _is_report(p)]
     if strange:
         raise InputError(
             f"{folder} holds other files: {listed(sorted(strange), most=4)}.",
             allowed="a new or empty folder, or one that a comparison wrote",
             remedy="pass another out.",
         )
+
+
+def _is_ours(name: str) -> bool:
+    """Tell whether a name is that of a file of results, or of one that is being written."""
+    return name in {_LOCK, FINISHED, *RESULT_FILES} or name.startswith(tuple(f".{file}." for file in RESULT_FILES))
+
+
+def _check_readable(path: Path) -> None:
+    """Refuse a parquet file that is missing or damaged before long work, not after it."""
+    try:
+        pq.read_metadata(path)
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(path, str(error)) from error

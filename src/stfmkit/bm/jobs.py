@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from stfmkit._core.blame import raised_by
 from stfmkit._core.store import Store
+from stfmkit.bm.check_scores import control_of, scored
 from stfmkit.bm.contenders import BASELINE, CONTROL, JOINT, Contender
 from stfmkit.bm.stage import Stage
 from stfmkit.bm.task import Scores, Task
@@ -77,7 +79,9 @@ class Job:
 
     def run(self) -> list[FinishedTask]:
         """Score all tasks, or read scores that are finished; in one thread, so that the bits do not depend on it."""
-        with threadpool_limits(1):
+        who = "controls" if self.contender is None else f"contender {self.contender.label!r}"
+        asked = ", ".join(repr(task.name) for group, _ in self.groups for task in group.tasks)
+        with threadpool_limits(1), raised_by(f"the {who}, fold {self.fold.number}, tasks {asked}"):
             return [
                 finished
                 for group, truth in self.groups
@@ -104,13 +108,13 @@ class Job:
                 made.append((group.tasks[0].predict(output, truth), output.seconds + perf_counter() - start))
             return made[0]
 
-        def scored(task: Task, label: str, how: str = "") -> FinishedTask:
+        def finish(task: Task, label: str, how: str = "") -> FinishedTask:
             name = self._name(task, label, known)
             held = self._read(name)
             if held is None:
                 predicted, spent = prediction()
                 start = perf_counter()
-                scores = task.score(truth, task.degrade(predicted, truth, how) if how else predicted)
+                scores = scored(task, truth, task.degrade(predicted, truth, how) if how else predicted)
                 if how:  # only means of them are read
                     scores = Scores(table=sample_means(scores.table), kept=scores.kept)
                 held = (scores, spent + perf_counter() - start)
@@ -118,13 +122,13 @@ class Job:
             return FinishedTask(label=label, task=task.name, fold=self.fold.number, scores=held[0], seconds=held[1])
 
         for task in group.tasks:
-            finished = scored(task, contender.label)
+            finished = finish(task, contender.label)
             yield finished
             twins = [name for name in self.controls if name in task.control_labels]
             yield from (replace(finished, label=name) for name in twins)
             model = CONTROL + task.degraded_model
             if model in (contender.label, *twins):
-                yield from (scored(task, model + JOINT + how, how) for how in task.degradations)
+                yield from (finish(task, model + JOINT + how, how) for how in task.degradations)
 
     def _controls(self, group: TaskGroup, truth: Any) -> Iterator[FinishedTask]:
         """Yield the scores of the controls of every task, and of the baselines that it brings."""
@@ -137,7 +141,7 @@ class Job:
                 held = self._read(name)
                 if held is None:
                     start = perf_counter()
-                    scores = task.score(truth, made[prefix]()[own])
+                    scores = scored(task, truth, control_of(task, made[prefix](), own))
                     if label == CONTROL + task.positive:
                         table = concat_scores([scores.table, task.ceiling(truth)])
                         scores = Scores(table=table, kept=scores.kept, observations=scores.observations)

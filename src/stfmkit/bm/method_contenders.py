@@ -8,18 +8,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
 from stfmkit._core.errors import InputError
 from stfmkit._core.identity import exact
 from stfmkit._core.random import int_seed, stream
+from stfmkit._data.embeddings import embedding_record
 from stfmkit._data.view import View
 from stfmkit.bm.contenders import KINDS, Contender, Kind, Output, can_be_told, definition_of
 from stfmkit.bm.study import Study
+from stfmkit.methods._declared import declared, rows_of, together
 from stfmkit.methods._load_method import load_method
 from stfmkit.methods._run_method import check_requirements, run_method
 from stfmkit.methods.catalogue import catalogue
-from stfmkit.methods.contract import Method, Slots
+from stfmkit.methods.contract import Method, MethodCard, Slots
 from stfmkit.splits.folds import Fold
 
 
@@ -49,9 +50,9 @@ class MethodContender(Contender):
         del inputs, resume
         start = perf_counter()
         needs = self.method.requirements()
-        reference = None if needs.reference is None else self._part(fold.train, hidden)
-        test = self._run(self._part(fold.test, hidden), reference)
-        train = self._run(self._part(fold.train, hidden), reference) if self.kind == "embedding" else None
+        reference = None if needs.reference is None else self._part(fold.train, hidden, needs.reference)
+        test = self._run(self._part(fold.test, hidden, needs.data), reference)
+        train = self._run(self._part(fold.train, hidden, needs.data), reference) if self.kind == "embedding" else None
         columns = tuple(map(str, test.columns)) if isinstance(test, pd.DataFrame) else ()
         values = _array(test, self.kind)
         before = values[:0] if train is None else _array(train, self.kind)
@@ -78,10 +79,11 @@ class MethodContender(Contender):
         options = {name: repr(value) for name, value in self.method.options.items()}
         return {**card, **super().describe(), "family": f"method for {self.method.card.task}", "options": options}
 
-    def _part(self, rows: np.ndarray, hidden: np.ndarray) -> View:
-        table = self.view.table
-        genes = np.setdiff1d(np.arange(table.n_vars), hidden) if self.reads_expression else np.arange(table.n_vars)
-        return View(table=table[rows][:, genes].copy(), container=self.view.container, table_key=self.view.table_key)
+    def _part(self, rows: np.ndarray, hidden: np.ndarray, wanted: Slots) -> View:
+        """Return rows with what the data, or the reference, are declared to have: labels of the reference only."""
+        n_genes = self.view.table.n_vars
+        genes = np.setdiff1d(np.arange(n_genes), hidden) if self.reads_expression else np.arange(n_genes)
+        return rows_of(declared(self.view, wanted, copied=False), rows, genes=genes)
 
     def _run(self, view: View, reference: View | None) -> pd.Series | pd.DataFrame:
         output = run_method(self.method, view, reference, rng=self.seed)
@@ -118,37 +120,56 @@ def from_method(label: str, name: str, options: Mapping[str, Any], study: Study)
             allowed="a method that reads other columns",
             remedy="pass other keys as its options.",
         )
-    view = _only(study.view, [needs.data, *([] if needs.reference is None else [needs.reference])])
-    check_requirements(method, view, None if needs.reference is None else view)
+    check_requirements(method, study.view, None if needs.reference is None else study.view)
+    read = together([needs.data, *([] if needs.reference is None else [needs.reference])])
+    view = declared(study.view, read, copied=False)  # little is sent to other processes
+    elsewhere, fitted = computed_elsewhere(study, read)
     return MethodContender(
         label=label,
         kind=kind,  # type: ignore[arg-type]
         role="model",
         origin=f"method:{card.full_name}",
-        exposure="run on the test observations of every fold"
-        + ("" if needs.reference is None else ", with its training observations as the reference"),
+        exposure=_exposure(card, elsewhere, with_reference=needs.reference is not None),
         reads_expression=needs.data.reads_expression,
+        reads_elsewhere=elsewhere,
+        reads_fitted=fitted,
+        transductive=card.transductive,
         method=method,
         view=view,
         seed=int_seed(stream(study.protocol.rng, "method", label)),
     )
 
 
-def _only(view: View, several: Sequence[Slots]) -> View:
-    """Return a view of the slots that are read, so that little is sent to other processes; all where elements are."""
-    if any(slots.reads_elements for slots in several) or any(slots.obsp for slots in several):
-        return view
-    table = view.table
-    keys = {name: {k for s in several for k in getattr(s, name)} for name in ("layers", "obs", "obsm", "var")}
-    return View(
-        table=AnnData(
-            table.X if any(slots.X for slots in several) else None,
-            obs=table.obs[[key for key in table.obs if key in keys["obs"]]],
-            var=table.var[[key for key in table.var if key in keys["var"]]],
-            layers={key: table.layers[key] for key in table.layers if key in keys["layers"]},
-            obsm={key: table.obsm[key] for key in table.obsm if key in keys["obsm"]},
-        )
-    )
+def _exposure(card: MethodCard, elsewhere: Sequence[str], *, with_reference: bool) -> str:
+    parts = ["run on the test observations of every fold"]
+    if card.transductive:
+        parts[0] += " together (transductive)"
+    if with_reference:
+        parts.append("with its training observations as the reference")
+    if elsewhere:
+        parts.append(f"reading {', '.join(elsewhere)}, computed elsewhere")
+    return ", ".join(parts)
+
+
+def computed_elsewhere(study: Study, read: Slots) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the slots among those read that were computed elsewhere, and those of them that a model was fitted for.
+
+    Counts, coordinates, ids, labels and cell types are data that the protocol names; everything else was computed by
+    somebody, who may have seen target genes or test observations.
+    """
+    protocol = study.protocol
+    data = {
+        "layers": {protocol.layer},
+        "obs": {protocol.patient_key, protocol.sample_key, protocol.label_key, protocol.celltype_key},
+        "obsm": {protocol.spatial_key, protocol.celltype_key},
+        "obsp": set(),
+    }
+    found = {slot: [key for key in getattr(read, slot) if key not in known] for slot, known in data.items()}
+    fitted = [key for key in found["obsm"] if int(embedding_record(study.adata, key).get("n_obs_fitted", 0))]
+    named = tuple(f"{slot}[{key!r}]" for slot, keys in found.items() for key in keys)
+    if read.X and protocol.layer is not None:
+        named = ("X", *named)  # counts are in the layer of the protocol
+    return named, tuple(f"obsm[{key!r}]" for key in fitted)
 
 
 def _array(result: pd.Series | pd.DataFrame, kind: Kind) -> np.ndarray:

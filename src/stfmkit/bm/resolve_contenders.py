@@ -41,6 +41,13 @@ def resolve_contenders(contenders: object, study: Study) -> list[Contender]:
             remedy="pass contenders=['hvg_pca', 'coordinates'], for example.",
         )
     labels = [label for label, _ in named]
+    odd = [label for label in labels if not label.strip() or not label.isprintable()]
+    if odd:
+        raise InputError(
+            f"contenders labelled {listed(odd)}.",
+            allowed="labels of one line, with text in it",
+            remedy="they name rows of tables and of the report: give them names.",
+        )
     if not named or len(set(labels)) < len(labels) or any(label.startswith((BASELINE, CONTROL)) for label in labels):
         raise InputError(
             f"contenders named {listed(labels)}.",
@@ -67,6 +74,12 @@ def _contender(label: str, spec: object, study: Study) -> Contender:
         return _with_options(label, spec[0], spec[1], study)
     if isinstance(spec, str):
         return _named(label, spec, study)
+    if isinstance(spec, tuple) and any(isinstance(part, str) for part in spec[:1]):
+        raise InputTypeError(
+            f"the contender {label!r}, which is the tuple {spec!r}.",
+            allowed="('name', {option: value, ...}), a name and a mapping of its options",
+            remedy=f"pass ({spec[0]!r}, {{...}}), or the name alone.",
+        )
     if isinstance(spec, Contender):
         return spec
     if is_model(spec):
@@ -179,6 +192,8 @@ def _values(label: str, values: Any, study: Study, *, where: str, origin: str, *
     """Return values of all observations as a contender; the kind follows from type, dtype and columns."""
     if isinstance(values, pd.DataFrame):
         return _table(label, values, study, where=where, origin=origin, **more)
+    if isinstance(values, pd.Series):
+        _check_rows(values.index, study, where=where)
     if isinstance(values, (pd.Series, pd.Categorical)) or np.ndim(values) == 1:
         names = _labels(pd.Series(values), study, where=where)
         known = set() if study.labels is None else set(study.labels.categories.astype(str))
@@ -190,11 +205,12 @@ def _values(label: str, values: Any, study: Study, *, where: str, origin: str, *
 
 def _table(label: str, table: pd.DataFrame, study: Study, *, where: str, origin: str, **more: Any) -> GivenContender:
     """Return predicted expression, where all columns are genes, or proportions, where all rows are shares."""
-    if not table.index.equals(study.obs_names):
+    _check_rows(table.index, study, where=where)
+    if not table.columns.is_unique:
         raise InputError(
-            f"{where} with other row names than obs_names.",
-            allowed="one row for every observation, named and ordered as in obs_names",
-            remedy="reindex the table: table.loc[adata.obs_names].",
+            f"{where} with columns that occur twice: {listed(table.columns[table.columns.duplicated()], most=4)}.",
+            allowed="every column once",
+            remedy="decide which column is meant; pass an embedding as an array: table.to_numpy().",
         )
     columns = tuple(map(str, table.columns))
     values = check_embedding(table.to_numpy(), study.obs_names, where=where)
@@ -208,6 +224,16 @@ def _table(label: str, table: pd.DataFrame, study: Study, *, where: str, origin:
         allowed="predicted expression (columns out of var_names), or proportions (rows ≥ 0 that sum to at most 1)",
         remedy="pass an embedding as an array: table.to_numpy().",
     )
+
+
+def _check_rows(index: pd.Index, study: Study, *, where: str) -> None:
+    """Refuse values by name whose names are not those of the observations, in their order."""
+    if not index.equals(study.obs_names):
+        raise InputError(
+            f"{where} with other row names than obs_names.",
+            allowed="one row for every observation, named and ordered as in obs_names",
+            remedy="bring it into order: values.loc[adata.obs_names]; without names, pass values.to_numpy().",
+        )
 
 
 def _check_genes(columns: Sequence[str], study: Study, *, where: str) -> None:

@@ -21,6 +21,7 @@ from stfmkit._data.view import View
 from stfmkit._kernels._normalize import totals
 from stfmkit.bm._protocol import Protocol
 from stfmkit.pp._split import split_rows
+from stfmkit.splits.check_folds import make_folds
 from stfmkit.splits.folds import Fold
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Study:
 
     def without_counts(self) -> "Study":
         """Return the study without its table and counts, to be sent to other processes."""
-        return replace(self, view=View(table=self.adata[:0, :0].copy()), counts=self.counts[:0])
+        return replace(self, view=View(table=AnnData(obs=self.adata.obs.iloc[:0])), counts=self.counts[:0])
 
     @property
     def adata(self) -> AnnData:
@@ -125,7 +126,7 @@ def load_study(data: "Container", protocol: Protocol, *, table_key: str | None =
         spatial_key=protocol.spatial_key,
         microns_per_unit=protocol.microns_per_unit,
     )
-    folds = protocol.split.split(rows, rng=stream(protocol.rng, "split"))
+    folds = make_folds(protocol.split, rows, rng=stream(protocol.rng, "split"))
     return Study(
         view=view,
         protocol=protocol,

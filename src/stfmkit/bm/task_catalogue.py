@@ -103,14 +103,29 @@ def check_task_facts(task: Task) -> None:
     missing = [name for name in _FACTS if not getattr(type(task), name, None)]
     known = {field.name for field in fields(Protocol)}
     wrong = [kind for kind in task.accepts if kind not in KINDS] + [key for key in task.needs if key not in known]
-    if missing or wrong or not NAME.fullmatch(task.name) or not isinstance(task.primary, MetricKey):
+    faults = [f"without {listed(missing)}"] if missing else list(_odd_facts(task))
+    faults += [f"with the unknown {listed(wrong)}"] if wrong else []
+    if faults:
         raise InputError(
-            f"a task {type(task).__name__} without {listed(missing)}, with the unknown {listed(wrong)}, or with a name "
-            "or primary metric that cannot be one.",
+            f"a task {type(task).__name__} {', '.join(faults)}.",
             allowed=f"a name of lower-case letters, the facts {listed(_FACTS)}, kinds out of {listed(KINDS)}, and "
             "fields of Protocol as needs",
             remedy="state them as attributes of the class; primary is a MetricKey.",
         )
+
+
+def _odd_facts(task: Task) -> Iterator[str]:
+    """Yield what cannot be a name, a primary metric or a control."""
+    if not isinstance(task.name, str) or not NAME.fullmatch(task.name):
+        yield f"with the name {task.name!r}"
+    if not isinstance(task.primary, MetricKey):
+        yield f"whose primary metric is {task.primary!r}, which is no MetricKey"
+    if not isinstance(task.positive, str):
+        yield f"whose positive control is {task.positive!r}"
+    if isinstance(task.negatives, str) or not all(isinstance(name, str) for name in task.negatives):
+        yield f"whose negative controls are {task.negatives!r}, not a tuple of names"
+    elif task.positive in task.negatives:
+        yield f"whose positive control {task.positive!r} is among the negative ones"
 
 
 def check_sharing(tasks: Sequence[Task]) -> None:

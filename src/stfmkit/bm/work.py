@@ -44,6 +44,8 @@ class Work:
         Folder for finished outputs and scores.
     facts
         What tasks say of the truth of every fold, filled while the work is done.
+    identities
+        Identity of every contender by its label, filled where there is a store; None where it cannot be told.
     """
 
     study: Study
@@ -52,6 +54,7 @@ class Work:
     identity: str
     store: Store | None
     facts: dict[int, dict[str, Any]] = field(default_factory=dict)
+    identities: dict[str, str | None] = field(default_factory=dict)
 
     def hidden(self, task: Task) -> Mapping[int, np.ndarray]:
         """Return the hidden genes of a task by fold."""
@@ -84,6 +87,7 @@ class Work:
 
     def _stage(self) -> Stage:
         known = {c.label: None if self.store is None else c.identity() for c in self.contenders}
+        self.identities.update(known)
         return Stage(
             inputs=shared_inputs(self.study),
             n_obs=len(self.study.obs_names),

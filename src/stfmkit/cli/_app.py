@@ -1,16 +1,22 @@
 """The application: the commands of the service, ``run`` and ``schema``, and what they have in common."""
 
 import json
-from typing import Annotated
+import sys
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from stfmkit._core.arguments import check_known
-from stfmkit._core.errors import StfmkitError
+from stfmkit._core.errors import InputError, StfmkitError
 from stfmkit.cli._command import AsJson, examples_of, shown_by, terminal_command
-from stfmkit.cli._finish import WRONG_INPUT, finish
+from stfmkit.cli._finish import STOPPED, WRONG_INPUT, finish
 from stfmkit.cli._show import say
-from stfmkit.service import commands, read_request, schemas
+from stfmkit.service import Failure, Request, commands, make_request, schemas
+from stfmkit.service._request import read_fields, stated_command
+
+_FLAG_ERROR: Any = typer.BadParameter.__bases__[0]
+"""What typer raises for flags that cannot be read, in whichever package it keeps it."""
 
 _EPILOG = """
 **First steps**
@@ -83,7 +89,26 @@ def build() -> typer.Typer:
 
 def main() -> None:
     """Run the command line on ``sys.argv`` and leave with an exit code."""
-    build()(prog_name="stfmkit")
+    arguments = sys.argv[1:]
+    if "--json" not in arguments:
+        build()(prog_name="stfmkit")
+        return
+    try:
+        code = build()(prog_name="stfmkit", standalone_mode=False)
+    except typer.Abort:
+        sys.exit(STOPPED)
+    except _FLAG_ERROR as error:
+        named = arguments[0] if arguments and arguments[0] in commands() else ""
+        typer.echo(_failure_of(error.format_message(), command=named).model_dump_json(indent=2))
+        sys.exit(WRONG_INPUT)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _failure_of(found: str, *, command: str) -> Failure:
+    """Return a flag that cannot be read as a failure like any other."""
+    called = f"stfmkit {command}".strip()
+    wrong = InputError(found, allowed=f"the flags of `{called}`", remedy=f"see `{called} --help`.")
+    return Failure.of(wrong, command=command)
 
 
 def _show_version(value: bool) -> None:  # noqa: FBT001  typer calls it so
@@ -112,7 +137,18 @@ def _run(
     json: AsJson = False,
 ) -> None:
     """Do what a file asks for: any command, with the same fields as its flags."""
-    finish(lambda: read_request(request), lambda response: shown_by(response.command)(response), as_json=json)
+    read: dict[Any, Any] = {}
+
+    def make() -> Request:
+        read.update(read_fields(request))
+        return make_request(read, folder=None if request == "-" else Path(request).parent)
+
+    finish(
+        make,
+        lambda response: shown_by(response.command)(response),
+        as_json=json,
+        command=lambda: stated_command(read),
+    )
 
 
 def _schema(

@@ -28,7 +28,12 @@ def terminal_command(command: Command) -> Callable[..., None]:
 
     def call(**given: Any) -> None:
         as_json, config = given.pop("json"), given.pop("config")
-        finish(lambda: request_of(command, given, config), shown_by(command.name), as_json=as_json)
+        finish(
+            lambda: request_of(command, given, config),
+            shown_by(command.name),
+            as_json=as_json,
+            command=lambda: command.name,
+        )
 
     own = [
         inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_Config),

@@ -4,6 +4,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 
 import typer
 
@@ -15,7 +16,9 @@ from stfmkit.service.audit import AuditResponse
 DONE, WRONG_INPUT, REFUSED, STOPPED = 0, 2, 3, 130
 
 
-def finish(make: Callable[[], Request], show: Callable[[Response], None], *, as_json: bool) -> None:
+def finish(
+    make: Callable[[], Request], show: Callable[[Response], None], *, as_json: bool, command: Callable[[], str] = str
+) -> None:
     """Make a request, do it, and leave with an exit code; a fault of the program keeps its traceback and code 1.
 
     Parameters
@@ -26,8 +29,10 @@ def finish(make: Callable[[], Request], show: Callable[[Response], None], *, as_
         Prints the response of work that was done.
     as_json
         Print every response as JSON on standard output instead, failures as well.
+    command
+        Returns the command that was read, asked where the request cannot be made; "" where there is none.
     """
-    response = _response(make)
+    response = _response(make, command)
     if as_json:
         typer.echo(response.model_dump_json(indent=2))
     elif response.status == "done":
@@ -44,16 +49,18 @@ def finish(make: Callable[[], Request], show: Callable[[Response], None], *, as_
         raise typer.Exit(STOPPED)
 
 
-def _response(make: Callable[[], Request]) -> Response:
+def _response(make: Callable[[], Request], command: Callable[[], str]) -> Response:
+    start = perf_counter()
     with _plain_warnings():
         try:
             request = make()
         except StfmkitError as error:
-            return Failure.of(error)
+            failure = Failure.of(error, command=command())
+            return failure.model_copy(update={"seconds": perf_counter() - start})
         try:
             return run(request)
         except KeyboardInterrupt:
-            return Stopped(command=request.command, kept=request.kept())
+            return Stopped(command=request.command, kept=request.kept(), seconds=perf_counter() - start)
 
 
 @contextmanager

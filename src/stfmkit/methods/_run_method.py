@@ -1,6 +1,7 @@
 """Run a method: what it reads is there, and what it returns is what its card promises."""
 
 from stfmkit._core.arguments import listed, nearest
+from stfmkit._core.blame import raised_by
 from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._data.names import check_names
 from stfmkit._data.view import View
@@ -30,7 +31,9 @@ def run_method(method: Method, view: View, reference: View | None = None, *, rng
         A reference is missing, or not wanted; or the output is not what the contract says.
     """
     check_requirements(method, view, reference)
-    return check_output(method.run(view, reference, rng=rng), method.card, view.table)
+    with raised_by(f"the method {method.card.full_name!r} ({method.card.target})"):
+        output = method.run(view, reference, rng=rng)
+    return check_output(output, method.card, view.table)
 
 
 def check_requirements(method: Method, view: View, reference: View | None) -> None:

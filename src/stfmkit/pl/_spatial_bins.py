@@ -13,6 +13,7 @@ from stfmkit._data.columns import read_groups
 from stfmkit._data.coordinates import read_coords
 from stfmkit._data.matrices import read_matrix
 from stfmkit._data.view import resolve_table
+from stfmkit._data.write_slots import records
 from stfmkit.pl._finish import check_save, finish, new_axes
 from stfmkit.pl._style import GREY, colours, plain, point_size, style
 
@@ -96,13 +97,13 @@ def spatial_bins(
     values, coords = values[rows], coords[rows]
     with style():
         ax = new_axes(ax, width=5.5, height=4.6)
-        marks = _marks(ax, coords, dict(adata.uns.get(slots.ROOT, {}).get("bin", {})))
+        marks = _marks(ax, coords, dict(records(adata).get("bin", {})))
         _paint(ax, marks, values, cmap)
         ax.set_aspect("equal")
         ax.autoscale_view()
         if not ax.yaxis_inverted():
             ax.invert_yaxis()
-        known = adata.uns.get(slots.ROOT, {}).get(slots.MICRONS)
+        known = records(adata).get(slots.MICRONS)
         unit = "µm" if known is not None and float(known) == 1.0 else "coordinate units"
         ax.set(xlabel=f"x ({unit})", ylabel=f"y ({unit})")
         ax.set_title(plain(color) if sample is None else f"{plain(color)} · {plain(sample)}", loc="left")

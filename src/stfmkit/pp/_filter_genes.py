@@ -102,7 +102,7 @@ def filter_genes(
     mask &= (reliability >= min_reliability) & (np.isnan(slide) | (slide <= max_slide_r2))
     if copy:
         return pd.Series(mask, index=adata.var_names, name=key_added)
-    check_free(adata, "var", [key_added], step=STEP)
+    check_free(adata, "var", [key_added], step=STEP, result=key_added)
     adata.var[key_added] = mask
     params = {
         "flags": list(flags),

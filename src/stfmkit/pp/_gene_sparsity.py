@@ -13,7 +13,7 @@ from stfmkit._core.arguments import check_integer
 from stfmkit._core.random import RNGLike, as_seed
 from stfmkit._data.training import Train, training_rows
 from stfmkit._data.view import resolve_table
-from stfmkit._data.write_slots import check_free, package_versions, write_record
+from stfmkit._data.write_slots import check_free, package_versions, records, write_record
 from stfmkit._kernels._combine_p import over_patients_log_p
 from stfmkit._kernels._gene_stats import (
     MORAN_P,
@@ -216,7 +216,7 @@ def gene_sparsity(
 
 def _drop_old_p(adata: AnnData) -> None:
     """Remove the p-values of an earlier run, which would stand beside statistics that they do not belong to."""
-    ours = adata.uns.get(slots.ROOT, {}).get(STEP, {}).get(slots.WROTE, {}).get("var", [])
+    ours = records(adata).get(STEP, {}).get(slots.WROTE, {}).get("var", [])
     for name in P_COLUMNS:
         if name in adata.var.columns and name in ours:
             del adata.var[name]

@@ -86,7 +86,7 @@ def normalize(
             )
     key = scale if key_added is None else check_key(key_added)
     if not copy:
-        check_free(adata, "layers", [key], step=STEP)
+        check_free(adata, "layers", [key], step=STEP, result=key)
     check_names(adata)
     counts = read_counts(adata, layer)
     check_no_empty(counts, adata.obs_names)

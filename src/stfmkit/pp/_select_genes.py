@@ -152,7 +152,7 @@ def select_genes(
     spatial = selector not in NON_SPATIAL
     columns = [check_key(key_added), f"{key_added}_rank"]
     if not copy:
-        check_free(adata, "var", columns, step=STEP)
+        check_free(adata, "var", columns, step=STEP, result=key_added)
     rows = training_rows(adata, train)
     ids = read_groups(adata, patient_key, role="patient_key")
     check_no_test_patients(ids[rows].unique().astype(str).tolist(), test_patients)

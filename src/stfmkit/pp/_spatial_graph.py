@@ -106,8 +106,8 @@ def spatial_graph(
     check_integer(n_neighbors, name="n_neighbors", least=1)
     keys = slots.spatial_graph(check_key(key_added))
     if not copy:
-        check_free(adata, "obsp", keys, step=STEP)
-        check_free(adata, "uns", [f"{key_added}_neighbors"], step=STEP)
+        check_free(adata, "obsp", keys, step=STEP, result=key_added)
+        check_free(adata, "uns", [f"{key_added}_neighbors"], step=STEP, result=key_added)
     length = _radius_in_units(adata, kind, radius, microns_per_unit)
     check_names(adata)
     coords = read_coords(adata, spatial_key=spatial_key)

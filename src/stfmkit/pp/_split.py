@@ -13,6 +13,7 @@ from stfmkit._data.coordinates import read_coords, read_microns_per_unit
 from stfmkit._data.patients import read_patients_and_samples
 from stfmkit._data.view import resolve_table
 from stfmkit._data.write_slots import check_free, write_record
+from stfmkit.splits.check_folds import make_folds
 from stfmkit.splits.splitters import SplitRows, Splitter, check_splitter
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def split(
     names: dict[Slot, list[str]] = {"obs": [check_key(key_added)], "obsm": [f"{key_added}_train"]}
     if not copy:
         for slot, keys in names.items():
-            check_free(adata, slot, keys, step=STEP)
+            check_free(adata, slot, keys, step=STEP, result=key_added)
     seed = as_seed(rng)
     rows = split_rows(
         adata,
@@ -103,7 +104,7 @@ def split(
         spatial_key=spatial_key,
         microns_per_unit=microns_per_unit,
     )
-    folds = splitter.split(rows, rng=np.random.default_rng(seed))
+    folds = make_folds(splitter, rows, rng=np.random.default_rng(seed))
     if copy:
         return folds
     number = np.full(adata.n_obs, -1, dtype=np.int64)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
+from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError
 from stfmkit.service._fields import (
     CelltypeKey,
@@ -33,16 +34,23 @@ if TYPE_CHECKING:
     from stfmkit.splits.splitters import Splitter
 
 
+_KINDS = ("model", "method")
+"""Fields that name what a label stands for; all others are its options."""
+
+
 def _as_contenders(value: Any) -> Any:
-    """Refuse a mapping whose entries are neither names nor mappings with ``model``."""
+    """Refuse a mapping whose entries are neither names nor mappings with ``model`` or ``method``."""
     if not isinstance(value, Mapping):
         return value
     for label, spec in value.items():
-        if not isinstance(spec, str) and not (isinstance(spec, Mapping) and isinstance(spec.get("model"), str)):
+        named = [kind for kind in _KINDS if kind in spec] if isinstance(spec, Mapping) else []
+        if not isinstance(spec, str) and not (len(named) == 1 and isinstance(spec[named[0]], str)):
+            held = f" with {listed(spec, most=5)}" if isinstance(spec, Mapping) else ""
             raise InputError(
-                f"a mapping in which {label!r} is of type {type(spec).__name__}.",
-                allowed="a name, or a mapping with `model:` and options, for every label",
-                remedy="write for example `untrained: {model: geneformer-v1, weights: random}`.",
+                f"a mapping in which {label!r} is of type {type(spec).__name__}{held}.",
+                allowed="a name, or a mapping with either `model:` or `method:`, and options, for every label",
+                remedy="write for example `untrained: {model: geneformer-v1, weights: random}` or "
+                "`votes: {method: annotate/knn, embedding_key: X_pca, label_key: region}`.",
             )
     return {str(label): spec if isinstance(spec, str) else dict(spec) for label, spec in value.items()}
 
@@ -149,12 +157,15 @@ class ComparisonRequest(Request):
 def contenders_of(given: list[str] | dict[str, Any]) -> list[str] | dict[str, Any]:
     """Return contenders as `stfmkit.bm.run` takes them: weights may follow a name after a colon."""
     if isinstance(given, dict):
-        return {
-            label: spec if isinstance(spec, str) else (spec["model"], {k: v for k, v in spec.items() if k != "model"})
-            for label, spec in given.items()
-        }
+        return {label: spec if isinstance(spec, str) else _with_options(spec) for label, spec in given.items()}
     found = {text: _with_weights(text) for text in given}
     return given if list(found.values()) == given else found
+
+
+def _with_options(spec: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the name, with its prefix for a method, and the options of a mapping."""
+    name = spec["model"] if "model" in spec else f"method:{str(spec['method']).removeprefix('method:')}"
+    return name, {key: value for key, value in spec.items() if key not in _KINDS}
 
 
 def _with_weights(text: str) -> str | tuple[str, dict[str, str]]:

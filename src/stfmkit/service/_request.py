@@ -138,7 +138,8 @@ def read_fields(path: str | Path) -> dict[Any, Any]:
     """Read a mapping from a YAML or JSON file; nothing in it is executed or expanded."""
     text, name = (sys.stdin.read(_MOST_BYTES), "standard input") if str(path) == "-" else (_text_of(Path(path)), path)
     try:
-        content = json.loads(text) if Path(path).suffix == ".json" else _yaml(text)
+        is_json = Path(path).suffix == ".json"
+        content = json.loads(text, object_pairs_hook=_each_once) if is_json else _yaml(text)
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{str(name)!r} cannot be read: {' '.join(str(error).split())}",
@@ -183,9 +184,32 @@ def _yaml(text: str) -> Any:
                 fault = f"it is nested more than {_MOST_LEVELS} levels deep."
             if fault:
                 raise ValueError(fault)
+        _check_keys(yaml.compose(text, Loader=yaml.SafeLoader))
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs of a JSON object as a dictionary, if every name is there once."""
+    names = [name for name, _ in pairs]
+    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    if twice:
+        raise ValueError(f"the field {twice[0]!r} is there twice.")
+    return dict(pairs)
+
+
+def _check_keys(node: Any) -> None:
+    """Refuse a YAML mapping that has a key twice; the last of them would win in silence."""
+    for key, *values in node.value if getattr(node, "id", "") == "mapping" else ():
+        same = [other for other, *_ in node.value if other.value == key.value]
+        if len(same) > 1:
+            line = same[1].start_mark.line + 1
+            raise ValueError(f"the field {key.value!r} is there twice, in line {line} again.")
+        for value in values:
+            _check_keys(value)
+    for part in node.value if getattr(node, "id", "") == "sequence" else ():
+        _check_keys(part)
 
 
 def _text_of(path: Path) -> str:

@@ -52,13 +52,13 @@ def run(request: Request | Mapping[str, Any], *, progress: Progress | None = Non
 
 
 def _answer(request: Request | Mapping[str, Any], name: str) -> Response:
-    kept = ""
+    made: Request | None = None
     try:
         made = request if isinstance(request, Request) else make_request(request)
-        name, kept = made.command, made.kept()
+        name = made.command
         return commands()[name].run(made)
     except Cancelled:
-        return Stopped(command=name, kept=kept)
+        return Stopped(command=name, kept="" if made is None else made.kept())
     except StfmkitError as error:
         return Failure.of(error, command=name)
     except ImportError as error:

@@ -13,8 +13,6 @@ from stfmkit.service._response import Response, Verdict, verdict_of
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
 
-KEPT = "Finished units are kept: the same request goes on from there."
-
 
 class BenchRequest(ComparisonRequest):
     """Data, contenders, the choices of a protocol, and the folder for results."""
@@ -32,7 +30,7 @@ class BenchRequest(ComparisonRequest):
     out: AnyPath = Field(description="Folder for results; new, or of the same choices.")
     contenders: Contenders = Field(
         description="Names of models (see `stfmkit models`; weights after a colon), keys of obsm, obs, layers or var; "
-        "in a file also a mapping from labels to names, or to `model` and its options."
+        "in a file also a mapping from labels to names, or to `model` or `method` and its options."
     )
     tasks: Names | None = Field(None, description="Tasks; all that the data allow if left out.")
     allow: Names | None = Field(
@@ -42,7 +40,16 @@ class BenchRequest(ComparisonRequest):
 
     def kept(self) -> str:
         """Return what there is after the work was stopped."""
-        return KEPT
+        return kept_in(self.out)
+
+
+def kept_in(out: Path) -> str:
+    """Return what a folder of results holds of work that was stopped, as a sentence."""
+    from stfmkit.bm.folder import FINISHED
+
+    if any((out / FINISHED).glob("*.entry")):
+        return "Finished units are kept: the same request goes on from there."
+    return "Nothing was finished yet: the same request starts again."
 
 
 class BenchResponse(Response, Verdict):
@@ -87,5 +94,5 @@ def compare(data: "Container", *, out: Path, title: str, contenders: Any, **opti
     results = bm.run(data, contenders, out=out, **options)
     report = out / "report.html"
     with step("Writing the report"):
-        results.report(report, title=title)
+        bm.Results.load(out).report(report, title=title)  # with what earlier runs have left there
     return {"out": out, "table": out / "table.parquet", "report": report, **verdict_of(results)}

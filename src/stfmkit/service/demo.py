@@ -12,7 +12,7 @@ from stfmkit.service._fields import AnyPath, NJobs, Rng
 from stfmkit.service._output import write_with
 from stfmkit.service._request import Request
 from stfmkit.service._response import Response, Verdict
-from stfmkit.service.bench import KEPT, compare
+from stfmkit.service.bench import compare, kept_in
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -48,7 +48,7 @@ class DemoRequest(Request):
 
     def kept(self) -> str:
         """Return what there is after the work was stopped."""
-        return KEPT
+        return kept_in(self.out)
 
 
 class DemoResponse(Response, Verdict):

@@ -14,10 +14,11 @@ from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._core.identity import exact
 from stfmkit._data.matrices import as_matrix
 from stfmkit._data.view import View
+from stfmkit.methods._declared import declared
 from stfmkit.methods._load_method import load_method, method_class, option_fields
 from stfmkit.methods._run_method import run_method
 from stfmkit.methods.catalogue import catalogue, check_card, find
-from stfmkit.methods.contract import Method, MethodCard, Output, Slots
+from stfmkit.methods.contract import Method, MethodCard, Output
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
@@ -116,10 +117,10 @@ def check_method(
     requirements = make().requirements()
     trial = _Trial(
         make=make,
-        view=_only(example if data is None else data, requirements.data),
+        view=declared(View.of(example if data is None else data), requirements.data),
         other=None
         if requirements.reference is None
-        else _only(example_reference if reference is None else reference, requirements.reference),
+        else declared(View.of(example_reference if reference is None else reference), requirements.reference),
         rng=rng,
     )
     whole = _check_first_run(trial)
@@ -258,23 +259,6 @@ def _check_declared(method: Method) -> None:
             found=f"{card.full_name!r} declares {requirements.data!r}, its card needs={card.needs!r}.",
             remedy="correct the card, so that a benchmark hides the genes that are to be predicted.",
         )
-
-
-def _only(data: "Container", slots: Slots) -> View:
-    """Return data with nothing but some slots, so that a method cannot read others unnoticed."""
-    view = View.of(data)
-    table = view.table
-    bare = AnnData(
-        X=table.X.copy() if slots.X else None,
-        obs=table.obs[list(slots.obs)].copy(),
-        var=table.var[list(slots.var)].copy(),
-        layers={key: table.layers[key].copy() for key in slots.layers},
-        obsm={key: table.obsm[key].copy() for key in slots.obsm},
-        obsp={key: table.obsp[key].copy() for key in slots.obsp},
-    )
-    if slots.images and "spatial" in table.uns:
-        bare.uns["spatial"] = table.uns["spatial"]
-    return replace(view, table=bare, container=view.container if slots.reads_elements else None)
 
 
 def _check_first_run(trial: _Trial) -> Output:

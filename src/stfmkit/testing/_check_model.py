@@ -3,11 +3,12 @@
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
+from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError, InputTypeError, StfmkitError
 from stfmkit.models._load_model import load_model
 from stfmkit.models.catalogue import MODELS, check_card
@@ -15,6 +16,9 @@ from stfmkit.models.contract import Block, EmbeddingModel
 from stfmkit.models.options import parameters
 from stfmkit.models.runtime.run import ModelRun
 from stfmkit.testing._example_block import example_block
+
+if TYPE_CHECKING:
+    from stfmkit.models.card import Modality
 
 _RTOL, _ATOL = 1e-4, 1e-5
 
@@ -39,7 +43,8 @@ def check_model(
         A registry name, or a function without arguments that returns a fresh, unfitted model.
     block
         Observations to check with: at least two samples, with all that the model reads. By default `example_block`,
-        whose genes are named ``GENE0`` and so on; pass your own where a model knows real genes only.
+        whose genes are named ``GENE0`` and so on, with random patches for a model of images; pass your own where a
+        model knows real genes only.
     rng
         Seed, for a registry name.
     options
@@ -62,7 +67,7 @@ def check_model(
     _check_statements(first)
     if isinstance(model, str):
         _check_registered(first, model, default=not set(options) - {"weights", "config"})
-    given = example_block() if block is None else block
+    given = _example_for(first) if block is None else block
     if len(np.unique(given.samples)) < 2:
         raise InputError("a block of one sample.", allowed="two samples or more", remedy="pass another block=.")
     seen = _only_needed(first, given)
@@ -75,6 +80,27 @@ def check_model(
     _check_parts(fresh, seen, whole)
     if first.requirements().matrix is not None:
         _check_genes(fresh, seen, whole)
+
+
+def _example_for(model: EmbeddingModel) -> Block:
+    """Return the example block, with patches of an image and columns of text where the model reads them."""
+    block, needs = example_block(), model.requirements()
+    inputs: dict[Modality, Any] = dict(block.inputs)
+    if "image" in needs.needs and needs.patch is not None:
+        draw = np.random.default_rng(0)
+        size = needs.patch.size
+        inputs["image"] = draw.integers(0, 256, size=(block.n_obs, size, size, 3), dtype=np.uint8)
+    lacking = [need for need in needs.needs if need not in inputs and need != "expression"]
+    if lacking:
+        raise InputError(
+            f"the model {model.card.name!r} reads {listed(lacking)}, which the example block does not have"
+            f"{' (its requirements state no patch)' if 'image' in lacking else ''}.",
+            allowed=f"a model of {listed(inputs)} and of images with a patch, or a block of your own",
+            remedy="pass block=, a sk.models.Block with all that the model reads.",
+        )
+    obs = {key: np.array(["a", "b", "c"])[np.arange(block.n_obs) % 3] for key in needs.obs_keys}
+    genes = np.empty(0, dtype=str) if block.genes is None else block.genes.to_numpy(dtype=str)
+    return replace(block, inputs=inputs, obs=obs, var=dict.fromkeys(needs.var_keys, genes))
 
 
 def _maker(

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from stfmkit._core.arguments import listed
+from stfmkit._core.blame import raised_by
 from stfmkit._core.errors import InputError
 from stfmkit.bm._protocol import Protocol
 from stfmkit.bm.assemble import PooledTask, assemble
+from stfmkit.bm.check_scores import scored
 from stfmkit.bm.contenders import BASELINE, CONTROL, JOINT, Contender, GivenContender
 from stfmkit.bm.jobs import FinishedTask
 from stfmkit.bm.model_contenders import from_registry, shared_inputs
@@ -21,7 +23,6 @@ from stfmkit.bm.study import Study, load_study
 from stfmkit.bm.task import Task
 from stfmkit.bm.task_catalogue import catalogue, check_task_facts
 from stfmkit.evaluation.metric_keys import facts_of, patient_values, rows_of
-from stfmkit.evaluation.scores import SCHEMA
 from stfmkit.splits.folds import Fold
 from stfmkit.splits.splitters import PatientKFold
 
@@ -73,7 +74,8 @@ def check_task(
     check_task_facts(checked)
     study = _study(data, protocol, table_key)
     state = np.random.get_state()  # noqa: NPY002  the state that must not change
-    table = _scores(checked, study)
+    with raised_by(f"the task {checked.name!r}"):
+        table = _scores(checked, study)
     if not _same(state, np.random.get_state()):  # noqa: NPY002
         raise _broken(checked, "the global random state changed", "draw from stfmkit streams or local generators.")
     _check_table(checked, table)
@@ -144,10 +146,7 @@ def _constant(study: Study) -> Contender:
 
 
 def _finished(task: Task, label: str, truth: Any, prediction: Any) -> FinishedTask:
-    scores = task.score(truth, prediction)
-    lacking = [name for name in SCHEMA if name not in scores.table]
-    if lacking:
-        raise _broken(task, f"scores without the columns {listed(lacking)}", "build them with evaluation.scores.")
+    scores = scored(task, truth, prediction)
     return FinishedTask(label=label, task=task.name, fold=truth.fold.number, scores=scores, seconds=0.0)
 
 

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from stfmkit._core.arguments import check_key, listed
-from stfmkit._core.errors import InputError, LeakError, StfmkitWarning
+from stfmkit._core.errors import InputError, InputTypeError, LeakError, StfmkitWarning
 from stfmkit._core.random import RNGLike, as_seed
-from stfmkit._data.columns import read_groups
+from stfmkit._data.columns import read_column, read_groups
 from stfmkit._data.embeddings import embedding_record, other_space, read_embedding
 from stfmkit._data.view import View
+from stfmkit.methods._declared import declared
 from stfmkit.methods._load_method import load_method
 from stfmkit.methods._run_method import check_requirements, run_method
 from stfmkit.tl._method_labels import check_label_slots, check_storable, method_record, write_labels
@@ -105,7 +106,7 @@ def annotate(
     True
     """
     started, seed = time.perf_counter(), as_seed(rng)
-    view, other = View.of(data, table_key=table_key), View.of(reference)
+    view, other = View.of(data, table_key=table_key), _reference(reference)
     table = view.table
     check_key(key_added)
     keys = {"label_key": label_key, "embedding_key": embedding_key}
@@ -115,13 +116,16 @@ def annotate(
     if not copy:
         check_label_slots(table, key_added, step=STEP)
     check_requirements(loaded, view, other)
+    _check_kind(other.table, label_key)
     labels = read_groups(other.table, label_key, role="label_key").categories
     if not copy:
         check_storable(labels, role=f"obs[{label_key!r}] of the reference")
     if embedding_key is not None:
         _check_space(table, other.table, embedding_key)
     shared = _check_apart(table, other.table, embedding_key, sample_key=sample_key, patient_key=patient_key)
-    output = run_method(loaded, view, other, rng=seed)
+    needs = loaded.requirements()
+    shown = None if needs.reference is None else declared(other, needs.reference)
+    output = run_method(loaded, declared(view, needs.data), shown, rng=seed)
     if copy:
         return output
     record = {
@@ -137,6 +141,30 @@ def annotate(
         table, key_added, output, method_record(loaded, output, seed=seed, started=started) | record, step=STEP
     )
     return None
+
+
+def _reference(reference: "Container") -> View:
+    """Return the view of the reference, or say that it is the reference that cannot be used."""
+    try:
+        return View.of(reference)
+    except InputTypeError as error:
+        raise InputTypeError(
+            f"a reference of type {type(reference).__name__}.",
+            allowed=error.allowed,
+            remedy="pass the annotated table as reference.",
+        ) from None
+
+
+def _check_kind(table: "AnnData", label_key: str) -> None:
+    """Refuse numbers with fractions as labels: every one of them would be a class."""
+    column = read_column(table, label_key, role="label_key")
+    values = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
+    if values.dtype.kind == "f" and (values.dropna() % 1 != 0).any():
+        raise InputError(
+            f"obs[{label_key!r}] of dtype {values.dtype}, a measurement and no label.",
+            allowed="labels: text, categories or whole numbers",
+            remedy="pass the column with the labels, or cut the numbers into groups with pd.cut.",
+        )
 
 
 def _check_space(table: "AnnData", reference: "AnnData", key: str) -> None:

@@ -186,8 +186,8 @@ def coexpression(
     sizes = CoexpressionSizes(window, n_orders, n_permutations, n_modules, n_eigenvectors)
     _check_choices(method=method, null_model=null_model, key_added=key_added, sizes=sizes)
     if not copy:
-        check_free(adata, "varp", _slots(key_added), step=VERB)
-        check_free(adata, "uns", [key_added], step=VERB)
+        check_free(adata, "varp", _slots(key_added), step=VERB, result=key_added)
+        check_free(adata, "uns", [key_added], step=VERB, result=key_added)
     seed = as_seed(rng)
     inputs = read_inputs(
         adata,

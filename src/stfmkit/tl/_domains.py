@@ -2,7 +2,6 @@
 
 import re
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from stfmkit._core.errors import InputError
 from stfmkit._core.random import RNGLike, as_seed, int_seed, stream
 from stfmkit._data.columns import read_groups
 from stfmkit._data.view import View
+from stfmkit.methods._declared import declared, rows_of
 from stfmkit.methods._load_method import load_method, method_class, option_fields
 from stfmkit.methods._run_method import check_requirements, run_method
 from stfmkit.methods.catalogue import find
@@ -112,7 +112,7 @@ def domains(
     if samples is not None and per_sample:
         output = _of_every_sample(loaded, view, samples, seed)
     else:
-        output = run_method(loaded, view, rng=seed)
+        output = run_method(loaded, declared(view, loaded.requirements().data), rng=seed)
     if copy:
         return output
     record = {
@@ -161,8 +161,9 @@ def _samples(view: View, sample_key: str | None, *, per_sample: bool) -> pd.Cate
 def _of_every_sample(method: "Method", view: View, samples: pd.Categorical, seed: int) -> Output:
     """Run a method on every sample on its own, with names that tell the sample."""
     outputs: dict[str, Output] = {}
+    whole = declared(view, method.requirements().data)
     for sample in sorted(samples.categories, key=natural):
-        part = replace(view, table=view.table[np.asarray(samples == sample)])
+        part = rows_of(whole, np.flatnonzero(samples == sample))
         outputs[sample] = run_method(method, part, rng=int_seed(stream(seed, STEP, sample)))
     labels = pd.concat([_renamed(output.result.astype(str), sample) for sample, output in outputs.items()])
     names = [f"{sample}:{label}" for sample, output in outputs.items() for label in output.result.cat.categories]

@@ -156,7 +156,7 @@ def evaluate_embedding(
     names = _names(metrics)
     check_key(key_added)
     if not copy:
-        check_free(adata, "uns", [key_added], step=VERB)
+        check_free(adata, "uns", [key_added], step=VERB, result=key_added)
     check_choice(neighbor_search, METHODS, name="neighbor_search")
     check_integer(n_neighbors, name="n_neighbors", least=1)
     if n_clusters is not None:

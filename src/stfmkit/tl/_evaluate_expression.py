@@ -162,7 +162,7 @@ def evaluate_expression(
     check_integer(min_obs, name="min_obs", least=3)
     check_names(adata)
     if not copy:
-        check_free(adata, "uns", [key_added], step=VERB)
+        check_free(adata, "uns", [key_added], step=VERB, result=key_added)
     seed = as_seed(rng)
     keys: dict[str, Any] = {"patient_key": patient_key, "sample_key": sample_key, "library_size_key": library_size_key}
     keys |= {"spatial_key": spatial_key, "graph_key": graph_key}

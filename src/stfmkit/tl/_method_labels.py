@@ -23,8 +23,8 @@ def probability_key(key: str) -> str:
 
 def check_label_slots(adata: AnnData, key: str, *, step: str) -> None:
     """Refuse to overwrite a column or table that `step` did not write."""
-    check_free(adata, "obs", [key, probability_key(key)], step=step)
-    check_free(adata, "obsm", [probability_key(key)], step=step)
+    check_free(adata, "obs", [key, probability_key(key)], step=step, result=key)
+    check_free(adata, "obsm", [probability_key(key)], step=step, result=key)
 
 
 def check_storable(labels: pd.Index, *, role: str) -> None:

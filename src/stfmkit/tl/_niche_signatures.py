@@ -181,7 +181,7 @@ def niche_signatures(
     wanted, thresholds = check_sizes(sizes), Thresholds(min_auroc, min_log2fc, min_pct, alpha)
     _check(thresholds, null_model=null_model, n_permutations=n_permutations, key_added=key_added)
     if not copy:
-        check_free(adata, "uns", [key_added], step=VERB)
+        check_free(adata, "uns", [key_added], step=VERB, result=key_added)
     seed = as_seed(rng)
     moves: dict[str, Any] = {"sample_key": sample_key, "spatial_key": spatial_key, "null_model": null_model}
     places = None if null_model is None else read_moved_places(adata, patient_key=patient_key, **moves)

@@ -136,7 +136,7 @@ def niches(
     numbers = _numbers(n_clusters)
     check_key(key_added)
     if not copy:
-        check_free(adata, "obs", [key_added], step=VERB)
+        check_free(adata, "obs", [key_added], step=VERB, result=key_added)
     seed = as_seed(rng)
     groups = None if center_key is None else read_groups(adata, center_key, role="center_key")
     if n_neighbors is None:

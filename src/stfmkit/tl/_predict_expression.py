@@ -19,6 +19,7 @@ from stfmkit._data.names import check_names
 from stfmkit._data.view import resolve_table
 from stfmkit._data.write_slots import check_free, package_versions, write_record
 from stfmkit.pp._split import split_rows
+from stfmkit.splits.check_folds import make_folds
 from stfmkit.splits.splitters import PatientKFold, Splitter
 from stfmkit.tl._expression_folds import ProbeSettings, assemble, choose_genes, fold_numbers, predict_folds
 from stfmkit.tl._expression_study import PREDICT, fold_key
@@ -156,15 +157,15 @@ def predict_expression(
     chosen = _scale(scale, hest_compat=hest_compat)
     settings = ProbeSettings(tuple(sorted(ridge_alpha)), n_inner, max_components, selector, hest_compat, as_seed(rng))
     if not copy:
-        check_free(adata, "obsm", [key_added], step=PREDICT)
-        check_free(adata, "obs", [fold_key(key_added)], step=PREDICT)
+        check_free(adata, "obsm", [key_added], step=PREDICT, result=key_added)
+        check_free(adata, "obs", [fold_key(key_added)], step=PREDICT, result=key_added)
     features = read_embedding(adata, embedding_key)
     _warn_of_transductive(adata, embedding_key)
     patients = read_groups(adata, patient_key, role="patient_key")
     keys: dict[str, Any] = {"patient_key": patient_key, "sample_key": sample_key, "spatial_key": spatial_key}
     splitter = split or PatientKFold(max(2, len(patients.categories)) if hest_compat else 5)
     rows = split_rows(adata, splitter, **keys, microns_per_unit=microns_per_unit)
-    folds = splitter.split(rows, rng=stream(settings.seed, "folds"))
+    folds = make_folds(splitter, rows, rng=stream(settings.seed, "folds"))
     measured = read_measured(adata, layer=layer, scale=chosen, library_size_key=library_size_key)
     plan = choose_genes(adata, measured, genes, n_genes, folds=folds, settings=settings, **keys)
     found = predict_folds(folds, plan, features, measured=measured, samples=rows.samples, settings=settings)

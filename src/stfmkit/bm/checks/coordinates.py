@@ -6,6 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from stfmkit._core import slots
+from stfmkit._data.write_slots import records
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.study import Study
 
@@ -17,7 +18,7 @@ _LEAST = 10
 
 def unknown_unit(study: Study) -> Iterator[Finding]:
     """Say where the unit of the coordinates is not known."""
-    known = study.adata.uns.get(slots.ROOT, {}).get(slots.MICRONS) or study.protocol.microns_per_unit
+    known = records(study.adata).get(slots.MICRONS) or study.protocol.microns_per_unit
     if known is None:
         yield Finding(
             severity="info",

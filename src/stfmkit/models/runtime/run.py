@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from stfmkit._core.blame import raised_by
 from stfmkit._core.errors import InputError, MissingKeyError, StfmkitWarning
 from stfmkit._core.identity import exact
 from stfmkit._core.progress import counter
@@ -83,8 +84,9 @@ class ModelRun:
             The model learns nothing from data.
         """
         started = time.perf_counter()
-        self.model.load()
-        self.model.fit(_needed(self.model, block))
+        with _in(self.model):
+            self.model.load()
+            self.model.fit(_needed(self.model, block))
         self.n_fitted += block.n_obs
         self.seconds += time.perf_counter() - started
         return self
@@ -106,8 +108,9 @@ class ModelRun:
         started = time.perf_counter()
         model, requirements = self.model, self.model.requirements()
         seen = _needed(model, block)
-        model.load()
-        model.check(seen)
+        with _in(model):
+            model.load()
+            model.check(seen)
         parts = _parts(seen, requirements)
         identity = "" if self._store is None else model.identity()
         out: np.ndarray | None = None
@@ -148,8 +151,9 @@ class ModelRun:
         """
         started = time.perf_counter()
         model, seen = self.model, _needed(self.model, block)
-        model.load()
-        values = np.asarray(model.encode_genes(seen), dtype=np.float32)
+        with _in(model):
+            model.load()
+            values = np.asarray(model.encode_genes(seen), dtype=np.float32)
         n_genes = 0 if block.genes is None else len(block.genes)
         known = np.isfinite(values).all(axis=1) if values.ndim == 2 else np.zeros(0, dtype=bool)
         if values.ndim != 2 or len(values) != n_genes or not known.any() or not np.isnan(values[~known]).all():
@@ -185,13 +189,14 @@ class ModelRun:
                 self.n_parts_found += 1
                 self._note(part, requirements)
                 return np.asarray(kept["embedding"])
-        batch = model.prepare(part)
+        with _in(model):
+            batch = model.prepare(part)
         self._note(part, requirements)
-        if model.knows_nothing(batch):
+        with _in(model):
+            found = None if model.knows_nothing(batch) else model.encode(batch)
+        if found is None:
             return None
-        values = _checked(
-            model.encode(batch), n_obs=part.n_obs, model=model.card.name, dimension=requirements.dimension
-        )
+        values = _checked(found, n_obs=part.n_obs, model=model.card.name, dimension=requirements.dimension)
         if self._store is not None:
             self._store.put(key, {"embedding": values})
         return values
@@ -242,6 +247,11 @@ def _needed(model: EmbeddingModel, block: Block) -> Block:
             remedy="give the block these columns.",
         )
     return block.only(requirements)
+
+
+def _in(model: EmbeddingModel) -> raised_by:
+    """Name the model in the traceback of what it raises."""
+    return raised_by(f"the model {model.card.name!r} ({model.card.target})")
 
 
 def _parts(block: Block, requirements: Requirements) -> Sequence[np.ndarray]:

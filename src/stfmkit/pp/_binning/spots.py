@@ -12,6 +12,7 @@ from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._data.columns import read_groups
 from stfmkit._data.coordinates import read_coords, read_microns_per_unit
+from stfmkit._data.write_slots import records
 from stfmkit._kernels._lattice import Lattice
 from stfmkit.pp._grids import Grid, SpotGrid
 
@@ -227,7 +228,7 @@ def spots_for(
         return LatticeSpots(lattice, box)
     table = grid.table
     rows = _rows_of_sample(grid, sample, sample_key)
-    stated = (grid.microns_per_unit, table.uns.get(slots.ROOT, {}).get(slots.MICRONS), microns_per_unit)
+    stated = (grid.microns_per_unit, records(table).get(slots.MICRONS), microns_per_unit)
     unit = read_microns_per_unit(table, next((value for value in stated if value is not None), None))
     coords = read_coords(table, spatial_key=grid.spatial_key)[rows] * unit
     index = None
