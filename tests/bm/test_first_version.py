@@ -63,8 +63,13 @@ STATUSES = {"_of_ceiling": "of ceiling", "_ceiling": "ceiling"}
 COHORT = "cohort_"
 DEFINED_ANEW = {
     # ending of a name in the first version: why its numbers are others now
+    "_linear": "the probe runs until it converges; it was stopped early, after two steps where the penalty was strong",
     "_of_ceiling": "a share is the sum of scores by the sum of ceilings within a sample, not a mean of ratios per gene "
     "or niche that the noise of the test sample chooses; control:thinned shares molecules with its truth and has none",
+    **dict.fromkeys(
+        ("ssim_ordered_ceiling", "ssim_permuted_ceiling", "ssim_global_ceiling"),
+        "of latent correlations; raw correlations of halves bound nothing, as noise lowers both alike",
+    ),
     "pearson_ceiling": "several thinnings, genes with signal in training, empirical Bayes against the bias of the root",
     "adjusted_jaccard_10_ceiling": "brought from halves to the whole counts by Spearman and Brown",
 }

@@ -60,3 +60,12 @@ def test_silent_genes_come_last(counts):
     counts = counts.tolil()
     counts[:, 7] = 0
     assert normalized_dispersion(sparse.csr_array(counts))[7] == -np.inf
+
+
+def test_two_genes_of_a_bin_tie_with_those_of_other_bins():
+    """They are ±1/√2 wherever they are, and rounding does not say which bin is ahead."""
+    means, tie = np.repeat([1.0, 30.0, 900.0], 2), np.round(np.sqrt(0.5), 9)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        score = normalized_dispersion(sparse.csr_array(np.log1p(rng.gamma(4, means / 4, size=(500, 6)))))
+        assert set(score) <= {-tie, tie, 1.0}  # 1 is a gene alone in its bin

@@ -40,8 +40,8 @@ class Protocol:
     selector
         The selector of `stfmkit.pp.select_genes` that chooses them.
     scale
-        Scale of the predicted expression: log1p of counts divided by size factors, or log1p of raw counts (which
-        carries library size).
+        Scale of the predicted expression: log1p of counts divided by size factors (library sizes over all genes, by
+        their median in training), or log1p of raw counts (which carries library size).
     split
         How observations are held out.
     rng
@@ -71,11 +71,11 @@ class Protocol:
     ridge_alpha
         Penalties of the expression probe, tuned likewise.
     n_inner
-        Inner folds of the tuning.
+        Inner folds of the tuning; fewer where there are fewer training groups, each then left out once.
     max_components
         Embeddings wider than this are reduced by PCA, fitted on training observations, before the ridge.
     min_obs
-        Samples with fewer test observations are not scored by correlations.
+        Samples with fewer test observations are not scored by correlations; labels, clusters and signatures are.
 
     Examples
     --------

@@ -14,7 +14,7 @@ from stfmkit.evaluation.ridge_probe import Scaler
 from stfmkit.splits.folds import Folds
 
 _ITERATIONS = 500
-_TOLERANCE = 1e-3
+_TOLERANCE = 1e-6
 
 Value = TypeVar("Value", int, float)
 
@@ -27,7 +27,10 @@ def linear_probe(
     grid: Sequence[float],
     folds: Folds,
 ) -> tuple[np.ndarray, float]:
-    """Predict labels by class-balanced logistic regression on scaled columns; return them and the chosen C."""
+    """Predict labels by class-balanced logistic regression on scaled columns; return them and the chosen C.
+
+    It runs until it converges: stopped early, a strong penalty leaves it near its start, and labels of other places.
+    """
 
     def fit_predict(fit: np.ndarray, y: np.ndarray, check: np.ndarray, c: float) -> np.ndarray:
         if len(np.unique(y)) == 1:

@@ -61,8 +61,9 @@ def latent_correlation(
     n_draws
         Number of halvings.
     min_z
-        Standard errors of a correlation of 0, ``1 / √n_obs``, by which two halves of a gene must correlate. Other genes
-        show no variation beyond the noise of counting.
+        Standard errors of a correlation of 0 by which two halves of a gene must correlate: ``1 / √n``, where n is the
+        number of observations less that of the means and slopes taken out (1 without groups and covariates). Other
+        genes show no variation beyond the noise of counting.
     rng
         Seed or generator of the halvings.
 

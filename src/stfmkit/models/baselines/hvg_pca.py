@@ -37,13 +37,15 @@ class _State:
 class HvgPca(EmbeddingModel):
     """Size-factor log1p, the most variable genes by normalised dispersion, principal components.
 
-    Library sizes are scaled to the median of the training observations. Genes, median and components come from `fit`
-    alone; later blocks need all genes of the fit, in any order.
+    Library sizes, over the genes that the model is given, are scaled to their median in the training observations. The
+    normalised dispersion of a gene is log(variance / mean) of the values without logarithm, standardised among the
+    genes of its bin: 20 bins of equal width of log1p of the mean; a gene alone in its bin has 1. Genes, median and
+    components come from `fit` alone; later blocks need all genes of the fit, in any order.
 
     Parameters
     ----------
     n_genes
-        Number of highly variable genes; all detected genes where there are fewer.
+        Number of highly variable genes, of equal ones the first; all detected genes where there are fewer.
     n_components
         Number of components; fewer where the training matrix has a lower rank. The width of the result is the number
         that is in use.
