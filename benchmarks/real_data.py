@@ -97,7 +97,8 @@ def _her2st(folder: Path, n_genes: int = 3_000) -> ad.AnnData:
     """Return the breast tumours with their most counted genes, which is enough to show what a choice does."""
     data = ad.read_h5ad(folder / "her2st_patients_A-F.h5ad")
     most = np.sort(np.argsort(-np.asarray(data.X.sum(axis=0)).ravel())[:n_genes])
-    return data[:, most].copy()
+    data = data[:, most]
+    return data[np.asarray(data.X.sum(axis=1)).ravel() > 0].copy()
 
 
 def _told(values: pd.DataFrame) -> None:
