@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
@@ -11,6 +12,7 @@ from stfmkit._core.random import stream
 from stfmkit.evaluation.coexpression import (
     CEILED,
     CoexpressionSizes,
+    as_ceilings,
     coexpression_ceilings,
     compare_structures,
     latent_halves,
@@ -118,6 +120,16 @@ def test_ceilings_compare_the_latent_correlations_of_independent_halves(truth):
     for row in found.itertuples():
         agreement = max(expected[row.metric, row.setting], 0.0)
         assert row.value == pytest.approx(np.sqrt(2 * agreement / (1 + agreement)))
+    assert set(found["status"]) == {"ceiling"}
+
+
+def test_halves_without_structure_bound_nothing():
+    """A bound of 0 would call every score too high."""
+    halves = pd.DataFrame({"metric": ["ssim_global", "rv_coefficient"], "setting": "truth=latent", "value": [0.0, 0.5]})
+    found = as_ceilings(halves.assign(status="scored", reason=""))
+    assert np.isnan(found["value"].iloc[0])
+    assert found["reason"].iloc[0] == "two halves of the counts do not agree"
+    assert found["value"].iloc[1] == pytest.approx(np.sqrt(2 / 3))
     assert set(found["status"]) == {"ceiling"}
 
 

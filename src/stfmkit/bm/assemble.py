@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm.contenders import CONTROL
+from stfmkit.bm.contenders import CONTROL, JOINT
 from stfmkit.bm.jobs import FinishedTask
 from stfmkit.bm.score_table import OBSERVATIONS, TABLE
 from stfmkit.bm.study import Study
@@ -44,7 +44,9 @@ def assemble(
     empty = pd.DataFrame(columns=list(TABLE)).astype(TABLE)
     table = pd.concat([part for part in tables if len(part)] or [empty], ignore_index=True)
     knowing = {CONTROL + part.task.positive for part in tasks}  # they hold the truth, or molecules of it
-    table = pd.concat([table, relative_scores(table, knowing=knowing)], ignore_index=True).assign(protocol_id=identity)
+    degraded = table["contender"].str.contains(JOINT, regex=False)  # they check metrics, and have no share of a ceiling
+    shares = relative_scores(table[~degraded], knowing=knowing)
+    table = pd.concat([table, shares], ignore_index=True).assign(protocol_id=identity)
     table = sort_scores(table, [part.task.name for part in tasks])
     maps = pd.concat([part for part in observations if len(part)] or [_no_observations()], ignore_index=True)
     return table[list(TABLE)].astype(TABLE), maps[list(OBSERVATIONS)].astype(OBSERVATIONS)

@@ -31,6 +31,7 @@ N_EIGENVECTORS = 10
 
 LATENT, RAW = "truth=latent", "truth=raw"
 """Settings: what a prediction is compared with."""
+_NO_AGREEMENT = "two halves of the counts do not agree"
 _CLEAR = 0.1  # lagged correlations are small
 
 
@@ -215,10 +216,16 @@ def latent_halves(
 
 
 def as_ceilings(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the scores of one half of the molecules against the other as ceilings, for the metrics that have one."""
+    """Return the scores of one half of the molecules against the other as ceilings, for the metrics that have one.
+
+    Halves that do not agree at all, as in a sample where too few genes show any signal, bound nothing: the ceiling is not
+    known, and is a row without a value.
+    """
     of_ceiling = scores["metric"].isin(CEILED) & ~scores["setting"].str.contains("method=")
     rows = scores[of_ceiling]
-    return rows.assign(status="ceiling", value=upper_bound(rows["value"]))
+    known = rows["value"] > 0
+    bound = pd.Series(upper_bound(rows["value"]), index=rows.index).where(known)
+    return rows.assign(status="ceiling", value=bound, reason=np.where(known, "", _NO_AGREEMENT))
 
 
 def score_pairs(truth: np.ndarray, predicted: np.ndarray, **where: Any) -> pd.DataFrame:
