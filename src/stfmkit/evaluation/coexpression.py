@@ -218,8 +218,8 @@ def latent_halves(
 def as_ceilings(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the scores of one half of the molecules against the other as ceilings, for the metrics that have one.
 
-    Halves that do not agree at all, as in a sample where too few genes show any signal, bound nothing: the ceiling is not
-    known, and is a row without a value.
+    Halves that do not agree at all, as in a sample where too few genes show any signal, bound nothing: the ceiling is
+    not known, and is a row without a value.
     """
     of_ceiling = scores["metric"].isin(CEILED) & ~scores["setting"].str.contains("method=")
     rows = scores[of_ceiling]

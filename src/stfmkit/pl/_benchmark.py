@@ -35,8 +35,8 @@ def benchmark(
 ) -> "Axes":
     """Plot one point per contender and patient, with the mean and its interval.
 
-    Contenders are sorted, the best on top; controls stand below a line, in grey. A patient keeps its shape and colour
-    in all rows.
+    Contenders are sorted, the best on top; controls stand below a line, in grey, without those that only check the
+    metrics. A patient keeps its shape and colour in all rows.
 
     Parameters
     ----------
@@ -87,6 +87,8 @@ def benchmark(
     key = _key(table, task, MetricKey(metric or "", setting, scope), meta)
     about: Mapping[str, Any] = facts_of(meta.get("metrics", ()), key) or {}
     values = patient_values(table, task, key)
+    degraded = meta.get("tasks", {}).get(task, {}).get("degraded") or CONTROL
+    values = values[[name != degraded and not name.startswith(f"{degraded} + ") for name in values.index]]
     if intervals is None and not isinstance(results, pd.DataFrame) and hasattr(results, "rank"):
         intervals = results.rank(task=task, metric=key.metric, setting=key.setting, scope=key.scope)
     order = _order(values, lowest_first=about.get("higher_is_better", True) is False)
