@@ -37,6 +37,24 @@ def test_several_threads_are_used_where_there_are_several(monkeypatch):
     assert over_spans(lambda a, b: meet.wait() >= 0, 2, n_spans=2) == [True, True]
 
 
+def test_short_work_starts_no_thread(monkeypatch):
+    monkeypatch.setattr(_threads, "n_threads", lambda: 2)
+    here = threading.get_ident()
+    assert over_spans(lambda a, b: threading.get_ident(), 8, n_spans=4, short=True) == [here] * 4
+
+
+def test_small_matrices_have_the_same_bits_in_one_thread(monkeypatch):
+    from stfmkit._kernels import _ssim
+
+    monkeypatch.setattr(_threads, "n_threads", lambda: 3)
+    a, b = np.random.default_rng(0).uniform(-1, 1, size=(2, 60, 60))
+    constants = (1e-4, 9e-4)
+    order = np.random.default_rng(1).permutation(60)
+    found = [_ssim.mean_ssim(a, b, 7, constants), _ssim.mean_ssim_ordered((a, b), order, 7, constants)]
+    monkeypatch.setattr(_ssim, "_SHORT", 0)
+    assert found == [_ssim.mean_ssim(a, b, 7, constants), _ssim.mean_ssim_ordered((a, b), order, 7, constants)]
+
+
 def test_an_error_in_a_part_is_raised(monkeypatch):
     monkeypatch.setattr(_threads, "n_threads", lambda: 2)
     with pytest.raises(ZeroDivisionError):

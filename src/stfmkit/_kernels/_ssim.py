@@ -10,6 +10,7 @@ from stfmkit._kernels._threads import over_spans
 _RESTART = 96  # sums slide down this many rows and start afresh, so that rounding cannot build up
 _TILE_COLS = 512  # the buffers of a tile stay in the first cache
 _BAND = 64  # rows of windows at a time where genes are put in order
+_SHORT = 250_000  # windows, at about 6 ns each
 
 Constants: TypeAlias = tuple[float, float]
 Kind: TypeAlias = tuple[int, Constants]
@@ -139,7 +140,8 @@ def mean_ssim(a: np.ndarray, b: np.ndarray, window: int, constants: Constants) -
         C1 and C2, ``(0.01 * range)²`` and ``(0.03 * range)²``.
     """
     rows, cols = a.shape[0] - window + 1, a.shape[1] - window + 1
-    parts = over_spans(lambda start, stop: band_total(a, b, (start, stop), (window, constants)), rows)
+    short = rows * cols < _SHORT
+    parts = over_spans(lambda start, stop: band_total(a, b, (start, stop), (window, constants)), rows, short=short)
     return float(sum(parts)) / (rows * cols)
 
 
@@ -158,5 +160,6 @@ def mean_ssim_ordered(pair: Pair, order: np.ndarray, window: int, constants: Con
         As in `mean_ssim`.
     """
     rows = len(order) - window + 1
-    parts = over_spans(lambda start, stop: ordered_total(pair, order, (start, stop), (window, constants)), rows)
+    kind, short = (window, constants), rows * rows < _SHORT
+    parts = over_spans(lambda start, stop: ordered_total(pair, order, (start, stop), kind), rows, short=short)
     return float(sum(parts)) / rows**2

@@ -26,7 +26,9 @@ def spans(n: int, *, n_spans: int = N_SPANS) -> Iterator[tuple[int, int]]:
     yield from pairwise(edges)
 
 
-def over_spans(function: Callable[[int, int], Result], n: int, *, n_spans: int = N_SPANS) -> list[Result]:
+def over_spans(
+    function: Callable[[int, int], Result], n: int, *, n_spans: int = N_SPANS, short: bool = False
+) -> list[Result]:
     """Return ``function(start, stop)`` of every part of ``range(n)``, in the order of the parts.
 
     The parts do not depend on the number of threads, so neither does the result. The function must release the lock
@@ -40,9 +42,11 @@ def over_spans(function: Callable[[int, int], Result], n: int, *, n_spans: int =
         Length of the work.
     n_spans
         Most parts to cut it into.
+    short
+        The work takes no longer than to start threads, a millisecond or two: one thread does all parts.
     """
     parts = list(spans(n, n_spans=n_spans))
-    workers = min(n_threads(), len(parts))
+    workers = 1 if short else min(n_threads(), len(parts))
     if workers < 2:
         return [function(*part) for part in parts]
     with ThreadPoolExecutor(workers) as pool:
