@@ -24,7 +24,7 @@ def test_scores_that_are_none(returned):
 
 def test_controls_that_are_missing():
     task = made(positive="zzz")
-    with pytest.raises(InputError, match=r"controls\(\) returned 'truth', without 'zzz'"):
+    with pytest.raises(InputError, match=r"controls\(\) or baselines\(\) returned 'truth', without 'zzz'"):
         control_of(task, {"truth": 1}, "zzz")
     with pytest.raises(InputError, match="returned a NoneType"):
         control_of(task, None, "zzz")

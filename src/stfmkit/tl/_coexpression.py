@@ -178,7 +178,8 @@ def coexpression(
     >>> adata = sk.datasets.synthetic_cohort(2, n_genes=40, as_="anndata")[:200].copy()
     >>> adata.layers["guess"] = np.log1p(adata.layers["noise_free"])
     >>> sk.tl.coexpression(adata, prediction="guess", null_model="permutation", n_orders=5, n_permutations=99)
-    >>> rv = adata.uns["coexpression"]["scores"].query("metric == 'rv_coefficient'").set_index("contender")["value"]
+    >>> scores = adata.uns["coexpression"]["scores"].query("setting == 'truth=latent' and status == 'scored'")
+    >>> rv = scores[scores["metric"] == "rv_coefficient"].set_index("contender")["value"]
     >>> bool(rv["guess"] > rv["control:null"])
     True
     """
