@@ -103,3 +103,11 @@ def test_what_cannot_be_halved_is_refused(rng):
     for options in ({"scale": "counts"}, {"n_draws": 0}, {"target_sum": 0.0}, {"library_size": np.ones(3)}):
         with pytest.raises((InputError, InputTypeError)):
             latent_correlation(counts, **options)
+
+
+def test_a_silent_gene_is_no_trouble_whatever_counts_as_clear():
+    counts = np.random.default_rng(0).poisson(3.0, size=(50, 4))
+    counts[:, 2] = 0
+    for least in (0.0, 3.0):
+        found = latent_correlation(counts, min_z=least)
+        assert np.isnan(found[2]).all()

@@ -141,7 +141,7 @@ def _residual_gram(values: sparse.csr_array, design: sparse.csr_array) -> np.nda
 def _scaled_to_one(shared: np.ndarray, spread: np.ndarray, *, least: float) -> np.ndarray:
     """Return correlations from covariances of halves; genes whose halves correlate by no more than `least` are NaN."""
     own = shared.diagonal().copy()
-    clear = own > least * np.where(spread > 0, spread, np.inf)
+    clear = (spread > 0) & (own > least * spread)
     scale = np.full(len(own), np.nan)
     scale[clear] = 1 / np.sqrt(own[clear])
     found = np.clip(0.5 * (shared + shared.T) * np.outer(scale, scale), -1, 1)
