@@ -27,15 +27,17 @@ def values() -> np.ndarray:
 
 @given(share=st.floats(0, 1), seed=st.integers(0, 99))
 def test_noise_keeps_mean_and_takes_the_stated_share(share, seed):
-    values = np.random.default_rng(seed).normal(size=(700, 3)) + 5.0 * SAMPLES[:, None]
-    mixed = mixed_with_noise(values, SAMPLES, share=share, rng=np.random.default_rng(seed + 1))
+    samples = np.repeat([0, 1], [4000, 3000])
+    values = np.random.default_rng(seed).normal(size=(7000, 3)) + 5.0 * samples[:, None]
+    mixed = mixed_with_noise(values, samples, share=share, rng=np.random.default_rng(seed + 1))
     for sample in (0, 1):
-        rows = sample == SAMPLES
+        rows = sample == samples
         np.testing.assert_allclose(mixed[rows].mean(axis=0), values[rows].mean(axis=0), atol=1e-9)
         expected = (1 - share) / np.hypot(1 - share, share)
         r = [np.corrcoef(a, b)[0, 1] for a, b in zip(mixed[rows].T, values[rows].T, strict=True)]
-        np.testing.assert_allclose(r, expected, atol=0.2)
-        np.testing.assert_allclose(mixed[rows].std(axis=0), values[rows].std(axis=0), rtol=0.2)
+        # The correlation of 3,000 unrelated values varies by 0.018: six times that, so that no seed of chance fails.
+        np.testing.assert_allclose(r, expected, atol=0.11)
+        np.testing.assert_allclose(mixed[rows].std(axis=0), values[rows].std(axis=0), rtol=0.11)
 
 
 def test_all_noise_is_a_permutation_within_samples(values):
