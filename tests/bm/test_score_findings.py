@@ -131,7 +131,15 @@ class TestMadeUpScores:
         scores = {("macro_f1", "control:truth"): 0.5, ("macro_f1", "control:coordinates"): 0.6}
         finding = self.findings("niche_probe", scores)["uninformative metrics of niche_probe"]
         assert finding.severity == "warning"
-        assert "macro_f1 [probe=linear] (coordinates)" in finding.evidence
+        assert "macro_f1 [probe=linear] (truth is not ahead of coordinates)" in finding.evidence
+
+    def test_a_metric_that_noise_raises_is_told_by_the_calibration(self):
+        scores = {("macro_f1", "control:truth"): 0.9, ("macro_f1", "control:coordinates"): 0.1}
+        scores |= {("macro_f1", f"control:hvg_pca{done}"): v for done, v in {"": 0.5, " + noise=0.5": 0.7}.items()}
+        finding = self.findings("niche_probe", scores)["uninformative metrics of niche_probe"]
+        assert "macro_f1 [probe=linear] (noise in a prediction raises it)" in finding.evidence
+        scores["macro_f1", "control:hvg_pca + noise=0.5"] = 0.3
+        assert not self.findings("niche_probe", scores)
 
     def test_lower_is_better_is_turned_round(self):
         good = {("chaos", "control:truth"): 0.1, ("chaos", "control:shuffled"): 0.6}

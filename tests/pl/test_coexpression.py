@@ -17,7 +17,11 @@ def stored(rng):
         matrix = rng.uniform(-1, 1, size=(5, 5))
         adata.varp[key] = matrix + matrix.T
     names = np.array(["model", "control:null"])
-    scores = score_table(metric="ssim_ordered", value=[0.42, 0.1], scope="sample", contender=names)
+    raw = score_table(
+        metric="ssim_ordered", setting="window=7, truth=raw", value=[0.61, 0.2], scope="sample", contender=names
+    )
+    latent = raw.assign(setting="window=7, truth=latent", value=[0.42, 0.1])
+    scores = pd.concat([raw, latent], ignore_index=True)
     adata.uns["coexpression"] = {"order": np.array(list("CAEBD"), dtype=object), "scores": scores}
     return adata
 
@@ -38,7 +42,13 @@ def test_truth_above_and_prediction_below_the_diagonal(stored):
     assert np.isnan(picture(ax).diagonal()).all()
     assert [t.get_text() for t in ax.get_xticklabels()] == list("CAEBD")
     assert ax.images[0].get_clim() == (-1, 1)
-    assert ax.get_title(loc="left").endswith("ssim ordered 0.42")
+    assert ax.get_title(loc="left").endswith("ssim ordered 0.42 with the latent truth")
+
+
+def test_the_title_says_which_truth_the_score_is_of(stored):
+    scores = stored.uns["coexpression"]["scores"]
+    stored.uns["coexpression"]["scores"] = scores[scores["setting"].str.contains("raw")]
+    assert sk.pl.coexpression(stored).get_title(loc="left").endswith("ssim ordered 0.61 with the raw truth")
 
 
 @pytest.mark.parametrize(("which", "key"), [("truth", "coexpression"), ("predicted", "coexpression_predicted")])

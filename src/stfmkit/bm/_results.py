@@ -1,6 +1,7 @@
 """The result of a comparison: one long table, and everything needed to read it."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -127,10 +128,8 @@ class Results:
             What is conspicuous about the mean (:mod:`stfmkit.bm.marks`): not above a negative control or a baseline of
             the task, above the positive control, or above its ceiling; empty where nothing is.
         """
-        check_choice(status, _RANKED, name="status")
         parts = []
-        for name, key in chosen_metrics(self.table, self.meta, task, MetricKey(metric or "", setting, scope, status)):
-            higher = self._direction(key, asked=metric)
+        for name, key, higher in self._directed(task, MetricKey(metric or "", setting, scope, status)):
             ranks = rank_table(rows_of(self.table, name, key), higher_is_better=higher, seed=rng)
             about = self.meta["tasks"].get(name, {})
             marks = marks_of(self.table, name, key, about=about, higher_is_better=higher)
@@ -176,25 +175,25 @@ class Results:
         at once, wins, n_patients, p_value (adjusted for all pairs) and detectable, as in `rank`, for any pair that the
         scores make interesting.
         """
-        check_choice(status, _RANKED, name="status")
         parts = [pd.DataFrame(columns=["task", *KEY, *PAIR_COLUMNS])]
-        for name, key in chosen_metrics(self.table, self.meta, task, MetricKey(metric or "", setting, scope, status)):
-            higher = self._direction(key, asked=metric)
+        for name, key, higher in self._directed(task, MetricKey(metric or "", setting, scope, status)):
             found = pair_table(rows_of(self.table, name, key), higher_is_better=higher, seed=rng)
             if len(found):
                 parts.append(found.assign(task=name, **key._asdict())[parts[0].columns])
         return pd.concat(parts[1:], ignore_index=True) if len(parts) > 1 else parts[0]
 
-    def _direction(self, key: MetricKey, *, asked: str | None) -> bool | None:
-        """Return whether higher is better; a metric that was asked for must have a direction."""
-        higher: bool | None = facts_of(self.meta["metrics"], key).get("higher_is_better")
-        if asked is not None and higher is None:
-            raise InputError(
-                f"the metric {asked!r}, which is neither better high nor low.",
-                allowed=listed(dict.fromkeys(f["metric"] for f in self.meta["metrics"] if f["higher_is_better"])),
-                remedy="read it in the table; it describes, and ranks nothing.",
-            )
-        return higher
+    def _directed(self, task: str | None, like: MetricKey) -> Iterator[tuple[str, MetricKey, bool | None]]:
+        """Yield task, metric and whether higher is better; a metric that was asked for must have a direction."""
+        check_choice(like.status, _RANKED, name="status")
+        for name, key in chosen_metrics(self.table, self.meta, task, like):
+            higher: bool | None = facts_of(self.meta["metrics"], key).get("higher_is_better")
+            if like.metric and higher is None:
+                raise InputError(
+                    f"the metric {like.metric!r}, which is neither better high nor low.",
+                    allowed=listed(dict.fromkeys(f["metric"] for f in self.meta["metrics"] if f["higher_is_better"])),
+                    remedy="read it in the table; it describes, and ranks nothing.",
+                )
+            yield name, key, higher
 
     def compare(
         self,

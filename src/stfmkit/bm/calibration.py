@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm.contenders import CONTROL, JOINT
+from stfmkit.bm.contenders import CONTROL
 from stfmkit.evaluation.averages import per_patient
+from stfmkit.evaluation.degradations import JOINT
 from stfmkit.evaluation.detectable import detectable_difference
 from stfmkit.evaluation.metric_keys import KEY, facts_of, keys_of
 from stfmkit.evaluation.sign_flips import TEST_FROM
 
 TOLERANCE = 0.05
 """A score may rise by this share of the range between the controls before a step counts as wrong."""
+UNCHECKED = "a control has no score"
+"""Why nothing can be said of a metric."""
 MOST_PATIENTS = 1_000
 """More than this are never at hand."""
 _MOST = 0.75
@@ -48,7 +51,7 @@ def calibrate(
     range
         How far the positive control is ahead; below 0 where it is behind.
     noise
-        Standard deviation of that over patients; NaN with one patient.
+        Standard deviation of that over patients; NaN with one patient, and for scores of the whole cohort.
     patients_needed
         Patients from which a paired test tells the two controls apart with power 0.8; NaN where it never does.
     undegraded
@@ -76,7 +79,7 @@ def _of_task(
     scores = dict(iter(controls.groupby(KEY, observed=True, sort=False)))
     for key in keys_of(rows):
         higher = facts_of(facts, key).get("higher_is_better")
-        if higher is None or key.scope == "cohort" or key.status != "scored" or tuple(key) not in scores:
+        if higher is None or key.status != "scored" or tuple(key) not in scores:
             continue
         wide = scores[tuple(key)].pivot_table(index="patient", columns="contender", values="value")
         yield {"task": task, **key._asdict(), **_judged(wide if higher else -wide, about, sign=1.0 if higher else -1.0)}
@@ -90,7 +93,7 @@ def _judged(wide: pd.DataFrame, about: Mapping[str, Any], *, sign: float) -> dic
     out: dict[str, Any] = dict.fromkeys(COLUMNS[1 + len(KEY) :], np.nan)
     out |= {"best_negative": "", "falls_with_noise": None, "falls_with_permuted_genes": None, "_order": -np.inf}
     if pd.isna(means.get(positive)) or not negatives:
-        return out | {"informative": False, "reason": "a control has no score"}
+        return out | {"informative": False, "reason": UNCHECKED}
     best = max(negatives, key=lambda name: means[name])
     paired = (wide[positive] - wide[best]).dropna()
     distance = float(means[positive] - means[best])

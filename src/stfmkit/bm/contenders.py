@@ -16,9 +16,6 @@ from stfmkit.splits.folds import Fold
 
 CONTROL = "control:"
 """How the names of controls begin; no contender of the caller has such a name."""
-JOINT = " + "
-"""Between the model of a control and what was done to its predictions, as in "control:hvg_pca + noise=0.5"."""
-
 BASELINE = "baseline:"
 """How the names of baselines begin that a task brings itself; no contender of the caller has such a name."""
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from stfmkit.bm.calibration import UNCHECKED, calibrate
 from stfmkit.bm.contenders import BASELINE, CONTROL, Contender
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.marks import CEILING, marks_of
 from stfmkit.bm.task import Task
-from stfmkit.evaluation.averages import per_patient
-from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, keys_of, patient_values, rows_of
+from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, patient_values, rows_of
 
 if TYPE_CHECKING:
     from stfmkit.bm.finding import Severity
@@ -47,7 +47,7 @@ def findings_of_scores(
     for task in tasks:
         rows = table[table["task"] == task.name]
         if len(rows):
-            findings += _controls(rows, task, facts)
+            findings += _calibrated(rows, task, facts)
             findings += _marked(rows, task, facts, contenders)
             findings += _alarm(rows, task, readers)
             findings += _undefined(rows, task)
@@ -61,39 +61,31 @@ def written(key: MetricKey) -> str:
     return f"{key.metric} [{shown}]" if shown else key.metric
 
 
-def _controls(rows: pd.DataFrame, task: Task, facts: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    """Name the metrics that do not put the positive control above every negative one, or that cannot be checked."""
-    misled, unchecked = [], []
-    positive = CONTROL + task.positive
-    controls = per_patient(rows[rows["contender"].str.startswith(CONTROL)])  # all metrics at once
-    of_all = controls.groupby([*KEY, "contender"], observed=True)["value"].mean()
-    scored = set(controls["metric"][controls["contender"] == positive])
-    for key in keys_of(rows):
-        higher = facts_of(facts, key).get("higher_is_better")
-        if higher is None or key.metric not in scored or key.status == "of ceiling":
-            continue  # a positive control has no share of a ceiling, and the score itself is checked
-        means = of_all[tuple(key)] if tuple(key) in of_all.index else pd.Series(dtype=float)
-        sign = 1 if higher else -1
-        known = [name for name in task.negatives if pd.notna(means.get(CONTROL + name))]
-        if pd.isna(means.get(positive)) or not known:
-            unchecked.append(key)
-            continue
-        worse = [name for name in known if not sign * means[CONTROL + name] < sign * means[positive]]
-        if worse:
-            misled.append((key, worse))
+def _calibrated(rows: pd.DataFrame, task: Task, facts: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Name the metrics that the calibration calls uninformative, and those that it could not check."""
+    found = calibrate(rows, {task.name: task.describe()}, facts)
+    of_truth = rows[rows["contender"] == CONTROL + task.positive]
+    found = found[found["metric"].isin(of_truth["metric"])]  # others are not for what the positive control gives
+    unchecked = found["reason"] == UNCHECKED
+    misled = {
+        MetricKey(*row[:-1]): row[-1]
+        for row in found.loc[~found["informative"] & ~unchecked, [*KEY, "reason"]].to_numpy()
+    }
     if misled:
-        named = [f"{written(key)} ({', '.join(worse)})" for key, worse in misled]
+        named = [f"{written(key)} ({reason})" for key, reason in misled.items()]
         yield Finding(
-            severity="warning" if task.primary in [key for key, _ in misled] else "info",
+            severity="warning" if task.primary in misled else "info",
             check=f"uninformative metrics of {task.name}",
-            evidence=f"{', '.join(named)}: {positive} is not ahead of the negative control in brackets.",
-            remedy="do not judge contenders by these metrics on these data.",
+            evidence=f"{', '.join(named)}.",
+            remedy="do not judge contenders by these metrics on these data; Results.calibration() has the numbers.",
         )
-    if unchecked:
+    silent = [MetricKey(*row) for row in found.loc[unchecked, KEY].to_numpy()]
+    if silent:
         yield Finding(
-            severity="warning" if task.primary in unchecked else "info",
+            severity="warning" if task.primary in silent else "info",
             check=f"unchecked metrics of {task.name}",
-            evidence=f"{', '.join(map(written, unchecked))}: {positive}, or every negative control, has no score.",
+            evidence=f"{', '.join(map(written, silent))}: {CONTROL}{task.positive}, or every negative control, has no "
+            "score.",
             remedy="do not judge contenders by these metrics; nothing shows that they tell good from bad here.",
         )
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from stfmkit._core.arguments import check_known, listed
 from stfmkit._core.errors import InputError
+from stfmkit.evaluation.degradations import JOINT
 from stfmkit.evaluation.metric_keys import MetricKey, facts_of, find_key, keys_of, patient_values
 from stfmkit.pl._finish import check_save, finish, new_axes
 from stfmkit.pl._style import CONTROL, GREY, INK, MARKERS, PALE, PALETTE, plain, style
@@ -88,7 +89,7 @@ def benchmark(
     about: Mapping[str, Any] = facts_of(meta.get("metrics", ()), key) or {}
     values = patient_values(table, task, key)
     degraded = meta.get("tasks", {}).get(task, {}).get("degraded") or CONTROL
-    values = values[[name != degraded and not name.startswith(f"{degraded} + ") for name in values.index]]
+    values = values[[name != degraded and not name.startswith(degraded + JOINT) for name in values.index]]
     if intervals is None and not isinstance(results, pd.DataFrame) and hasattr(results, "rank"):
         intervals = results.rank(task=task, metric=key.metric, setting=key.setting, scope=key.scope)
     order = _order(values, lowest_first=about.get("higher_is_better", True) is False)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from stfmkit.pl._finish import Save
 
 _SHOWN = ("ssim_ordered", "offdiagonal_correlation")
+_TRUTHS = {"truth=latent": "with the latent truth", "truth=raw": "with the raw truth"}
+"""The truth of the scores in the title, the better one first, and its words."""
 
 
 def coexpression(
@@ -142,7 +144,12 @@ def _title(adata: AnnData, key: str, which: str) -> str:
     if scores is None or which == "truth":
         return titles[which]
     of_prediction = ~scores["contender"].astype(str).str.startswith("control:") & (scores["status"] == "scored")
-    shown = scores[of_prediction & ~scores["setting"].astype(str).str.contains("method=")]
-    rows = shown.drop_duplicates("metric").set_index("metric")["value"]
-    found = [f"{name.replace('_', ' ')} {rows[name]:.2f}" for name in _SHOWN if name in rows.index]
-    return titles[which] + ("\n" + ", ".join(found) if found else "")
+    settings = scores["setting"].astype(str)
+    of_prediction &= ~settings.str.contains("method=")
+    for truth, words in _TRUTHS.items():
+        rows = scores[of_prediction & settings.str.contains(truth)].drop_duplicates("metric")
+        values = dict(zip(rows["metric"], rows["value"], strict=True))
+        found = [f"{name.replace('_', ' ')} {values[name]:.2f}" for name in _SHOWN if name in values]
+        if found:
+            return f"{titles[which]}\n{', '.join(found)} {words}"
+    return titles[which]

@@ -1,7 +1,9 @@
 """Labels that were made from the counts, and labels that are something else."""
 
+import anndata as ad
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.decomposition import PCA
 from tests.bm.checks.conftest import alarms, audited, simulate
@@ -34,6 +36,22 @@ def test_clusters_of_the_same_counts(tissue, n):
     found = audited(cells)[MADE]
     assert found.severity == "warning"
     assert found.rows[0][2] > 0.75
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "patient"), [("dlpfc_visium_151673_151675", "section"), ("starmap_mpfc_BZ5_BZ9", "mouse")]
+)
+def test_clusters_of_real_counts(real_data, name, patient):
+    cells = ad.read_h5ad(real_data / f"{name}.h5ad")
+    cells = cells[np.asarray(cells.X.sum(axis=1)).ravel() > 0]
+    frequent = np.argsort(-np.asarray((cells.X > 0).sum(axis=0)).ravel())[:1500]
+    cells = cells[:, np.sort(frequent)].copy()
+    cells.X = sparse.csr_matrix(cells.X)
+    cells.obs["niche"] = kmeans(cells, k=5)
+    cells.obs["patient"] = cells.obs[patient]
+    found = audited(cells, sample_key="section")
+    assert found[MADE].severity == "warning"
 
 
 @pytest.mark.parametrize("share", [0.1, 0.2])
