@@ -13,7 +13,6 @@ from stfmkit._core.files import write_atomic
 from stfmkit._core.manifest import is_written
 from stfmkit.bm.calibration import calibrate
 from stfmkit.bm.chosen_metrics import chosen_metrics
-from stfmkit.bm.contenders import CONTROL
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.folder import (
     OBSERVATIONS_FILE,
@@ -30,6 +29,7 @@ from stfmkit.bm.merge_results import merge_results
 from stfmkit.bm.over_tasks import mean_rank_table
 from stfmkit.bm.ranking import COLUMNS, PAIR_COLUMNS, compare_contenders, pair_table, patient_means, rank_table
 from stfmkit.bm.score_table import OBSERVATIONS, TABLE
+from stfmkit.evaluation.contender_labels import CONTROL
 from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, rows_of
 
 _RANKED = ("scored", "of ceiling")
