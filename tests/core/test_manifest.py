@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stfmkit._core.errors import InputError
 from stfmkit._core.manifest import READY, SUMS, DamagedError, is_written, read_files, replace_files
 
 OLD = {"a.json": b"old facts", "b.parquet": b"old table" * 9}
@@ -74,7 +75,7 @@ def test_a_full_disk_leaves_the_old(tmp_path, monkeypatch):
         path.write_bytes(content)
 
     monkeypatch.setattr("stfmkit._core.manifest.write_through", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InputError, match="No space"):
         replace_files(tmp_path, NEW)
     assert read_files(tmp_path) == OLD
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*OLD, SUMS])

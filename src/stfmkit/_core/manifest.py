@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from stfmkit._core.files import digest, keep, remove_leftovers, unfinished_folder, write_through
+from stfmkit._core.files import digest, full_disk_told, keep, remove_leftovers, unfinished_folder, write_through
 
 SUMS = "SHA256SUMS"
 """The file that names all others with their sha256."""
@@ -33,18 +33,24 @@ def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write files into a folder, in place of those of these names, all at once.
 
     Two processes may not do so at the same time.
+
+    Raises
+    ------
+    InputError
+        The disk is full; the files are as they were.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(folder)
-    _move(folder)
-    sums = "".join(f"{digest(content)}  {name}\n" for name, content in files.items())
-    with unfinished_folder(folder) as new:
-        for name, content in {**files, SUMS: sums.encode()}.items():
-            write_through(new / name, content)
-        keep(new)
-        new.rename(folder / READY)
-    keep(folder)
-    _move(folder)
+    with full_disk_told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+        _move(folder)
+        sums = "".join(f"{digest(content)}  {name}\n" for name, content in files.items())
+        with unfinished_folder(folder) as new:
+            for name, content in {**files, SUMS: sums.encode()}.items():
+                write_through(new / name, content)
+            keep(new)
+            new.rename(folder / READY)
+        keep(folder)
+        _move(folder)
 
 
 def is_written(folder: Path) -> bool:
