@@ -240,7 +240,7 @@ class TestResume:
             path.write_bytes(path.read_bytes()[:-3])
         equal(first, run(cohort, tasks=["domains"], out=tmp_path / "r"))
 
-    def test_nothing_of_others_is_overwritten(self, cohort, tmp_path):
+    def test_nothing_of_others_is_overwritten(self, cohort, tmp_path, monkeypatch):
         (tmp_path / "mine").mkdir()
         (tmp_path / "mine" / "thesis.txt").write_text("years of work")
         with pytest.raises(InputError, match="thesis"):
@@ -248,6 +248,10 @@ class TestResume:
         run(cohort, tasks=["domains"], out=tmp_path / "r")
         with pytest.raises(InputError, match="protocol"):
             run(cohort, tasks=["domains"], out=tmp_path / "r", protocol=make_protocol(rng=5))
+        (tmp_path / "r" / "results.json").write_text('{"format": 1}')
+        monkeypatch.setattr("stfmkit.bm._run.group_tasks", lambda *_: pytest.fail("work before the folder was read"))
+        with pytest.raises(InputError, match="format 1"):
+            run(cohort, tasks=["domains"], out=tmp_path / "r")
         (tmp_path / "file").write_text("x")
         with pytest.raises(InputError, match="is a file"):
             run(cohort, tasks=["domains"], out=tmp_path / "file")

@@ -15,7 +15,16 @@ from stfmkit.bm.calibration import calibrate
 from stfmkit.bm.chosen_metrics import chosen_metrics
 from stfmkit.bm.contenders import CONTROL
 from stfmkit.bm.finding import Finding
-from stfmkit.bm.folder import as_path, check_output, check_report, locked, read_json, read_parquet, write_parquet
+from stfmkit.bm.folder import (
+    FORMAT,
+    as_path,
+    check_output,
+    check_report,
+    locked,
+    read_facts,
+    read_parquet,
+    write_parquet,
+)
 from stfmkit.bm.marks import marks_of, with_marks
 from stfmkit.bm.merge_results import merge_results
 from stfmkit.bm.over_tasks import mean_rank_table
@@ -23,7 +32,6 @@ from stfmkit.bm.ranking import COLUMNS, PAIR_COLUMNS, compare_contenders, pair_t
 from stfmkit.bm.score_table import OBSERVATIONS, TABLE
 from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, rows_of
 
-_FORMAT = 2
 _RANKED = ("scored", "of ceiling")
 
 
@@ -282,7 +290,7 @@ class Results:
         Raises
         ------
         InputError
-            The folder holds other files, or results of another protocol or of other data.
+            The folder holds other files, or results of another protocol, of other data or in another format.
         """
         folder = as_path(path, name="path")
         check_output(folder, self.protocol_id)
@@ -293,7 +301,7 @@ class Results:
             write_parquet(whole["table"], folder / "table.parquet")
             write_parquet(whole["observations"], folder / "observations.parquet")
             facts = {
-                "format": _FORMAT,
+                "format": FORMAT,
                 "protocol_id": self.protocol_id,
                 "protocol": self.protocol,
                 "meta": whole["meta"],
@@ -308,16 +316,10 @@ class Results:
         Raises
         ------
         InputError
-            The folder is not one, or a file in it is damaged.
+            The folder is not one or of another format, or a file in it is damaged.
         """
         folder = as_path(path, name="path")
-        facts = read_json(folder / "results.json")
-        if facts.get("format") != _FORMAT:
-            raise InputError(
-                f"{folder / 'results.json'} of format {facts.get('format')!r}.",
-                allowed=f"format {_FORMAT}",
-                remedy="read it with the version of stfmkit that wrote it.",
-            )
+        facts = read_facts(folder)
         return cls(
             table=read_parquet(folder / "table.parquet", columns=TABLE),
             observations=read_parquet(folder / "observations.parquet", columns=OBSERVATIONS),

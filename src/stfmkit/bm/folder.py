@@ -21,6 +21,8 @@ FINISHED = "finished"
 """Folder of finished outputs and scores, inside the folder of the results."""
 RESULT_FILES = ("results.json", "table.parquet", "observations.parquet")
 """Files of results."""
+FORMAT = 2
+"""Of these files; counts up when an older version could not read them."""
 _LOCK = ".lock"
 
 
@@ -84,6 +86,19 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def read_facts(folder: Path) -> dict[str, Any]:
+    """Read ``results.json`` of a folder of results, or refuse one of another format."""
+    path = folder / "results.json"
+    facts = read_json(path)
+    if facts.get("format") != FORMAT:
+        raise InputError(
+            f"{path} of format {facts.get('format')!r}.",
+            allowed=f"format {FORMAT}",
+            remedy="read it with the version of stfmkit that wrote it; for a new comparison, pass another folder.",
+        )
+    return facts
+
+
 def damaged(path: Path, evidence: str) -> InputError:
     """Return the error for a file that cannot be read."""
     return InputError(
@@ -115,7 +130,7 @@ def check_output(folder: Path, identity: str) -> None:
     if not folder.is_dir():
         raise InputError(f"{folder} is a file.", allowed="a folder", remedy="pass another out.")
     if (folder / "results.json").is_file():
-        other = read_json(folder / "results.json").get("protocol_id")
+        other = read_facts(folder).get("protocol_id")
         if other != identity:
             raise InputError(
                 f"{folder} holds results of protocol {other}; this is protocol {identity}.",
