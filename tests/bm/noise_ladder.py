@@ -1,4 +1,9 @@
-"""Noise mixed step by step into what a model gives: a metric that judges models must fall with it."""
+"""Noise mixed step by step into what a model gives: a metric that judges models must fall with it.
+
+Written anew beside `stfmkit.evaluation.degradations`, as an oracle that shares no code with it: plain mixing, without
+stretching what was mixed to the spread that it had. So noise also makes a prediction flatter here, while there only its
+order suffers, and a metric has to fall with both.
+"""
 
 from dataclasses import replace
 

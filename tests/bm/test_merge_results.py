@@ -87,9 +87,11 @@ def test_damage_is_told_before_the_work_and_the_remedy_works(tmp_path, name):
     first.save(tmp_path / "r")
     (tmp_path / "r" / "finished").mkdir()
     (tmp_path / "r" / name).write_bytes(b"{")
-    with pytest.raises(InputError, match=r"delete 'results.json', 'table.parquet', 'observations.parquet'"):
+    with pytest.raises(
+        InputError, match=r"delete 'results.json', 'table.parquet', 'observations.parquet', 'SHA256SUMS'"
+    ):
         first.save(tmp_path / "r")
-    for each in ("results.json", "table.parquet", "observations.parquet"):
+    for each in ("results.json", "table.parquet", "observations.parquet", "SHA256SUMS"):
         (tmp_path / "r" / each).unlink()
     first.save(tmp_path / "r")
     assert scores(Results.load(tmp_path / "r")) == {("t", "a"): 1}

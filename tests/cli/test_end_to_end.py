@@ -74,15 +74,18 @@ def test_bench_from_the_command_line_and_from_python_gives_the_same_numbers(
     pd.testing.assert_frame_equal(numbers(shell), numbers(in_python(toy)), check_exact=True, check_dtype=False)
 
 
-def test_a_stopped_run_keeps_finished_units_and_goes_on(toy: AnnData, spots: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sign", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_keeps_finished_units_and_goes_on(
+    toy: AnnData, spots: Path, tmp_path: Path, sign: signal.Signals, expected: int
+) -> None:
     out = tmp_path / "o"
     process = start("bench", spots, *BENCH, "--out", out)
     end = time.monotonic() + 300
     while not finished_units(out) and process.poll() is None and time.monotonic() < end:
         time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sign)
     _, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
+    assert process.returncode == expected, err
     assert "Finished units are kept" in err
     assert "Traceback" not in err
     kept = finished_units(out)

@@ -1,5 +1,7 @@
 """Nothing that exists is lost, and nothing half-written is left."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,37 @@ def test_new_files_only(tmp_path: Path) -> None:
         check_new_file(tmp_path / "a.csv", suffix=".h5ad")
     (tmp_path / "a.h5ad").touch()
     with pytest.raises(InputError, match="exists"):
+        check_new_file(tmp_path / "a.h5ad", suffix=".h5ad")
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".stfmkit-ffffffff-1-ab").mkdir()
+    os.utime(tmp_path / ".stfmkit-ffffffff-1-ab", (0, 0))
+    write_with(tmp_path / "a", lambda path: path.write_text("whole"))
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    def full(path: Path) -> None:
+        path.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(InputError, match="is full; nothing was written"):
+        write_with(tmp_path / "a", full)
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_of_any_length_are_written(tmp_path: Path) -> None:
+    longest = tmp_path / ("n" * 250 + ".h5ad")
+    check_new_file(longest, suffix=".h5ad")
+    write_with(longest, lambda path: path.write_text("whole"))
+    with pytest.raises(InputError, match="too long"):
+        check_new_file(tmp_path / ("n" * 251 + ".h5ad"), suffix=".h5ad")
+
+
+def test_a_link_to_nothing_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a.h5ad").symlink_to(tmp_path / "gone")
+    with pytest.raises(InputError, match="link"):
         check_new_file(tmp_path / "a.h5ad", suffix=".h5ad")
 
 

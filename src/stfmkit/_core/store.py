@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-import tempfile
+import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from stfmkit._core.errors import InputError
-from stfmkit._core.files import write_atomic
+from stfmkit._core.files import remove_leftovers, write_atomic
+from stfmkit._core.writable import check_writable
 
 Stored: TypeAlias = np.ndarray | pd.DataFrame
 """What an entry may hold under each of its names."""
@@ -42,16 +42,10 @@ class Store:
     """
 
     def __init__(self, folder: Path, *, role: str = "out") -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                self.folder = folder
-        except OSError as error:
-            raise InputError(
-                f"{role}={str(folder)!r}, where no file can be written ({error.strerror or error}).",
-                allowed="a folder that is there, or can be made",
-                remedy="pass another folder.",
-            ) from error
+        check_writable(folder, role=role, kind="folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+        self.folder = folder
 
     def path(self, identity: str) -> Path:
         """Return the file of an entry."""
@@ -86,7 +80,10 @@ class Store:
                 kind, content = _written(value)
                 archive.writestr(zipfile.ZipInfo(f"{name}.{kind}"), content)
         content = sink.getvalue()
-        write_atomic(self.path(identity), hashlib.sha256(content).digest() + content)
+        path = self.path(identity)
+        if path.is_dir():  # no entry of ours, and in the way of one
+            shutil.rmtree(path)
+        write_atomic(path, hashlib.sha256(content).digest() + content)
 
 
 def _written(value: Stored) -> tuple[str, bytes]:

@@ -1,6 +1,5 @@
 """The result of a comparison: one long table, and everything needed to read it."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,25 +10,26 @@ import pandas as pd
 from stfmkit._core.arguments import check_choice, check_known, listed
 from stfmkit._core.errors import InputError
 from stfmkit._core.files import write_atomic
+from stfmkit._core.manifest import is_written
 from stfmkit.bm.calibration import calibrate
 from stfmkit.bm.chosen_metrics import chosen_metrics
-from stfmkit.bm.contenders import CONTROL
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.folder import (
-    FORMAT,
+    OBSERVATIONS_FILE,
+    TABLE_FILE,
     as_path,
     check_output,
     check_report,
     locked,
-    read_facts,
-    read_parquet,
-    write_parquet,
+    read_results,
+    write_results,
 )
 from stfmkit.bm.marks import marks_of, with_marks
 from stfmkit.bm.merge_results import merge_results
 from stfmkit.bm.over_tasks import mean_rank_table
 from stfmkit.bm.ranking import COLUMNS, PAIR_COLUMNS, compare_contenders, pair_table, patient_means, rank_table
 from stfmkit.bm.score_table import OBSERVATIONS, TABLE
+from stfmkit.evaluation.contender_labels import CONTROL
 from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, rows_of
 
 _RANKED = ("scored", "of ceiling")
@@ -283,6 +283,9 @@ class Results:
     def save(self, path: str | Path) -> None:
         """Write the results into a folder: ``table.parquet``, ``observations.parquet`` and ``results.json``.
 
+        All of them are replaced at once: a process that is killed while it writes, or a full disk, leaves the results
+        that were there or the new ones. ``SHA256SUMS`` has their checksums, by which `load` tells damage.
+
         Results of other contenders and tasks that are there stay there, also when several runs save at once: the same
         protocol on the same data gives one folder. Where a label stands for another contender than before, its
         earlier scores go, and a finding says so.
@@ -290,24 +293,21 @@ class Results:
         Raises
         ------
         InputError
-            The folder holds other files, or results of another protocol, of other data or in another format.
+            The folder holds other files, or results of another protocol or of other data.
         """
         folder = as_path(path, name="path")
         check_output(folder, self.protocol_id)
         with locked(folder):
             check_output(folder, self.protocol_id)
-            there = (folder / "results.json").is_file()
+            there = is_written(folder)
             whole = vars(self) if not there else merge_results(vars(type(self).load(folder)), vars(self))
-            write_parquet(whole["table"], folder / "table.parquet")
-            write_parquet(whole["observations"], folder / "observations.parquet")
             facts = {
-                "format": FORMAT,
                 "protocol_id": self.protocol_id,
                 "protocol": self.protocol,
                 "meta": whole["meta"],
                 "findings": [finding.as_dict() for finding in whole["findings"]],
             }
-            write_atomic(folder / "results.json", json.dumps(facts, indent=2, ensure_ascii=False).encode())
+            write_results(folder, facts, {TABLE_FILE: whole["table"], OBSERVATIONS_FILE: whole["observations"]})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -316,13 +316,13 @@ class Results:
         Raises
         ------
         InputError
-            The folder is not one or of another format, or a file in it is damaged.
+            The folder holds no results, or a file in it is not as it was written.
         """
         folder = as_path(path, name="path")
-        facts = read_facts(folder)
+        facts, tables = read_results(folder, {TABLE_FILE: TABLE, OBSERVATIONS_FILE: OBSERVATIONS})
         return cls(
-            table=read_parquet(folder / "table.parquet", columns=TABLE),
-            observations=read_parquet(folder / "observations.parquet", columns=OBSERVATIONS),
+            table=tables[TABLE_FILE],
+            observations=tables[OBSERVATIONS_FILE],
             protocol=facts["protocol"],
             meta=facts["meta"],
             findings=[Finding.from_dict(part) for part in facts["findings"]],

@@ -18,7 +18,7 @@ from stfmkit.bm._results import Results
 from stfmkit.bm.assemble import PooledTask, assemble
 from stfmkit.bm.check_scores import raised_in
 from stfmkit.bm.contender_findings import findings_of_labels
-from stfmkit.bm.contenders import BASELINE, CONTROL, Contender
+from stfmkit.bm.contenders import Contender
 from stfmkit.bm.finding import Finding, by_severity
 from stfmkit.bm.folder import FINISHED, as_path, check_output
 from stfmkit.bm.model_contenders import control_names, from_registry
@@ -29,6 +29,7 @@ from stfmkit.bm.study import Study, check_labels, load_study
 from stfmkit.bm.task import Task
 from stfmkit.bm.task_catalogue import check_sharing, choose_tasks
 from stfmkit.bm.work import Work, group_tasks
+from stfmkit.evaluation.contender_labels import BASELINE, CONTROL
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container

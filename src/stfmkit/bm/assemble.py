@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 
 from stfmkit.bm.check_scores import raised_in
-from stfmkit.bm.contenders import CONTROL
 from stfmkit.bm.jobs import FinishedTask
 from stfmkit.bm.score_table import OBSERVATIONS, TABLE
 from stfmkit.bm.study import Study
 from stfmkit.bm.task import Task
 from stfmkit.evaluation.ceilings import relative_scores
-from stfmkit.evaluation.degradations import JOINT
+from stfmkit.evaluation.contender_labels import CONTROL, JOINT
 from stfmkit.evaluation.scores import concat_scores
 
 _ORDER = ["task", "metric", "setting", "scope", "status", "contender", "fold", "patient", "sample", "niche", "gene"]

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm.contenders import CONTROL
 from stfmkit.evaluation.averages import per_patient
-from stfmkit.evaluation.degradations import JOINT
+from stfmkit.evaluation.contender_labels import CONTROL, JOINT
 from stfmkit.evaluation.detectable import detectable_difference
 from stfmkit.evaluation.metric_keys import KEY, facts_of, keys_of
 from stfmkit.evaluation.sign_flips import TEST_FROM

@@ -14,11 +14,6 @@ import pandas as pd
 from stfmkit._core.identity import exact
 from stfmkit.splits.folds import Fold
 
-CONTROL = "control:"
-"""How the names of controls begin; no contender of the caller has such a name."""
-BASELINE = "baseline:"
-"""How the names of baselines begin that a task brings itself; no contender of the caller has such a name."""
-
 Kind = Literal["embedding", "labels", "clusters", "proportions", "expression", "gene_scores"]
 """What a contender gives: of an observation a vector, a label (of a cluster: one whose name says nothing), shares or
 expression; of a gene a score."""

@@ -13,11 +13,11 @@ from threadpoolctl import threadpool_limits
 from stfmkit._core.blame import raised_by
 from stfmkit._core.store import Store
 from stfmkit.bm.check_scores import control_of, scored
-from stfmkit.bm.contenders import BASELINE, CONTROL, Contender
+from stfmkit.bm.contenders import Contender
 from stfmkit.bm.stage import Stage
 from stfmkit.bm.task import Scores, Task
 from stfmkit.evaluation.averages import sample_means
-from stfmkit.evaluation.degradations import JOINT
+from stfmkit.evaluation.contender_labels import BASELINE, CONTROL, JOINT
 from stfmkit.evaluation.scores import concat_scores
 from stfmkit.splits.folds import Fold
 

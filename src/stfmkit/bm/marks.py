@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from stfmkit.bm.contenders import BASELINE, CONTROL
 from stfmkit.evaluation.averages import per_patient
+from stfmkit.evaluation.contender_labels import BASELINE, CONTROL
 from stfmkit.evaluation.metric_keys import MetricKey, patient_values, rows_of
 
 CEILING = "its ceiling"

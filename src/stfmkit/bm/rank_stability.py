@@ -9,8 +9,8 @@ from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError
 from stfmkit.bm._results import Results
 from stfmkit.bm.chosen_metrics import chosen_metrics
-from stfmkit.bm.contenders import CONTROL
 from stfmkit.evaluation.averages import per_patient
+from stfmkit.evaluation.contender_labels import CONTROL
 from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, rows_of
 from stfmkit.evaluation.rank_stability import rank_stability as stability_of
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 
 from stfmkit._core.random import stream
-from stfmkit.bm.contenders import CONTROL
 from stfmkit.evaluation.averages import per_sample
 from stfmkit.evaluation.best_set import best_set, rank_intervals
+from stfmkit.evaluation.contender_labels import CONTROL
 from stfmkit.evaluation.detectable import detectable_difference
 from stfmkit.evaluation.metric_keys import KEY
 from stfmkit.evaluation.sign_flips import ALPHA, TEST_FROM, flipped_pairs

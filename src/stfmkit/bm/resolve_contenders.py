@@ -10,10 +10,11 @@ from scipy import sparse
 from stfmkit._core.arguments import check_known, listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._data.embeddings import check_embedding, embedding_record
-from stfmkit.bm.contenders import BASELINE, CONTROL, Contender, GivenContender, Kind
+from stfmkit.bm.contenders import Contender, GivenContender, Kind
 from stfmkit.bm.method_contenders import from_method, method_names
 from stfmkit.bm.model_contenders import from_object, from_registry, is_model, model_names
 from stfmkit.bm.study import Study
+from stfmkit.evaluation.contender_labels import BASELINE, CONTROL
 
 _ROUNDING = 1e-3
 

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from stfmkit.bm.calibration import UNCHECKED, calibrate
-from stfmkit.bm.contenders import BASELINE, CONTROL, Contender
+from stfmkit.bm.contenders import Contender
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.marks import CEILING, marks_of
 from stfmkit.bm.task import Task
+from stfmkit.evaluation.contender_labels import BASELINE, CONTROL
 from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, patient_values, rows_of
 
 if TYPE_CHECKING:

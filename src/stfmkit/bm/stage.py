@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from stfmkit._core.identity import exact
+from stfmkit._core.processes import in_processes
 from stfmkit._core.progress import progress
 from stfmkit._core.store import Store
 from stfmkit.bm.contenders import Contender, Output
@@ -62,13 +64,10 @@ class Stage:
         self, wanted: Sequence[tuple[Contender, np.ndarray]], *, n_jobs: int, show_progress: bool
     ) -> "Stage":
         """Return a stage that holds what more than one fold reads; `wanted` has one entry for every fold and need."""
-        from joblib import Parallel, delayed
-
         asked = [(c, NO_GENES if c.reads_expression is False else hidden) for c, hidden in wanted if c.by_row]
         times = Counter(_name(*pair) for pair in asked)
         once = {_name(*pair): pair for pair in asked if times[_name(*pair)] > 1}
-        parallel = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch=n_jobs, batch_size=1)
-        work = parallel(delayed(self._whole)(*pair) for pair in once.values())
+        work = in_processes((partial(self._whole, *pair) for pair in once.values()), n_jobs=n_jobs, ordered=True)
         bar = progress(work, label="computing outputs", total=len(once), unit="output", show=show_progress)
         return replace(self, shared=dict(zip(once, bar, strict=True)))
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm.contenders import CONTROL, Kind, Output, definition_of
+from stfmkit.bm.contenders import Kind, Output, definition_of
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.study import Study
+from stfmkit.evaluation.contender_labels import CONTROL
 from stfmkit.evaluation.metric_keys import MetricKey
 from stfmkit.evaluation.scores import to_table
 from stfmkit.splits.folds import Fold

@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from stfmkit._core.processes import in_processes
 from stfmkit._core.progress import progress
 from stfmkit._core.store import Store
 from stfmkit.bm.check_scores import raised_in
-from stfmkit.bm.contenders import CONTROL, Contender
+from stfmkit.bm.contenders import Contender
 from stfmkit.bm.jobs import FinishedTask, Job, TaskGroup
 from stfmkit.bm.model_contenders import shared_inputs
 from stfmkit.bm.stage import Stage
 from stfmkit.bm.study import Study
 from stfmkit.bm.task import Task
+from stfmkit.evaluation.contender_labels import CONTROL
 from stfmkit.splits.folds import Fold
 
 
@@ -69,13 +71,10 @@ class Work:
 
     def done(self, *, n_jobs: int, show_progress: bool) -> list[FinishedTask]:
         """Return the scores of all contenders and controls in all folds."""
-        from joblib import Parallel, delayed
-
         same = self._same()
         alone = [contender for contender in self.contenders if contender.label not in same]
         stage = self._stage().with_shared(list(self._wanted(alone)), n_jobs=n_jobs, show_progress=show_progress)
-        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered", pre_dispatch=n_jobs, batch_size=1)
-        work = parallel(delayed(job.run)() for job in self._jobs(stage, alone, same))
+        work = in_processes((job.run for job in self._jobs(stage, alone, same)), n_jobs=n_jobs, ordered=False)
         total = len(self.study.folds) * (len(alone) + 1)
         bar = progress(work, label="comparing", total=total, unit="unit", show=show_progress)
         return [finished for part in bar for finished in part]

@@ -9,8 +9,9 @@ import typer
 
 from stfmkit._core.arguments import check_known
 from stfmkit._core.errors import InputError, StfmkitError
+from stfmkit.cli import exit_code
 from stfmkit.cli._command import AsJson, examples_of, shown_by, terminal_command
-from stfmkit.cli._finish import STOPPED, WRONG_INPUT, finish
+from stfmkit.cli._finish import WRONG_INPUT, finish
 from stfmkit.cli._show import say
 from stfmkit.service import Failure, Request, commands, make_request, schemas
 from stfmkit.service._request import read_fields, stated_command
@@ -43,7 +44,7 @@ stfmkit bench spots.h5ad --patient-key patient --sample-key section \\
 `stfmkit COMMAND --help` shows options and examples of one command.
 
 **Exit codes**: 0 done · 1 unexpected failure · 2 wrong input, with what was found, what is allowed and the remedy ·
-3 `audit` found what `bench` refuses · 130 stopped with Ctrl-C, finished work is kept.
+3 `audit` found what `bench` refuses · 130 stopped with Ctrl-C, 143 with SIGTERM; finished work is kept.
 """
 
 _RUN = """
@@ -96,7 +97,7 @@ def main() -> None:
     try:
         code = build()(prog_name="stfmkit", standalone_mode=False)
     except typer.Abort:
-        sys.exit(STOPPED)
+        sys.exit(exit_code(KeyboardInterrupt()))
     except _FLAG_ERROR as error:
         named = arguments[0] if arguments and arguments[0] in commands() else ""
         typer.echo(_failure_of(error.format_message(), command=named).model_dump_json(indent=2))

@@ -9,11 +9,12 @@ from time import perf_counter
 import typer
 
 from stfmkit._core.errors import StfmkitError, StfmkitWarning
+from stfmkit.cli import exit_code
 from stfmkit.cli._show import say
 from stfmkit.service import Failure, Request, Response, Stopped, run
 from stfmkit.service.audit import AuditResponse
 
-DONE, WRONG_INPUT, REFUSED, STOPPED = 0, 2, 3, 130
+DONE, WRONG_INPUT, REFUSED = 0, 2, 3
 
 
 def finish(
@@ -32,7 +33,7 @@ def finish(
     command
         Returns the command that was read, asked where the request cannot be made; "" where there is none.
     """
-    response = _response(make, command)
+    response, code = _response(make, command)
     if as_json:
         typer.echo(response.model_dump_json(indent=2))
     elif response.status == "done":
@@ -46,21 +47,23 @@ def finish(
     if isinstance(response, Stopped):
         if not as_json:
             say(f"\nStopped. {response.kept}")
-        raise typer.Exit(STOPPED)
+        raise typer.Exit(code)
 
 
-def _response(make: Callable[[], Request], command: Callable[[], str]) -> Response:
+def _response(make: Callable[[], Request], command: Callable[[], str]) -> tuple[Response, int]:
+    """Return the response, and the exit code of work that was stopped."""
     start = perf_counter()
     with _plain_warnings():
         try:
             request = make()
         except StfmkitError as error:
             failure = Failure.of(error, command=command())
-            return failure.model_copy(update={"seconds": perf_counter() - start})
+            return failure.model_copy(update={"seconds": perf_counter() - start}), WRONG_INPUT
         try:
-            return run(request)
-        except KeyboardInterrupt:
-            return Stopped(command=request.command, kept=request.kept(), seconds=perf_counter() - start)
+            return run(request), exit_code(KeyboardInterrupt())
+        except KeyboardInterrupt as stopped:
+            kept = Stopped(command=request.command, kept=request.kept(), seconds=perf_counter() - start)
+            return kept, exit_code(stopped)
 
 
 @contextmanager

@@ -203,6 +203,9 @@ def latent_halves(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the latent correlations (n_genes, n_genes) of two independent halves of the molecules.
 
+    A gene that varies beyond its counting noise in one half only tells nothing of what halves agree on, and is NaN in
+    both: as uncorrelated with all others it would make them disagree, and their bound too low.
+
     Parameters
     ----------
     names
@@ -212,6 +215,9 @@ def latent_halves(
     """
     rng = stream(seed, "latent halves", *names)
     first, second = (half.latent_correlation(rng, **known) for half in molecules.halves(rng))
+    unclear = np.isnan(first).all(axis=0) | np.isnan(second).all(axis=0)
+    for half in (first, second):
+        half[unclear], half[:, unclear] = np.nan, np.nan
     return first, second
 
 

@@ -5,8 +5,6 @@ import numpy as np
 from stfmkit._kernels._neighbors import knn_within, mean_operator
 from stfmkit.evaluation.controls import shuffled
 
-JOINT = " + "
-"""In labels, between a model and what was done to its predictions, as in "control:hvg_pca + noise=0.5"."""
 NOISE = (0.25, 0.5, 0.75, 1.0)
 """Shares of noise that are mixed into a prediction."""
 PERMUTED = (0.5, 1.0)

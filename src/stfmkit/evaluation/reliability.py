@@ -12,9 +12,9 @@ from stfmkit._kernels._thinning import column_correlation, spearman_brown, thin
 MIN_RELIABILITY = 0.1
 """Reliability in training from which a gene has signal, so that its scores have a share of a ceiling.
 
-Simulated (log-normal rates, mean counts of .5 to 10, 300 spots and more), the best possible predictor reaches .90 to
-1.04 of the ceiling with this threshold; with .05 more genes without signal count (.87 to 1.03), and with .2 most genes
-with weak signal are lost (docs, "Ceilings").
+Simulated (log-normal rates, mean counts of .5 to 10, 300 spots and more, more than ten genes that count), the best
+possible predictor reaches .93 to 1.03 of the ceiling with this threshold; with .05 more genes without signal count
+(.88 to 1.03), and with .2 most genes with weak signal are lost (docs, "Ceilings").
 """
 N_DRAWS = 5
 """Thinnings that the agreement of halves is averaged over."""

@@ -8,10 +8,10 @@ import pandas as pd
 
 from stfmkit._core.arguments import check_known, listed
 from stfmkit._core.errors import InputError
-from stfmkit.evaluation.degradations import JOINT
+from stfmkit.evaluation.contender_labels import CONTROL, JOINT
 from stfmkit.evaluation.metric_keys import MetricKey, facts_of, find_key, keys_of, patient_values
 from stfmkit.pl._finish import check_save, finish, new_axes
-from stfmkit.pl._style import CONTROL, GREY, INK, MARKERS, PALE, PALETTE, plain, style
+from stfmkit.pl._style import GREY, INK, MARKERS, PALE, PALETTE, plain, style
 from stfmkit.pl._tables import require_columns, with_keys
 
 if TYPE_CHECKING:

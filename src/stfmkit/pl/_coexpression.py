@@ -8,6 +8,7 @@ from anndata import AnnData
 from stfmkit._core.arguments import check_choice, check_integer, listed
 from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._data.view import resolve_table
+from stfmkit.evaluation.contender_labels import CONTROL
 from stfmkit.pl._finish import check_save, finish, new_axes
 from stfmkit.pl._style import PALE, plain, style
 
@@ -144,7 +145,7 @@ def _title(adata: AnnData, key: str, which: str) -> str:
     scores = adata.uns[key].get("scores")
     if scores is None or which == "truth":
         return titles[which]
-    of_prediction = ~scores["contender"].astype(str).str.startswith("control:") & (scores["status"] == "scored")
+    of_prediction = ~scores["contender"].astype(str).str.startswith(CONTROL) & (scores["status"] == "scored")
     settings = scores["setting"].astype(str)
     of_prediction &= ~settings.str.contains("method=")
     for truth, words in _TRUTHS.items():

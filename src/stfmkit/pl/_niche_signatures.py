@@ -10,6 +10,7 @@ from anndata import AnnData
 from stfmkit._core.arguments import check_choice, check_integer, check_known, listed, nearest
 from stfmkit._core.errors import InputError, MissingKeyError
 from stfmkit._data.view import resolve_table
+from stfmkit.evaluation.contender_labels import CONTROL
 from stfmkit.metrics._describe import describe
 from stfmkit.pl._finish import check_save, finish, new_axes
 from stfmkit.pl._style import GREY, INK, MARKERS, PALETTE, plain, style
@@ -163,7 +164,7 @@ def _draw_genes(table: pd.DataFrame, niches: list[str], n_genes: int, ax: "Axes 
 
 def _draw_scores(table: pd.DataFrame, niches: list[str], metric: str, ax: "Axes | None") -> "Axes":
     scored = table[table["status"].isin(["scored", "undefined"])]
-    of_prediction = scored[~scored["contender"].astype(str).str.startswith("control:") & (scored["contender"] != "")]
+    of_prediction = scored[~scored["contender"].astype(str).str.startswith(CONTROL) & (scored["contender"] != "")]
     names = list(dict.fromkeys(of_prediction["metric"].astype(str)))
     check_known(metric, names, what="metric", remedy="run sk.tl.niche_signatures with prediction= for agreement.")
     ax = new_axes(ax, width=2.2 + 0.6 * len(niches), height=3.4)

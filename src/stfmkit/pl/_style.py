@@ -17,9 +17,6 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 INK, GREY, PALE = "#1a1a1a", "#767676", "#d9d9d9"
 RIGHT, WRONG = "#c9d6df", "#D55E00"
 
-CONTROL = "control:"
-"""Prefix of the names of control rows in a benchmark table."""
-
 _LONGEST = 34
 _STYLE: dict[Any, Any] = {
     "axes.spines.top": False,

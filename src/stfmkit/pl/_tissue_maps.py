@@ -8,8 +8,9 @@ import pandas as pd
 
 from stfmkit._core.arguments import check_known, check_positive, listed
 from stfmkit._core.errors import InputError
+from stfmkit.evaluation.contender_labels import CONTROL
 from stfmkit.pl._finish import check_save, finish
-from stfmkit.pl._style import CONTROL, INK, RIGHT, WRONG, colours, plain, point_size, style
+from stfmkit.pl._style import INK, RIGHT, WRONG, colours, plain, point_size, style
 from stfmkit.pl._tables import require_columns
 
 if TYPE_CHECKING:

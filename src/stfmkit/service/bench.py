@@ -90,9 +90,11 @@ def run(request: BenchRequest) -> BenchResponse:
 def compare(data: "Container", *, out: Path, title: str, contenders: Any, **options: Any) -> dict[str, Any]:
     """Run a comparison, save results and report in `out`, and return the fields of the response."""
     from stfmkit import bm
+    from stfmkit.bm.folder import check_report
 
-    results = bm.run(data, contenders, out=out, **options)
     report = out / "report.html"
+    check_report(report)
+    results = bm.run(data, contenders, out=out, **options)
     with step("Writing the report"):
         bm.Results.load(out).report(report, title=title)  # with what earlier runs have left there
     return {"out": out, "table": out / "table.parquet", "report": report, **verdict_of(results)}

@@ -113,6 +113,7 @@ def run(request: EmbedRequest) -> EmbedResponse:
     key = slots.embedding(models.model_card(request.model).name) if request.key_added is None else request.key_added
     with step(f"Reading {request.data}"):
         view = View.of(io.read(request.data), table_key=request.table_key)
+    check_new_file(request.out, suffix=".h5ad", n_bytes=view.table.__sizeof__())
     chosen = request.model_dump(exclude={"command", "data", "out", "model", "options", "table_key"}, exclude_none=True)
     tl.embed(
         view.table if view.container is None else view.container,

@@ -14,7 +14,7 @@ from stfmkit._core.errors import InputError
 from stfmkit.bm._protocol import Protocol
 from stfmkit.bm.assemble import PooledTask, assemble
 from stfmkit.bm.check_scores import scored
-from stfmkit.bm.contenders import BASELINE, CONTROL, Contender, GivenContender
+from stfmkit.bm.contenders import Contender, GivenContender
 from stfmkit.bm.jobs import FinishedTask
 from stfmkit.bm.model_contenders import from_registry, shared_inputs
 from stfmkit.bm.score_table import metric_facts
@@ -22,7 +22,7 @@ from stfmkit.bm.stage import Stage
 from stfmkit.bm.study import Study, load_study
 from stfmkit.bm.task import Task
 from stfmkit.bm.task_catalogue import catalogue, check_task_facts
-from stfmkit.evaluation.degradations import JOINT
+from stfmkit.evaluation.contender_labels import BASELINE, CONTROL, JOINT
 from stfmkit.evaluation.metric_keys import facts_of, patient_values, rows_of
 from stfmkit.splits.folds import Fold
 from stfmkit.splits.splitters import PatientKFold

@@ -12,7 +12,7 @@ from stfmkit.bm.study import Study
 _SAME, _OTHER = 0.7, 0.4
 """Correlation of the centred log profiles of two sections, and the most that either may have with a third patient. In
 her2st, two sections of one patient have .84 to .97 and sections of two patients at most .14; in the synthetic cohort of
-6 or 12 patients, sections of two patients have at most .42."""
+6 or 12 patients, sections of two patients have at most .33."""
 _LEAST_SECTIONS = 5
 """With fewer, the mean of all sections lies too near to each of them."""
 _GENES = 1000

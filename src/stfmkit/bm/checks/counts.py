@@ -48,14 +48,10 @@ def multiples(study: Study) -> Iterator[Finding]:
     """Find samples whose observations hold multiples of a number of their own: normalised, then rounded."""
     found = []
     for name, rows in _samples(study):
-        part = study.counts[rows[np.arange(0, len(rows), max(1, len(rows) // 1000))]]
-        factors = [
-            factor
-            for start, end in zip(part.indptr, part.indptr[1:], strict=False)
-            if end - start >= _LEAST_GENES and (factor := _grid_step(part.data[start:end].astype(np.float64)))
-        ]
-        if len(factors) >= max(5, _SCALED_SHARE * part.shape[0]) and len(np.unique(np.round(factors, 2))) > 1:
-            found.append((name, round(len(factors) / part.shape[0], 3), round(float(np.median(factors)), 2)))
+        steps = grid_steps(study.counts[rows[np.arange(0, len(rows), max(1, len(rows) // 1000))]])
+        factors = steps[steps > 0]
+        if len(factors) >= max(5, _SCALED_SHARE * len(steps)) and len(np.unique(np.round(factors, 2))) > 1:
+            found.append((name, round(len(factors) / len(steps), 3), round(float(np.median(factors)), 2)))
     if found:
         yield Finding(
             severity="error",
@@ -106,14 +102,9 @@ def too_even(study: Study) -> Iterator[Finding]:
     """Find samples whose genes vary less than counting alone makes them vary."""
     found = []
     for name, rows in _samples(study):
-        part = study.counts[rows].astype(np.float64)
-        mean = np.asarray(part.mean(axis=0)).ravel()
-        variance = np.asarray(part.power(2).mean(axis=0)).ravel() - mean**2
-        judged = mean >= 0.5
-        if judged.sum() >= _LEAST_GENES and len(rows) >= 2 * _LEAST_GENES:
-            share = float((variance[judged] < _TOO_LITTLE * mean[judged]).mean())
-            if share >= 0.5:
-                found.append((name, round(share, 3), int(judged.sum())))
+        share, judged = share_too_even(study.counts[rows])
+        if judged >= _LEAST_GENES and len(rows) >= 2 * _LEAST_GENES and share >= 0.5:
+            found.append((name, round(share, 3), judged))
     if found:
         yield Finding(
             severity="warning",
@@ -125,6 +116,23 @@ def too_even(study: Study) -> Iterator[Finding]:
             columns=("sample", "share of genes", "genes judged"),
             rows=tuple(found),
         )
+
+
+def grid_steps(counts: sparse.csr_array) -> np.ndarray:
+    """Return for every row (n_rows,) the number whose multiples all its values are; 0 for none, or for few genes."""
+    values = counts.data.astype(np.float64)
+    rows = zip(counts.indptr, counts.indptr[1:], strict=False)
+    return np.array([_grid_step(values[a:b]) if b - a >= _LEAST_GENES else 0.0 for a, b in rows])
+
+
+def share_too_even(counts: sparse.csr_array) -> tuple[float, int]:
+    """Return the share of genes that vary less than counting makes them vary, and how many genes were judged."""
+    part = counts.astype(np.float64)
+    mean = np.asarray(part.mean(axis=0)).ravel()
+    variance = np.asarray(part.power(2).mean(axis=0)).ravel() - mean**2
+    judged = mean >= 0.5
+    share = float((variance[judged] < _TOO_LITTLE * mean[judged]).mean()) if judged.any() else 0.0
+    return share, int(judged.sum())
 
 
 def _grid_step(values: np.ndarray) -> float:

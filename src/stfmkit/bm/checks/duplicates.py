@@ -1,8 +1,8 @@
 """Observations that stand on both sides of the split under two names: the same counts, or nearly the same."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 from scipy import sparse
@@ -14,17 +14,18 @@ from stfmkit.bm.study import Study
 _BITS = 30
 """Bits that a row must hold beyond what the number of pairs of rows needs, so that equal rows are no accident."""
 _TWIN, _NEAR = 0.35, 0.6
-"""Distance to the nearest over distance to the second nearest row of the other section (1 - cosine). Between real
-sections of her2st, DLPFC, MERFISH and STARmap it is .53 or more for 999 of 1000 rows; copies have .00 to .04 with a
-tenth of the counts thinned away, .27 to .43 with half, .54 to .71 with three quarters."""
+"""Distance to the nearest over distance to the second nearest row of the other section (1 - cosine). Of the rows of
+real sections of her2st, DLPFC, MERFISH and STARmap at most .003 have less than the first, and fewer than four rows less
+than the second; of copies with half of the counts thinned away, .14 to 1 and .94 to 1 have, with three quarters 0 to
+.98 and .12 to 1."""
 _TWINS, _TWIN_SHARE, _NEAR_SHARE = 4, 0.01, 0.05
 """Rows (and their share) below `_TWIN`, and the share of rows below `_NEAR`, that make a pair suspicious. Real sections
-have none, and .003 or less; cells of 11 counts 1 of 1000, panels of 30 genes .016."""
+have at most .003, and 0; cells of 11 counts .001 and .009, panels of 30 genes 0 and .020."""
 _TIMES = 3
 """How many times the usual share of such rows within a section must be exceeded on top."""
 _MUTUAL, _MUTUAL_RATIO = 0.55, 0.88
-"""Share of rows that are each other's nearest, with the median of their ratios. Real sections have .01 to .40 with .82
-to .98; copies thinned to a tenth .59 to .99 with .46 to .86."""
+"""Share of rows that are each other's nearest, with the median of their ratios. Real sections have .01 to .38 with .74
+to .99; copies thinned to a tenth .23 to 1 with .46 to .88."""
 _GENES, _ROWS, _AMONG = 1000, 1000, 6000
 _SCREEN_GENES, _SCREEN_ROWS = 256, 64
 _ALL_PAIRS = 28
@@ -101,8 +102,8 @@ def near_copies(study: Study) -> Iterator[Finding]:
     if not pairs:
         return
     rng = stream(study.protocol.rng, "audit", "copies")
-    order = np.argsort(-np.bincount(study.counts.indices, weights=study.counts.data, minlength=study.counts.shape[1]))
-    rows_of = {code: np.flatnonzero(study.sample_codes == code) for pair in pairs for code in pair}
+    order, samples = most_counted(study.counts), study.sample_codes
+    rows_of = {code: np.flatnonzero(samples == code) for code in dict.fromkeys(chain.from_iterable(pairs))}
     suspicious = (
         pairs
         if len(pairs) <= _ALL_PAIRS
@@ -110,9 +111,7 @@ def near_copies(study: Study) -> Iterator[Finding]:
     )
     found = []
     for pair in suspicious:
-        small, large = sorted(pair, key=lambda code: len(rows_of[code]))
-        asked, among = _some(rows_of[small], _ROWS, rng), _some(rows_of[large], _AMONG, rng)
-        looked = likeness(*(centred_rows(study.counts, rows, order[:_GENES]) for rows in (asked, among)))
+        looked = compared(study.counts, tuple(rows_of[code] for code in pair), order=order, rng=rng)
         if looked.copied:
             found.append((*pair, looked))
     if found:
@@ -131,6 +130,20 @@ def near_copies(study: Study) -> Iterator[Finding]:
                 (names[a], names[b], round(look.mutual, 3), round(look.ratio, 3), look.twins) for a, b, look in found
             ),
         )
+
+
+def compared(
+    counts: sparse.csr_array, sections: Sequence[np.ndarray], *, order: np.ndarray, rng: np.random.Generator
+) -> Likeness:
+    """Compare two sections, given as rows: some observations of the smaller with those of the larger."""
+    small, large = sorted(sections, key=len)
+    asked, among = _some(small, _ROWS, rng), _some(large, _AMONG, rng)
+    return likeness(*(centred_rows(counts, rows, order[:_GENES]) for rows in (asked, among)))
+
+
+def most_counted(counts: sparse.csr_array) -> np.ndarray:
+    """Return the columns of genes (n_genes,), the most counted first."""
+    return np.argsort(-np.bincount(counts.indices, weights=counts.data, minlength=counts.shape[1]))
 
 
 def likeness(first: np.ndarray, second: np.ndarray) -> Likeness:

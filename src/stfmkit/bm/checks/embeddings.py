@@ -19,12 +19,12 @@ _FOLDS = 4
 _LABELS, _SURELY, _COORDS, _PATIENTS = 0.9, 0.98, 0.99, 0.9995
 _LEFT = 1 / 3
 """R² from which something is written into an embedding, and the share of what 30 components of the same counts leave
-open that it may leave. On her2st, DLPFC, STARmap and MERFISH components reach .52 for labels of held-out patients, .96
-for patients and .58 for coordinates; averages over neighbours .70, .997 and .974; columns that hold them .94 to 1, 1
+open that it may leave. On her2st, DLPFC, STARmap and MERFISH components reach .56 for labels of held-out patients, .96
+for patients and .57 for coordinates; averages over neighbours .70, .997 and .974; columns that hold them .90 to 1, 1
 and 1."""
 _SMOOTH, _SMOOTHER = 0.8, 0.3
 """Share of an embedding that its neighbours explain, and its lead over components: averages over neighbours have .84 to
-.99, components .15 at most."""
+.99, components .14 at most."""
 _NEAREST = 6
 _EXACT = 1e-3
 _LEADING = 8

@@ -12,9 +12,9 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm.contenders import CONTROL
 from stfmkit.bm.report.formatting import listing, number, plural
 from stfmkit.bm.report.view_models import TaskView
+from stfmkit.evaluation.contender_labels import CONTROL
 from stfmkit.pl._benchmark import benchmark
 from stfmkit.pl._critical_difference import critical_difference
 from stfmkit.pl._style import style

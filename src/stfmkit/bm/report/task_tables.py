@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stfmkit.bm.contenders import CONTROL
 from stfmkit.bm.marks import SIGN
 from stfmkit.bm.ranking import BEST, IN_BEST_SET, LEADER, NO_SCORE, WORSE
 from stfmkit.bm.report.formatting import DASH, Cell, Column, Grid, number, numeric, p_value, plural, shade, word
 from stfmkit.bm.report.narrative import Comparison
 from stfmkit.bm.report.view_models import DAGGER, MetricView, TaskView
+from stfmkit.evaluation.contender_labels import CONTROL
 from stfmkit.evaluation.metric_keys import MetricKey, patient_values, rows_of
 from stfmkit.evaluation.sign_flips import ALPHA, TEST_FROM
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from stfmkit.bm.contenders import CONTROL
 from stfmkit.bm.report.formatting import number
 from stfmkit.bm.score_table import primary_of
-from stfmkit.evaluation.degradations import JOINT
+from stfmkit.evaluation.contender_labels import CONTROL, JOINT
 from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, keys_of
 
 DAGGER = "†"
