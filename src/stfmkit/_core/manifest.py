@@ -6,6 +6,7 @@ reads prefers them, and who writes moves them into their places first. A process
 disk, therefore leaves all of the old files or all of the new ones.
 """
 
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,8 @@ SUMS = "SHA256SUMS"
 """The file that names all others with their sha256."""
 READY = ".stfmkit.ready"
 """Folder of new files that are whole and not yet in their places."""
+
+_TRIES, _PAUSE = 4, 0.005
 
 
 class DamagedError(Exception):
@@ -57,14 +60,18 @@ def read_files(folder: Path) -> dict[str, bytes]:
     DamagedError
         A file is missing, or is not as it was written.
     """
+    failed = 0
     while True:
         before = _state(folder)
         try:
             return _read(folder)
         except DamagedError:
-            # Another process may have moved files meanwhile: those that were read do not belong together.
-            if _state(folder) == before:
+            # Another process may have moved files meanwhile: those that were read do not belong together. Times are
+            # coarse and numbers of files are used again, so that nothing seems to have changed once in a while.
+            failed += 1
+            if failed >= _TRIES and _state(folder) == before:
                 raise
+            time.sleep(_PAUSE)
 
 
 def _read(folder: Path) -> dict[str, bytes]:
