@@ -98,6 +98,18 @@ def test_every_flipped_bit_is_noticed(folder, data):
         read_files(folder)
 
 
+def test_every_bit_of_the_sums_counts(tmp_path):
+    """A flipped end of a line still ends it where a reader is lenient."""
+    replace_files(tmp_path, OLD)
+    content = (tmp_path / SUMS).read_bytes()
+    for bit in range(8 * len(content)):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        (tmp_path / SUMS).write_bytes(damaged)
+        with pytest.raises(DamagedError):
+            read_files(tmp_path)
+
+
 @pytest.mark.parametrize("name", [*OLD, SUMS])
 def test_a_missing_file_is_noticed(tmp_path, name):
     replace_files(tmp_path, OLD)

@@ -43,9 +43,8 @@ def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
         _move(folder)
-        sums = "".join(f"{digest(content)}  {name}\n" for name, content in files.items())
         with unfinished_folder(folder) as new:
-            for name, content in {**files, SUMS: sums.encode()}.items():
+            for name, content in {**files, SUMS: _sums_of(files)}.items():
                 write_through(new / name, content)
             keep(new)
             new.rename(folder / READY)
@@ -82,16 +81,21 @@ def read_files(folder: Path) -> dict[str, bytes]:
 
 def _read(folder: Path) -> dict[str, bytes]:
     files = {}
-    for line in _content(folder, SUMS).decode(errors="replace").splitlines():
+    sums = _content(folder, SUMS)
+    for line in sums.decode(errors="replace").splitlines():
         known, _, name = line.partition("  ")
         if not name or name != Path(name).name:
             raise DamagedError(folder / SUMS, f"the line {line!r}")
         files[name] = _content(folder, name)
         if digest(files[name]) != known:
             raise DamagedError(folder / name, f"its sha256 is not that in {SUMS}")
-    if not files:
-        raise DamagedError(folder / SUMS, "it names no files")
+    if not files or _sums_of(files) != sums:
+        raise DamagedError(folder / SUMS, "it is not what was written")
     return files
+
+
+def _sums_of(files: Mapping[str, bytes]) -> bytes:
+    return "".join(f"{digest(content)}  {name}\n" for name, content in files.items()).encode()
 
 
 def _content(folder: Path, name: str) -> bytes:
