@@ -1,6 +1,7 @@
 """Marks and findings: models that know nothing, or the truth itself, are told; clean data are silent."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.bm.conftest import make_cohort, make_protocol
 
@@ -121,7 +122,7 @@ def test_below_the_majority_class(judged):
     rows = rows_of(table, task.name, task.primary)
     level = rows.loc[rows["contender"] == "control:mean", "value"].mean()
     table.loc[rows.index[rows["contender"] == "hvg_pca"], "value"] = level - 0.01
-    found = {f.check: f for f in findings_of_scores(table, [task], judged.meta["metrics"], [])}
+    found = {f.check: f for f in findings_of_scores(table, [task], judged.meta["metrics"], [], holds_out="block")}
     assert "hvg_pca" in found["below controls on niche_probe"].evidence
     assert "not above control:mean" in found["below controls on niche_probe"].evidence
 
@@ -148,7 +149,8 @@ def test_coordinates_are_no_alarm_where_nothing_is_trained(judged):
         rows = rows_of(table, name, task.primary)
         table.loc[rows.index[rows["contender"] == "control:coordinates"], "value"] = 2.0
         contender = [c for c in _readers() if c.label == "hvg_pca"]
-        found = {f.check: f for f in findings_of_scores(table, [task], judged.meta["metrics"], contender)}
+        told = findings_of_scores(table, [task], judged.meta["metrics"], contender, holds_out="block")
+        found = {f.check: f for f in told}
         assert found[f"coordinates alarm on {name}"].severity == severity
 
 
@@ -157,6 +159,30 @@ def _readers():
 
     facts = {"kind": "embedding", "role": "model", "origin": "array", "exposure": ""}
     return [GivenContender(label="hvg_pca", values=np.zeros((1, 1)), **facts)]
+
+
+def made_scores(own, ceiling, *, status="scored"):
+    rows = [("a", f"P{i}", value, status) for i, value in enumerate(own)]
+    rows += [("control:thinned", f"P{i}", value, "ceiling") for i, value in enumerate(ceiling)]
+    table = pd.DataFrame(rows, columns=["contender", "patient", "value", "status"])
+    text = {"task": "t", "metric": "m", "setting": "", "scope": "sample", "gene": "", "niche": "", "fold": 0}
+    return table.assign(sample=table["patient"], **text)
+
+
+@pytest.mark.parametrize(("above", "marked"), [([0.3, -0.2, 0.1, 0.02], False), ([0.1, 0.12, 0.09, 0.11], True)])
+def test_a_ceiling_is_passed_by_more_than_chance(above, marked):
+    ceiling = np.array([0.5, 0.6, 0.7, 0.8])
+    key = MetricKey("m", "", "sample")
+    found = marks_of(made_scores(ceiling + above, ceiling), "t", key, about={}, higher_is_better=True)
+    assert [mark.text for mark in found] == (["above its ceiling"] if marked else [])
+
+
+def test_a_share_above_one_is_above_the_ceiling():
+    key = MetricKey("m", "", "sample", "of ceiling")
+    for share, marks in ((1.5, ["above its ceiling"]), (0.9, [])):
+        own = share + np.array([0.0, 0.01, 0.02, -0.01])
+        table = made_scores(own, [], status="of ceiling")
+        assert [m.text for m in marks_of(table, "t", key, about={}, higher_is_better=True)] == marks
 
 
 def test_the_report_shows_marks_with_a_sign(judged, tmp_path):

@@ -16,7 +16,7 @@ TASKS = ["coexpression", "domains", "expression", "niche_probe", "niche_signatur
 
 
 def findings(results, table, task):
-    found = findings_of_scores(table, [catalogue.find(task)], results.meta["metrics"], [])
+    found = findings_of_scores(table, [catalogue.find(task)], results.meta["metrics"], [], holds_out="patient")
     return {f.check.split()[0]: f for f in found if "metrics of" in f.check}
 
 
@@ -106,7 +106,7 @@ class TestMadeUpScores:
         {**MetricKey("variance_ratio", "", "gene")._asdict(), "higher_is_better": None},
     )
 
-    def findings(self, task, scores, readers=("hvg_pca",)):
+    def findings(self, task, scores, readers=("hvg_pca",), *, holds_out="block"):
         rows = []
         for (metric, contender), value in scores.items():
             key = next(m for m in self.METRICS if m["metric"] == metric)
@@ -125,7 +125,8 @@ class TestMadeUpScores:
             )
             for name in dict.fromkeys(name for _, name in scores)
         ]
-        return {f.check: f for f in findings_of_scores(table, [catalogue.find(task)], self.METRICS, contenders)}
+        tasks = [catalogue.find(task)]
+        return {f.check: f for f in findings_of_scores(table, tasks, self.METRICS, contenders, holds_out=holds_out)}
 
     def test_metric_that_does_not_order_its_controls(self):
         scores = {("macro_f1", "control:truth"): 0.5, ("macro_f1", "control:coordinates"): 0.6}
@@ -170,6 +171,41 @@ class TestMadeUpScores:
         finding = self.findings("niche_probe", scores, readers=["hvg_pca", "neighbor_pca"])
         assert finding["coordinates alarm on niche_probe"].severity == "warning"
         assert "hvg_pca" in finding["coordinates alarm on niche_probe"].evidence
+
+    @pytest.mark.parametrize("holds_out", ["patient", "slide", "panel"])
+    def test_position_is_no_error_where_patients_are_held_out(self, holds_out):
+        scores = {("macro_f1", "control:coordinates"): 0.4, ("macro_f1", "hvg_pca"): 0.2}
+        finding = self.findings("niche_probe", scores, holds_out=holds_out)["coordinates alarm on niche_probe"]
+        assert finding.severity == "warning"
+        assert "hold out patients" not in finding.remedy
+
+    @pytest.mark.parametrize(("coordinates", "alarm"), [(0.12, False), (0.3, True)])
+    def test_position_without_skill_is_no_alarm(self, coordinates, alarm):
+        """A contender that is merely bad is not above what knows nothing either."""
+        scores = {
+            ("macro_f1", "control:truth"): 0.9,
+            ("macro_f1", "control:shuffled"): 0.1,
+            ("macro_f1", "control:coordinates"): coordinates,
+            ("macro_f1", "hvg_pca"): 0.05,
+        }
+        assert ("coordinates alarm on niche_probe" in self.findings("niche_probe", scores)) is alarm
+
+    def test_an_easy_task_raises_no_leak_alarm(self):
+        """Where the plain model of the controls is as good as what knows the labels, others may be better."""
+        scores = {
+            ("macro_f1", "control:truth"): 0.97,
+            ("macro_f1", "control:shuffled"): 0.1,
+            ("macro_f1", "control:coordinates"): 0.2,
+            ("macro_f1", "control:hvg_pca"): 0.99,
+            ("macro_f1", "mine"): 1.0,
+        }
+        found = self.findings("niche_probe", scores, readers=["mine"])
+        assert "above the positive control on niche_probe" not in found
+        assert "control:hvg_pca reaches 0.990" in found["easy task niche_probe"].evidence
+        hard = scores | {("macro_f1", "control:hvg_pca"): 0.4}
+        found = self.findings("niche_probe", hard, readers=["mine"])
+        assert found["above the positive control on niche_probe"].severity == "error"
+        assert "easy task niche_probe" not in found
 
     def test_undefined_scores_are_counted(self):
         finding = self.findings("expression", {("pearson", "hvg_pca"): np.nan})["undefined scores of expression"]

@@ -126,7 +126,9 @@ def test_ceilings_compare_the_latent_correlations_of_independent_halves(truth):
 
 def test_halves_without_structure_bound_nothing():
     """A bound of 0 would call every score too high."""
-    halves = pd.DataFrame({"metric": ["ssim_global", "rv_coefficient"], "setting": "truth=latent", "value": [0.0, 0.5]})
+    halves = pd.DataFrame(
+        {"metric": ["ssim_ordered", "rv_coefficient"], "setting": "truth=latent", "value": [0.0, 0.5]}
+    )
     found = as_ceilings(halves.assign(status="scored", reason=""))
     assert np.isnan(found["value"].iloc[0])
     assert found["reason"].iloc[0] == "two halves of the counts do not agree"

@@ -28,8 +28,8 @@ class Protocol:
         Column of ``obs`` with regions, niches or cell types; tasks on labels need it. Observations without a label
         are used for nothing that needs labels.
     second_label_key
-        Column of ``obs`` with a second annotation of the same regions, by somebody else: what both agree on is the
-        ceiling of tasks on labels. It trains and scores nothing.
+        Column of ``obs`` with a second annotation of the same regions, by somebody else: the root of what both agree on
+        is the ceiling of tasks on labels. It trains and scores nothing.
     label_noise
         Where there is one annotation: the share of its labels that is taken to be wrong, at random, from which the
         ceiling of tasks on labels follows. It is an assumption, and the report says so.

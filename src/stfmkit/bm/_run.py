@@ -147,7 +147,7 @@ def run(
     facts = metric_facts(table, chosen)
     findings += [finding for part in pooled for finding in _findings(part, study, work)]
     findings += findings_of_labels(study, observations, compared)
-    findings += findings_of_scores(table, chosen, facts, compared)
+    findings += findings_of_scores(table, chosen, facts, compared, holds_out=protocol.split.holds_out)
     results = Results(
         table=table,
         observations=observations,

@@ -117,11 +117,17 @@ def _judged(wide: pd.DataFrame, about: Mapping[str, Any], *, sign: float) -> dic
     reasons = []
     if distance <= 0:
         reasons.append(f"{positive.removeprefix(CONTROL)} is not ahead of {out['best_negative']}")
+    elif out["patients_needed"] > max(len(paired), TEST_FROM):
+        reasons.append(f"its controls need {_many(out['patients_needed'])} to be told apart; {len(paired)} are there")
     if out["falls_with_noise"] is False:
         reasons.append("noise in a prediction raises it")
     if out["falls_with_permuted_genes"] is False:
         reasons.append("it does not fall when genes change places")
     return out | {"informative": not reasons, "reason": "; ".join(reasons)}
+
+
+def _many(patients: float) -> str:
+    return f"{patients:,.0f} patients" if np.isfinite(patients) else f"more than {MOST_PATIENTS:,} patients"
 
 
 def _ladder(wide: pd.DataFrame, model: str) -> dict[str, dict[float, pd.Series]]:

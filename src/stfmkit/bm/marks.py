@@ -8,8 +8,11 @@ import pandas as pd
 from stfmkit.evaluation.averages import per_patient
 from stfmkit.evaluation.contender_labels import BASELINE, CONTROL
 from stfmkit.evaluation.metric_keys import MetricKey, patient_values, rows_of
+from stfmkit.evaluation.t_intervals import INTERVAL_FROM, mean_interval
 
 CEILING = "its ceiling"
+NEAR = 0.1
+"""Share of the range between the controls that an honest model may lack where a task is called easy."""
 SIGN = "⚠"
 """Stands in reports beside a contender with a mark."""
 
@@ -59,8 +62,10 @@ def marks_of(
     """Return the marks of all contenders of a task on one metric; none where the metric has no direction.
 
     A contender should be above every negative control and every baseline of the task, below the positive control, and
-    not above the ceiling, each by the mean over patients. Above counts from half of the patients on: where a task is
-    easy, a contender and the positive control both come near to the best score.
+    not above the ceiling, each by the mean over patients. Above the positive control counts from half of the patients
+    on, and only where an honest model as plain as the one whose predictions are made worse stays far below: where a
+    task is easy, all come near to the best score (`is_easy`). A ceiling is an estimate: above it is what lies above it
+    by more than chance, with 95 % confidence (paired t; in half of the patients where there are fewer than three).
 
     Parameters
     ----------
@@ -75,7 +80,10 @@ def marks_of(
     values = sign * patient_values(table, task, key)
     limits = rows_of(table, task, key._replace(status="ceiling")) if key.status == "scored" else table[:0]
     highest = sign * per_patient(limits).groupby("patient")["value"].max() if len(limits) else pd.Series(dtype=float)
+    if key.status == "of ceiling":
+        highest = pd.Series(1.0, index=values.columns)
     floors, positive = [*about.get("negatives", ()), *about.get("baselines", ())], about.get("positive", "")
+    tops = [] if is_easy(values, about) else [positive]
     found = []
     for name in (name for name in values.index if not name.startswith(CONTROL)):
         own = values.loc[name]
@@ -83,9 +91,27 @@ def marks_of(
         if name.startswith(BASELINE):
             lower = [r for r in lower if r.startswith(CONTROL)]
         found += [_mark(name, r, own, values.loc[r], above=False, sign=sign) for r in lower]
-        found += [_mark(name, r, own, values.loc[r], above=True, sign=sign) for r in [positive] if r in values.index]
+        found += [_mark(name, r, own, values.loc[r], above=True, sign=sign) for r in tops if r in values.index]
         found.append(_mark(name, CEILING, own, highest, above=True, sign=sign))
     return [mark for mark in found if mark is not None]
+
+
+def is_easy(values: pd.DataFrame, about: Mapping[str, Any]) -> bool:
+    """Tell whether a plain honest model comes as near to the positive control as `NEAR` says.
+
+    Parameters
+    ----------
+    values
+        Scores (contenders, patients) of which higher is better.
+    about
+        What `Task.describe` says.
+    """
+    means = values.mean(axis=1)
+    plain, positive = means.get(about.get("degraded") or ""), means.get(about.get("positive", ""))
+    known = [means[name] for name in about.get("negatives", ()) if pd.notna(means.get(name))]
+    if plain is None or positive is None or not known or pd.isna(plain) or pd.isna(positive):
+        return False
+    return bool(positive - plain <= NEAR * max(positive - max(known), 0.0) or plain >= positive)
 
 
 def with_marks(ranks: pd.DataFrame, marks: Sequence[Mark]) -> pd.DataFrame:
@@ -105,6 +131,9 @@ def _mark(
     if (mean > other) is not above:
         return None
     n_above = int((both["own"] > both["limit"]).sum())
-    if above and 2 * n_above < len(both):
+    if above and reference == CEILING and len(both) >= INTERVAL_FROM:
+        if mean_interval((both["own"] - both["limit"]).to_numpy())[0] <= 0:
+            return None
+    elif above and 2 * n_above < len(both):
         return None
     return Mark(contender, reference, above, sign * mean, sign * other, n_above, len(both))

@@ -9,15 +9,18 @@ import pandas as pd
 from stfmkit.bm.calibration import UNCHECKED, calibrate
 from stfmkit.bm.contenders import Contender
 from stfmkit.bm.finding import Finding
-from stfmkit.bm.marks import CEILING, marks_of
+from stfmkit.bm.marks import CEILING, is_easy, marks_of
 from stfmkit.bm.task import Task
 from stfmkit.evaluation.contender_labels import BASELINE, CONTROL
 from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, patient_values, rows_of
+from stfmkit.splits.splitters import HoldsOut
 
 if TYPE_CHECKING:
     from stfmkit.bm.finding import Severity
 
 _POSITION = f"{CONTROL}coordinates"
+_SKILL = 0.1
+"""Share of the range between the other controls from which position alone shows skill."""
 _REMEDIES = {
     "below controls": "read no skill into these scores: what knows nothing of the test observations scores as well.",
     "below baselines": "what training patients tell without the test observations scores as well; see the ranking.",
@@ -32,6 +35,8 @@ def findings_of_scores(
     tasks: Sequence[Task],
     facts: Iterable[Mapping[str, Any]],
     contenders: Sequence[Contender],
+    *,
+    holds_out: HoldsOut,
 ) -> list[Finding]:
     """Return what the scores of contenders and controls say about the comparison itself.
 
@@ -41,6 +46,8 @@ def findings_of_scores(
         What is known of every metric.
     contenders
         The contenders; those that may read expression should beat coordinates.
+    holds_out
+        What the split holds out.
     """
     facts = list(facts)
     readers = [c.label for c in contenders if c.role != "control" and c.reads_expression is not False]
@@ -50,7 +57,8 @@ def findings_of_scores(
         if len(rows):
             findings += _calibrated(rows, task, facts)
             findings += _marked(rows, task, facts, contenders)
-            findings += _alarm(rows, task, readers)
+            findings += _easy(rows, task, facts)
+            findings += _alarm(rows, task, readers, facts, holds_out=holds_out)
             findings += _undefined(rows, task)
     return findings
 
@@ -110,6 +118,8 @@ def _marked(
             severity = severities.get(kind, "warning")
             if kind == "below controls" and {mark.contender for mark in found} <= plain:
                 severity = "info"  # position and depth alone need not beat anything
+            if kind == "below controls" and not task.trained and {m.reference for m in found} == {_POSITION}:
+                severity = "info"  # nothing is trained: regions lie together, so that position alone does well
             yield Finding(
                 severity=severity,
                 check=f"{kind} on {task.name}",
@@ -118,23 +128,54 @@ def _marked(
             )
 
 
-def _alarm(rows: pd.DataFrame, task: Task, readers: Sequence[str]) -> Iterator[Finding]:
-    """Say which contenders that may read expression do not beat position alone."""
-    means = patient_values(rows, task.name, task.primary).mean(axis=1)
-    own = means[means.index.isin(readers)].dropna()
-    if _POSITION not in means.index or own.empty:
+def _easy(rows: pd.DataFrame, task: Task, facts: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Say that a task is too easy here for the positive control to tell a leak."""
+    higher = facts_of(facts, task.primary).get("higher_is_better")
+    values = patient_values(rows, task.name, task.primary) * (-1.0 if higher is False else 1.0)
+    about = task.describe()
+    if higher is None or about["positive"] not in values.index or not is_easy(values, about):
         return
+    means = values.loc[[about["degraded"], about["positive"]]].mean(axis=1).abs()
+    yield Finding(
+        severity="info",
+        check=f"easy task {task.name}",
+        evidence=f"{about['degraded']} reaches {means.iloc[0]:.3f} in {written(task.primary)}, and "
+        f"{about['positive']} {means.iloc[1]:.3f}: on these data honest models come near to what knows the truth.",
+        remedy="look for leaks by the audit: scores cannot show them here, and hardly tell good from better.",
+    )
+
+
+def _alarm(
+    rows: pd.DataFrame,
+    task: Task,
+    readers: Sequence[str],
+    facts: Sequence[Mapping[str, Any]],
+    *,
+    holds_out: HoldsOut,
+) -> Iterator[Finding]:
+    """Say which contenders that may read expression do not beat position alone, where position alone has skill."""
+    sign = -1.0 if facts_of(facts, task.primary).get("higher_is_better") is False else 1.0
+    values = patient_values(rows, task.name, task.primary)
+    means = sign * values.mean(axis=1)
+    own = means[means.index.isin(readers)].dropna()
+    others = [CONTROL + name for name in task.negatives if CONTROL + name != _POSITION]
+    floor, top = means.reindex(others).max(), means.get(CONTROL + task.positive, np.nan)
+    if _POSITION not in means.index or own.empty or means[_POSITION] - floor < _SKILL * (top - floor):
+        return  # position alone knows no more than what knows nothing: contenders that are not above it are merely bad
     beaten = own[own <= means[_POSITION]].index.tolist()
     if beaten:
+        leaks = task.trained and holds_out in ("observation", "block")
         remedy = "the split or the task rewards position; hold out patients, or blocks with a buffer."
         if not task.trained:
             remedy = (
                 "nothing is trained here, so that no split can leak; regions lie together in space, as they should."
             )
+        elif not leaks:
+            remedy = "the same places mean the same in these patients; read as skill only what is above position."
         yield Finding(
-            severity="info" if not task.trained else "error" if len(beaten) == len(own) else "warning",
+            severity="info" if not task.trained else "error" if leaks and len(beaten) == len(own) else "warning",
             check=f"coordinates alarm on {task.name}",
-            evidence=f"coordinates alone reach {means[_POSITION]:.3f} in {written(task.primary)}, not below "
+            evidence=f"coordinates alone reach {sign * means[_POSITION]:.3f} in {written(task.primary)}, not below "
             f"{', '.join(beaten)}.",
             remedy=remedy,
         )

@@ -38,7 +38,8 @@ def _clustered(study: EmbeddingStudy, name: str) -> Rows:
     yield _row(name, function(labels, study.clusters), setting=_k(study))
     if second is not None:
         both = second != ""
-        value = function(labels[both], second[both]) if both.any() else np.nan
+        agreement = function(labels[both], second[both]) if both.any() else np.nan
+        value = np.sqrt(max(agreement, 0.0)) if np.isfinite(agreement) else np.nan  # as in `label_ceilings`
         yield _row(name, value, setting=_k(study), status="ceiling", contender=SECOND)
 
 

@@ -49,8 +49,14 @@ def right_labels(labels: np.ndarray, samples: np.ndarray, *, label_noise: float,
     return drawn
 
 
-def label_ceilings(tables: Sequence[pd.DataFrame], metrics: Sequence[str]) -> pd.DataFrame:
+def label_ceilings(tables: Sequence[pd.DataFrame], metrics: Sequence[str], *, annotations: int) -> pd.DataFrame:
     """Return the mean of several tables of scores, of the same rows, as ceilings of some metrics.
+
+    What two annotations agree on holds the errors of both, a right prediction meets those of one only: with errors that
+    know nothing of each other its score is about the root of the agreement, as √ρ bounds a correlation. Simulated (two
+    and four labels, 10 to 30 % of them wrong) the root lies 0 to .04 above that score, for macro F1 of two labels up to
+    .08, and for ARI at most .01 below it. Draws of right labels are held against the labels themselves, and need no
+    root.
 
     Parameters
     ----------
@@ -59,6 +65,10 @@ def label_ceilings(tables: Sequence[pd.DataFrame], metrics: Sequence[str]) -> pd
         same rows.
     metrics
         Names of the metrics that have a ceiling.
+    annotations
+        How many annotations with errors were compared: 2, or 1 where right labels were drawn.
     """
     own = [part[part["metric"].isin(list(metrics))].reset_index(drop=True) for part in tables]
-    return own[0].assign(value=np.mean([part["value"].to_numpy() for part in own], axis=0), status="ceiling")
+    agreement = np.mean([part["value"].to_numpy() for part in own], axis=0)
+    value = np.sqrt(np.maximum(agreement, 0.0)) if annotations == 2 else agreement
+    return own[0].assign(value=value, status="ceiling")

@@ -71,7 +71,7 @@ def coexpression(
 
     ``control:thinned``
         One half of the molecules (binomial thinning) as a prediction of the whole. The scores of one half against the
-        other are the ceilings (``status="ceiling"``) of ``ssim_ordered``, ``ssim_permuted``, ``ssim_global`` and
+        other are the ceilings (``status="ceiling"``) of ``ssim_ordered``, ``ssim_permuted``, ``rv_coefficient`` and
         ``offdiagonal_correlation``, and scores are given as shares of them, too (``status="of ceiling"``).
     ``control:null``
         The truth against what is judged (the prediction, or without one the truth) after the map of every gene was

@@ -75,8 +75,8 @@ def evaluate_embedding(
     label_key
         Column of ``obs`` with niches or regions. Observations without a label are left out of all scores.
     second_label_key
-        Column of ``obs`` with a second annotation of the same regions: what both agree on is the ceiling of ``ari`` and
-        ``nmi``, in rows of the contender ``control:second_annotation``. It is what another expert reaches.
+        Column of ``obs`` with a second annotation of the same regions: the root of what both agree on is the ceiling of
+        ``ari`` and ``nmi``, in rows of the contender ``control:second_annotation``.
     celltype_key
         Column of ``obs`` with cell types, for the composition of neighbourhoods.
     confounder_keys

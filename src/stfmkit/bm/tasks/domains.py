@@ -13,6 +13,7 @@ from stfmkit.bm.tasks.niche_probe import (
     DEGRADATIONS,
     LabelTruth,
     NicheProbe,
+    annotations_of,
     as_output,
     degraded_labels,
     label_ceiling_words,
@@ -76,7 +77,7 @@ class Domains(Task):
         return Scores(table=table)
 
     def ceiling(self, truth: LabelTruth) -> pd.DataFrame:
-        """Return how a second annotation, or draws of right labels, agree with the labels as clusters do."""
+        """Return what two annotations, or draws of right labels, let right clusters score."""
         study, rows = truth.study, truth.fold.test
         opinions = [np.unique(other[rows], return_inverse=True) for other in other_labels(study)]
         if not opinions:
@@ -88,7 +89,7 @@ class Domains(Task):
         tables = [
             score_clusters(truth.codes[at], codes[rows_known], **where, fold=truth.fold.number) for _, codes in opinions
         ]
-        return label_ceilings(tables, ("ari", "nmi"))
+        return label_ceilings(tables, ("ari", "nmi"), annotations=annotations_of(study))
 
     def ceiling_words(self, study: Study) -> dict[str, str]:
         """Say what the ceiling of labels comes from."""

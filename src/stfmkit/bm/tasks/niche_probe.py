@@ -121,7 +121,7 @@ class NicheProbe(Task):
         return pd.DataFrame({"row": rows, "linear": truth.codes[rows], "knn": truth.codes[rows]})
 
     def pooled_ceiling(self, truth: Study) -> pd.DataFrame:
-        """Return what a second annotation scores as a prediction of the first, or draws of right labels."""
+        """Return what two annotations, or draws of right labels, let a right prediction score."""
         opinions = other_labels(truth)
         if not opinions:
             return to_table(())
@@ -136,7 +136,7 @@ class NicheProbe(Task):
         parts = []
         for setting in SETTINGS.values():
             tables = [score_labels(own[rows], other[rows], folds=folds, setting=setting, **where) for other in opinions]
-            parts.append(label_ceilings(tables, ("macro_f1", "balanced_accuracy")))
+            parts.append(label_ceilings(tables, ("macro_f1", "balanced_accuracy"), annotations=annotations_of(truth)))
         table = concat_scores(parts)
         if set(own[rows]) & set(opinions[0][rows]):
             return table
@@ -182,6 +182,11 @@ def other_labels(study: Study) -> list[np.ndarray]:
     return right_labels(_names_of(study.labels), samples, label_noise=noise, seed=study.protocol.rng)
 
 
+def annotations_of(study: Study) -> int:
+    """Return how many annotations with errors a ceiling comes from."""
+    return 1 if study.second_labels is None else 2
+
+
 def label_ceiling_words(study: Study) -> dict[str, str]:
     """Return how the report names the ceiling of labels, and what a reader must know of it."""
     noise = study.protocol.label_noise
@@ -192,10 +197,11 @@ def label_ceiling_words(study: Study) -> dict[str, str]:
             "borders and in rare labels, which no such share tells."
         )
     else:
-        note = "two annotations agree with"
+        note = "attainable, from what two annotations agree on"
         remark = (
-            "The ceiling is what the second annotation scores as a prediction of the first. A contender that learns "
-            "the habits of the first annotator can pass it; above it, a difference says nothing of the tissue."
+            "The ceiling is the root of what two annotations agree on: what a right prediction scores if the errors of "
+            "the two know nothing of each other. Annotators who err alike make it too high; a contender that learns "
+            "the habits of the first annotator can pass it."
         )
     return {"ceiling_note": note, "ceiling_remark": f"{remark} control:truth knows the labels, and has no share."}
 
