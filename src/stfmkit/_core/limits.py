@@ -27,6 +27,7 @@ LimitName: TypeAlias = Literal[
     "request_bytes",
     "request_levels",
     "array_bytes",
+    "array_growth",
 ]
 """The name of a limit."""
 
@@ -46,6 +47,7 @@ _MOST: dict[LimitName, int] = {
     "request_bytes": 16_000_000,  # a page of choices, with a list of genes at most
     "request_levels": 50,  # lists within lists of a request
     "array_bytes": 64_000_000_000,  # what one array of a table on disk declares
+    "array_growth": 2_000,  # bytes of arrays declared for one byte of a table on disk; zeros shrink by 1,000
 }
 _PREFIX = "STFMKIT_MOST_"
 

@@ -9,7 +9,7 @@ import pickle
 import pickletools
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def read_plain(content: bytes, *, what: str) -> Any:
     pickle.UnpicklingError, ValueError, TypeError, ...
         It names something else, or is broken.
     """
-    _scan(content, what)
+    check_program(io.BytesIO(content), n_bytes=len(content), what=what)
     return _Unpickler(content, what).load()
 
 
@@ -179,20 +179,23 @@ def _values(dtype: object, raw: object) -> np.ndarray:
     return np.frombuffer(raw, dtype=kind)
 
 
-def _scan(content: bytes, what: str) -> None:
-    """Refuse numbers of the memory above the bytes, and tuples whose hash would be endless, without running it.
+def check_program(content: BinaryIO, *, n_bytes: int, what: str, forbidden: frozenset[str] = frozenset()) -> None:
+    """Refuse a pickle that would exhaust memory or the stack, without running it; it is read up to its end.
 
-    The values on the stack stand as the number of values in them where they are tuples, and as 0 otherwise: only a
-    tuple of tuples is walked, by its hash, without a check of depth.
+    Refused are numbers of the memory above the bytes, tuples whose hash would be endless, and names that are forbidden,
+    "module name" each. The values on the stack stand as the number of values in them where they are tuples, and as 0
+    otherwise: only a tuple of tuples is walked, by its hash, without a check of depth.
     """
     stack: list[int | None] = []
     memory: dict[int, int] = {}
     for opcode, argument, _at in pickletools.genops(content):
         name, before = opcode.name, opcode.stack_before
         given = argument if isinstance(argument, int) else 0
+        if isinstance(argument, str) and argument in forbidden:
+            raise pickle.UnpicklingError(f"it names {argument}")
         if name in {"PUT", "BINPUT", "LONG_BINPUT"}:
-            found = f"{what} of {len(content):,} bytes that remembers a value under the number {given:,}"
-            check_limit("pickle_index", given, what=found, times=len(content))
+            found = f"{what} of {n_bytes:,} bytes that remembers a value under the number {given:,}"
+            check_limit("pickle_index", given, what=found, times=n_bytes)
             memory[given] = stack[-1] or 0
         elif name == "MEMOIZE":
             memory[len(memory)] = stack[-1] or 0
