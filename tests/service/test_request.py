@@ -139,8 +139,8 @@ def test_json_that_is_none_and_files_that_are_no_text(tmp_path: Path, monkeypatc
         read_request(tmp_path / "no.yaml")
     with pytest.raises(MissingFileError, match="no file"):
         read_request(tmp_path)
-    monkeypatch.setattr("stfmkit.service._request._MOST_BYTES", 3)
-    with pytest.raises(InputError, match="not the data"):
+    monkeypatch.setenv("STFMKIT_MOST_REQUEST_BYTES", "3")
+    with pytest.raises(InputError, match=r"more than a request[\s\S]*the limit 'request_bytes'"):
         read_request(tmp_path / "r.yaml")
 
 

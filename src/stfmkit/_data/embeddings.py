@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from scipy import sparse
 
 from stfmkit._core import slots
 from stfmkit._core.arguments import listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._core.identity import exact
+from stfmkit._core.matrices import sound_dense
 from stfmkit._data.write_slots import read_record
 
 _LARGEST = 1e150
@@ -66,7 +66,7 @@ def check_embedding(values: Any, obs_names: pd.Index, *, where: str) -> np.ndarr
     InputError
         Its shape is not (n_obs, d), or values are NaN or infinite.
     """
-    dense = values.toarray() if sparse.issparse(values) else np.asarray(values)
+    dense = sound_dense(values, name=where)
     if dense.dtype.kind not in "biuf":
         raise InputTypeError(
             f"{where} of dtype {dense.dtype}.",

@@ -7,6 +7,8 @@ from scipy import sparse
 
 from stfmkit._core.arguments import listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
+from stfmkit._core.matrices import check_sparse, in_memory, sound_rows
+from stfmkit._data.matrices import table_of
 
 
 def read_graph(
@@ -41,7 +43,7 @@ def read_graph(
     MissingKeyError
         ``obsp`` has no such key.
     InputError
-        Edges connect samples, or weights are not finite.
+        Edges connect samples, weights are not finite, or the parts of the matrix do not fit each other.
     InputTypeError
         Weights are not numbers.
     """
@@ -51,7 +53,10 @@ def read_graph(
             allowed=listed(adata.obsp),
             remedy=f"run sk.pp.spatial_graph first, or leave graph_key out.{nearest(str(key), list(adata.obsp))}",
         )
-    graph = sparse.csr_array(adata.obsp[key])
+    if table_of(adata) is not adata:
+        check_sparse(table_of(adata).obsp[key], name=f"obsp[{key!r}]")
+    held = in_memory(adata.obsp[key])
+    graph = sound_rows(held, name=f"obsp[{key!r}]") if sparse.issparse(held) else sparse.csr_array(held)
     if graph.dtype.kind not in "biuf":
         raise InputTypeError(f"obsp[{key!r}] of dtype {graph.dtype}.", allowed="numbers", remedy="store weights there.")
     if not np.isfinite(graph.data).all():

@@ -1,6 +1,7 @@
 """Read matrices of counts or expression out of a table, checked."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy import sparse
 
 from stfmkit._core.arguments import listed, nearest
 from stfmkit._core.errors import InputError, MissingKeyError
-from stfmkit._core.matrices import in_memory
+from stfmkit._core.matrices import check_sparse, in_memory, sound_rows
 
 _BLOCK_ROWS = 8192
 
@@ -21,23 +22,23 @@ def read_matrix(adata: AnnData, layer: str | None = None) -> sparse.csr_array | 
     A sparse matrix has every gene of a row once, in order. A matrix of a backed table, or a dask array, is read as a
     whole: it costs the memory of its values.
     """
-    return as_matrix(in_memory(stored_matrix(adata, layer)))
+    return as_matrix(in_memory(stored_matrix(adata, layer)), where=_where(layer))
 
 
-def as_matrix(held: Any) -> sparse.csr_array | np.ndarray:
+def as_matrix(held: Any, *, where: str) -> sparse.csr_array | np.ndarray:
     """Return a matrix in memory as a CSR array whose rows hold every column once, in order, or as a dense array.
 
     Half precision, which no sparse matrix knows, becomes single precision.
+
+    Raises
+    ------
+    InputError
+        The parts of a sparse matrix do not fit each other.
     """
     if not sparse.issparse(held):
         dense = np.asarray(held)
         return dense.astype(np.float32) if dense.dtype == np.float16 else dense
-    matrix = sparse.csr_array(held)
-    if not matrix.has_canonical_format:
-        wide = np.result_type(matrix.dtype, np.int64) if matrix.dtype.kind in "iu" else matrix.dtype
-        matrix = matrix.astype(wide, copy=True)
-        matrix.sum_duplicates()
-    return matrix
+    return sound_rows(held, name=where)
 
 
 def read_counts(adata: AnnData, layer: str | None = None) -> sparse.csr_array:
@@ -46,12 +47,16 @@ def read_counts(adata: AnnData, layer: str | None = None) -> sparse.csr_array:
     Raises
     ------
     InputError
-        Values are negative, not finite, or not integers.
+        Values are negative, not finite, or not integers, or the parts of a sparse matrix do not fit each other.
     """
-    matrix = read_matrix(adata, layer)
-    _check_numbers(matrix.dtype, where=_where(layer))
+    return as_counts(read_matrix(adata, layer), where=_where(layer))
+
+
+def as_counts(matrix: sparse.csr_array | np.ndarray, *, where: str) -> sparse.csr_array:
+    """Return a matrix of raw counts as `read_counts` does."""
+    _check_numbers(matrix.dtype, where=where)
     counts = sparse.csr_array(matrix)
-    _check_counts(counts.data, where=_where(layer))
+    _check_counts(counts.data, where=where)
     if (counts.data == 0).any():
         counts = counts.copy()
         counts.eliminate_zeros()
@@ -68,7 +73,7 @@ def read_totals(adata: AnnData, layer: str | None = None) -> np.ndarray:
     """
     found = [np.empty(0)]
     for block in _row_blocks(stored_matrix(adata, layer)):
-        counts = sparse.csr_array(as_matrix(block))
+        counts = sparse.csr_array(as_matrix(block, where=_where(layer)))
         _check_counts(counts.data, where=_where(layer))
         found.append(np.asarray(counts.sum(axis=1), dtype=np.float64).ravel())
     return np.concatenate(found)
@@ -76,8 +81,11 @@ def read_totals(adata: AnnData, layer: str | None = None) -> np.ndarray:
 
 def read_expression(adata: AnnData, layer: str | None) -> sparse.csr_array:
     """Return any finite values ≥ 0 as a CSR array (n_obs, n_vars) without explicit zeros."""
-    where = "X" if layer is None else f"layers[{layer!r}]"
-    matrix = read_matrix(adata, layer)
+    return as_expression(read_matrix(adata, layer), where=_where(layer))
+
+
+def as_expression(matrix: sparse.csr_array | np.ndarray, *, where: str) -> sparse.csr_array:
+    """Return a matrix of finite values ≥ 0 as `read_expression` does."""
     good = matrix.dtype.kind in "iuf"
     values = sparse.csr_array(matrix, copy=True) if good else sparse.csr_array((0, 0))
     if not good or not np.isfinite(values.data).all() or (values.data < 0).any():
@@ -102,13 +110,16 @@ def check_no_empty(counts: sparse.csr_array, obs_names: pd.Index, *, what: str =
 
 
 def stored_matrix(adata: AnnData, layer: str | None) -> Any:
-    """Return ``X`` or a layer as the table holds it."""
+    """Return ``X`` or a layer as the table holds it; of a table of some rows of another one, the whole is checked."""
     if layer is not None and layer not in adata.layers:
         raise MissingKeyError(
             f"no layer named {layer!r}.",
             allowed=f"None for X, or {listed(adata.layers)}",
             remedy=f"pass the layer that holds the matrix.{nearest(layer, list(adata.layers))}",
         )
+    whole = table_of(adata)
+    if whole is not adata:
+        check_sparse(whole.X if layer is None else whole.layers[layer], name=_where(layer))
     matrix = adata.X if layer is None else adata.layers[layer]
     if matrix is None:
         raise MissingKeyError(
@@ -116,7 +127,18 @@ def stored_matrix(adata: AnnData, layer: str | None) -> Any:
             allowed="a matrix in X or in a layer",
             remedy=f"pass layer=, one of {listed(adata.layers)}." if adata.layers else "store raw counts in X.",
         )
+    if hasattr(matrix, "map_blocks"):  # dask: before rows are taken from a block
+        return matrix.map_blocks(partial(check_sparse, name=_where(layer)), meta=matrix._meta)
     return matrix
+
+
+def table_of(adata: AnnData) -> AnnData:
+    """Return the table that a view shows some rows or genes of; the table itself where it is no view.
+
+    Taking rows runs compiled code on the matrices of the whole, which are therefore checked first.
+    """
+    whole = getattr(adata, "_adata_ref", None)
+    return whole if isinstance(whole, AnnData) else adata
 
 
 def _row_blocks(matrix: Any) -> Iterator[Any]:

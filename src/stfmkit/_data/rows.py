@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-from anndata import AnnData
 from scipy import sparse
 
-from stfmkit._data.matrices import check_no_empty, read_counts, read_expression
+from stfmkit._core.matrices import check_sparse, in_memory
+from stfmkit._data.matrices import as_counts, as_expression, as_matrix, check_no_empty
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,6 +106,8 @@ class StoredMatrix:
     ----------
     matrix
         The matrix (n_obs, n_genes) as the table holds it.
+    where
+        Where it lies, for errors: "X" or "layers['counts']".
     kind
         "counts" refuses what is not raw counts; "expression" takes any finite values ≥ 0.
     obs_names
@@ -114,6 +116,7 @@ class StoredMatrix:
     """
 
     matrix: Any
+    where: str
     kind: Literal["counts", "expression"]
     obs_names: "pd.Index | None" = None
 
@@ -127,10 +130,13 @@ class StoredMatrix:
         order = np.argsort(rows, kind="stable")
         wanted = rows[order]
         one_slice = len(wanted) > 0 and wanted[-1] - wanted[0] + 1 == len(wanted)
-        part = self.matrix[wanted[0] : wanted[-1] + 1] if one_slice else self.matrix[wanted]
-        part = part.compute() if hasattr(part, "compute") else part  # dask
-        table = AnnData(part)
-        values = read_counts(table) if self.kind == "counts" else read_expression(table, None)
+        chosen = slice(wanted[0], wanted[-1] + 1) if one_slice else wanted
+        if getattr(self.matrix, "format", "") == "csc":  # anndata reads it as a whole, and takes rows unchecked
+            part = check_sparse(in_memory(self.matrix), name=self.where)[chosen]
+        else:
+            part = in_memory(self.matrix[chosen])
+        matrix = as_matrix(part, where=self.where)
+        values = (as_counts if self.kind == "counts" else as_expression)(matrix, where=self.where)
         if self.obs_names is not None:
             check_no_empty(values, self.obs_names[wanted])
         if np.array_equal(order, np.arange(len(order))):

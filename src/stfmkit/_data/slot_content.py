@@ -10,6 +10,7 @@ from scipy import sparse
 from stfmkit._core import slots
 from stfmkit._core.files import digest
 from stfmkit._core.identity import exact
+from stfmkit._core.matrices import sound_dense, sound_rows
 
 _NAMES = {"obs": "obs_names", "obsm": "obs_names", "var": "var_names", "varm": "var_names"}
 _PRIME, _MIX = np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
@@ -24,10 +25,10 @@ def content_of(adata: AnnData, slot: slots.Slot, key: str) -> str | np.ndarray:
     """
     values = getattr(adata, slot).get(key)
     if slot in _NAMES:
-        return _row_hashes(values, getattr(adata, _NAMES[slot]))
+        held = sound_dense(values, name=f"{slot}[{key!r}]") if sparse.issparse(values) else values
+        return _row_hashes(held, getattr(adata, _NAMES[slot]))
     if sparse.issparse(values):
-        matrix = sparse.csr_array(values, copy=True)
-        matrix.sum_duplicates()
+        matrix = sound_rows(values, name=f"{slot}[{key!r}]")
         values = [matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data]
         return f"{matrix.shape} {digest(exact(values).encode())[:32]}"
     known = isinstance(values, np.ndarray) and values.dtype != object
@@ -49,8 +50,6 @@ def is_unchanged(adata: AnnData, slot: slots.Slot, key: str, content: object) ->
 
 def _row_hashes(values: Any, names: pd.Index) -> np.ndarray | str:
     """Return a hash of every row and its name (n,)."""
-    if sparse.issparse(values):
-        values = values.toarray()
     if isinstance(values, pd.Series):
         columns = [values.to_numpy() if _is_number(values.dtype) else _text(values)]
     elif isinstance(values, pd.DataFrame):

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from stfmkit._core.arguments import check_known, listed, nearest
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
+from stfmkit._core.matrices import sound_dense
 from stfmkit._data.embeddings import check_embedding, embedding_record
+from stfmkit._data.matrices import stored_matrix
 from stfmkit.bm.contenders import Contender, GivenContender, Kind
 from stfmkit.bm.method_contenders import from_method, method_names
 from stfmkit.bm.model_contenders import from_object, from_registry, is_model, model_names
@@ -115,8 +116,7 @@ def _from_obsm(label: str, key: str, study: Study) -> Contender:
 
 
 def _from_layer(label: str, key: str, study: Study) -> Contender:
-    values = study.adata.layers[key]
-    dense = values.toarray() if sparse.issparse(values) else np.asarray(values)
+    dense = sound_dense(stored_matrix(study.adata, key), name=f"layers[{key!r}]")
     table = pd.DataFrame(dense, columns=study.genes.astype(str), index=study.obs_names)
     return _values(label, table, study, where=f"layers[{key!r}]", origin=f"layer:{key}")
 
@@ -200,8 +200,7 @@ def _values(label: str, values: Any, study: Study, *, where: str, origin: str, *
         known = set() if study.labels is None else set(study.labels.categories.astype(str))
         kind: Kind = "labels" if known & set(names.tolist()) else "clusters"
         return _given(label, kind, names, origin=origin, **more)
-    array = values.toarray() if sparse.issparse(values) else np.asarray(values)
-    return _given(label, "embedding", check_embedding(array, study.obs_names, where=where), origin=origin, **more)
+    return _given(label, "embedding", check_embedding(values, study.obs_names, where=where), origin=origin, **more)
 
 
 def _table(label: str, table: pd.DataFrame, study: Study, *, where: str, origin: str, **more: Any) -> GivenContender:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from stfmkit._core.arguments import check_choice, listed, nearest
 from stfmkit._core.errors import InputError, MissingFileError
 from stfmkit._core.optional import require
+from stfmkit._data.declared_sizes import check_h5, check_zarr
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
@@ -22,7 +23,7 @@ _READERS = {
     "spatialdata.zarr": ("spatialdata", "read_zarr"),
 }
 # What h5py, zarr, pandas and pyarrow raise for files that are cut off, empty or of another format.
-_BROKEN = (OSError, KeyError, ValueError, RuntimeError, EOFError, AttributeError)
+_BROKEN = (OSError, KeyError, ValueError, RuntimeError, EOFError, AttributeError, MemoryError)
 
 
 def read(path: str | PathLike[str], *, kind: str | None = None, **options: Any) -> "Container":
@@ -81,8 +82,14 @@ def read(path: str | PathLike[str], *, kind: str | None = None, **options: Any) 
         module, function = _READERS[kind]
         reader = getattr(import_module(module), function)
     try:
+        if kind == "h5ad" and not options.get("backed"):
+            check_h5(path)
+        elif kind == _ANNDATA:
+            check_zarr(path)
         return reader(path, **options)
-    except _BROKEN as error:
+    except InputError:
+        raise
+    except (*_BROKEN, _unknown_encoding()) as error:
         raise InputError(
             f"{str(path)!r}, which {reader.__module__.partition('.')[0]} cannot read as {kind}: {_one_line(error)}",
             allowed=f"a whole {kind} file or folder",
@@ -119,6 +126,13 @@ def _spatialdata_io(kind: str) -> Any:
 
 def _near(path: Path) -> str:
     return nearest(path.name, [entry.name for entry in path.parent.iterdir()]) if path.parent.is_dir() else ""
+
+
+def _unknown_encoding() -> type[Exception]:
+    """Return what anndata raises for elements whose encoding it does not know; its place is not public."""
+    registry = import_module("anndata._io.specs.registry")
+    kind: type[Exception] = getattr(registry, "IORegistryError", KeyError)
+    return kind
 
 
 def _one_line(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError, InputTypeError
+from stfmkit._core.matrices import check_sparse
 from stfmkit.methods.contract import Kind, MethodCard, Output
 
 _SUM_TOLERANCE = 1e-4
@@ -128,6 +129,7 @@ def _expression(output: Output, card: MethodCard, table: AnnData, known: pd.Inde
         rows, genes, stored = output.observations, output.genes, values.data
         if rows is None or genes is None or values.shape != (len(rows), len(genes)):
             raise _broken(card, f"a CSR array of shape {values.shape}", "observations and genes of the same lengths")
+        check_sparse(values, name=f"the result of {card.name!r}")
     wrong = genes[genes.duplicated() | ~genes.isin(known)]
     if len(wrong):
         raise _broken(card, f"genes such as {listed(wrong, most=3)}", "genes of the data or the reference, each once")

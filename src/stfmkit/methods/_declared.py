@@ -10,6 +10,8 @@ import pandas as pd
 from anndata import AnnData
 
 from stfmkit._core import slots
+from stfmkit._core.matrices import check_sparse
+from stfmkit._data.matrices import table_of
 from stfmkit._data.view import View
 from stfmkit.methods.contract import Slots
 
@@ -31,6 +33,7 @@ def declared(view: View, wanted: Slots, *, copied: bool = True) -> View:
         Whether matrices are copied; False where `rows_of` copies them later.
     """
     table, take = view.table, _copied if copied else _as_it_is
+    _check_matrices(table, wanted)
     bare = AnnData(
         X=take(table.X) if wanted.X else None,
         obs=table.obs[list(dict.fromkeys(wanted.obs))].copy(),
@@ -67,6 +70,16 @@ def together(several: Iterable[Slots]) -> Slots:
     keys = {name: tuple(dict.fromkeys(key for one in held for key in getattr(one, name))) for name in names}
     flags = {name: any(getattr(one, name) for one in held) for name in ("X", "images", "points", "shapes")}
     return Slots(**keys, **flags)  # type: ignore[arg-type]
+
+
+def _check_matrices(table: AnnData, wanted: Slots) -> None:
+    """Refuse sparse matrices whose parts do not fit each other, before rows are taken from them."""
+    whole = table_of(table)
+    if wanted.X:
+        check_sparse(whole.X, name="X")
+    for slot in ("layers", "obsm", "obsp"):
+        for key in getattr(wanted, slot):
+            check_sparse(getattr(whole, slot)[key], name=f"{slot}[{key!r}]")
 
 
 def _plain(values: Any) -> Any:

@@ -3,6 +3,7 @@
 from stfmkit._core.arguments import listed, nearest
 from stfmkit._core.blame import raised_by
 from stfmkit._core.errors import InputError, MissingKeyError
+from stfmkit._data.matrices import table_of
 from stfmkit._data.names import check_names
 from stfmkit._data.view import View
 from stfmkit.methods._check_output import check_output
@@ -63,7 +64,7 @@ def _check_slots(view: View, slots: Slots, *, where: str, method: str) -> None:
                     allowed=listed(keys),
                     remedy=f"store it there, or pass the key of another.{nearest(key, keys)}",
                 )
-    if slots.X and table.X is None:
+    if slots.X and table_of(table).X is None:
         raise MissingKeyError(
             f"no X in the {where}, which the method {method!r} reads.",
             allowed="a matrix in X",

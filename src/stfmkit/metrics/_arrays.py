@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import sparse
 
 from stfmkit._core.errors import InputError, InputTypeError
-from stfmkit._core.matrices import in_memory
+from stfmkit._core.matrices import in_memory, sound_rows
 
 _CONSTANT = 8  # a spread of less than this many units in the last place is rounding noise
 _NUMBERS = {"integer", "floating", "boolean", "mixed-integer-float"}
@@ -72,7 +72,7 @@ def matrix(value: Any, *, name: str) -> np.ndarray | sparse.csr_array:
     value = in_memory(value)
     if not sparse.issparse(value):
         return table(value, name=name).astype(np.float64)
-    rows = sparse.csr_array(value)
+    rows = sound_rows(value, name=name)
     if 0 in rows.shape:
         raise InputError(f"{name} of shape {rows.shape}.", allowed="rows and columns", remedy=f"pass data as {name}.")
     number(rows.data, name=name)
@@ -123,17 +123,16 @@ def read_values(X: Any) -> np.ndarray | sparse.csr_array:
     X = in_memory(X)
     if not sparse.issparse(X) or X.dtype not in (np.float32, np.float64) or 0 in X.shape:
         return matrix(X, name="X")
-    rows = sparse.csr_array(X)
+    rows = sound_rows(X, name="X")
     finite(rows.data, name="X")
-    if not rows.has_canonical_format:
-        rows = rows.copy()
-        rows.sum_duplicates()
     return rows
 
 
 def read_weights(graph: sparse.sparray, *, n: int) -> sparse.csr_array:
     """Return the weights as float64 CSR, or refuse what is not a graph of `n` observations."""
-    weights = sparse.csr_array(in_memory(graph)).astype(np.float64)
+    held = in_memory(graph)
+    rows = sound_rows(held, name="graph") if sparse.issparse(held) else sparse.csr_array(held)
+    weights = rows.astype(np.float64)
     if weights.shape != (n, n):
         raise InputError(
             f"a graph of shape {weights.shape} for {n} observations.",

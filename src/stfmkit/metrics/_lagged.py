@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 
 from stfmkit._core.arguments import check_choice
 from stfmkit._core.errors import InputError, InputTypeError
-from stfmkit._core.matrices import in_memory
+from stfmkit._core.matrices import in_memory, sound_rows
 from stfmkit._kernels._correlation import orthonormal_design
 from stfmkit.metrics._arrays import constant, finite, matrix, number
 from stfmkit.metrics._correlation import known_variables
@@ -150,8 +150,9 @@ def _pairs(pairs: ArrayLike, *, n_genes: int) -> np.ndarray:
 def _ring(graph: sparse.sparray, codes: np.ndarray) -> sparse.csr_array:
     """Return row-stochastic weights, or refuse a graph that is no ring within groups."""
     n = len(codes)
-    weights = sparse.csr_array(in_memory(graph), copy=True).astype(np.float64)
-    weights.sum_duplicates()
+    held = in_memory(graph)
+    rows = sound_rows(held, name="graph") if sparse.issparse(held) else sparse.csr_array(held)
+    weights = rows.astype(np.float64, copy=True)
     weights.eliminate_zeros()
     if weights.shape != (n, n):
         raise InputError(

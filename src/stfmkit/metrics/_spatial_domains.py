@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from stfmkit._core.arguments import check_integer
 from stfmkit._core.errors import InputError
-from stfmkit._core.matrices import in_memory
+from stfmkit._core.matrices import in_memory, sound_rows
 from stfmkit._core.random import RNGLike, as_generator
 from stfmkit._kernels._neighbors import knn_within
 from stfmkit.metrics._arrays import labels as check_labels
@@ -323,7 +323,7 @@ def _edges(graph: Any, *, n: int) -> tuple[np.ndarray, np.ndarray]:
             allowed=f"a sparse matrix ({n}, {n})",
             remedy="pass adata.obsp['spatial_connectivities'] of the same observations.",
         )
-    edges = sparse.coo_array(graph)
+    edges = sparse.coo_array(sound_rows(graph, name="graph"))
     kept = edges.data != 0
     if not kept.any():
         raise InputError("a graph without an edge.", allowed="at least one edge", remedy="build it wider.")

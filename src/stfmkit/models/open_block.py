@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from anndata import AnnData
-from scipy import sparse
 
 from stfmkit._core import slots
 from stfmkit._core.arguments import listed, nearest
 from stfmkit._core.errors import InputError, MissingKeyError
+from stfmkit._core.matrices import sound_dense
 from stfmkit._data.columns import read_column, read_groups, read_obs_text
 from stfmkit._data.coordinates import check_one_frame, check_positions, read_coords
 from stfmkit._data.images import ImageKey
@@ -135,7 +135,8 @@ def _open_matrix(adata: AnnData, requirements: Requirements, *, layer: str | Non
     kind, stored = requirements.matrix, stored_matrix(adata, layer)
     names = None if requirements.takes_empty else adata.obs_names
     if stay_on_disk and is_stored(stored):
-        return StoredMatrix(stored, kind="counts" if kind == "counts" else "expression", obs_names=names)
+        where = "X" if layer is None else f"layers[{layer!r}]"
+        return StoredMatrix(stored, where=where, kind="counts" if kind == "counts" else "expression", obs_names=names)
     values = read_counts(adata, layer) if kind == "counts" else read_expression(adata, layer)
     if names is not None:
         check_no_empty(values, names)
@@ -194,7 +195,7 @@ def _one_hot(adata: AnnData, key: str) -> np.ndarray:
 
 def _shares(adata: AnnData, key: str) -> np.ndarray:
     stored = adata.obsm[key]
-    shares = np.asarray(stored.toarray() if sparse.issparse(stored) else stored, dtype=np.float64)
+    shares = sound_dense(stored, name=f"obsm[{key!r}]").astype(np.float64)
     good = shares.ndim == 2 and np.isfinite(shares).all() and (shares >= 0).all()
     if not (good and (shares.sum(axis=1) <= 1 + _ROUNDING).all()):
         raise InputError(

@@ -13,7 +13,7 @@ from scipy import sparse
 from stfmkit._core.arguments import check_choice, listed
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError, StfmkitWarning
 from stfmkit._data.columns import read_groups
-from stfmkit._data.matrices import read_matrix
+from stfmkit._data.matrices import read_matrix, table_of
 from stfmkit._data.names import check_names
 from stfmkit._data.view import resolve_table
 from stfmkit._data.write_slots import write_params
@@ -249,7 +249,7 @@ def _reindexed(table: AnnData, target: pd.Index) -> AnnData:
         text = var.select_dtypes(object).columns
         var = var.astype({**dict.fromkeys(boolean, "boolean"), **dict.fromkeys(text, "category")})
     return AnnData(
-        None if table.X is None else moved(read_matrix(table)),
+        None if table_of(table).X is None else moved(read_matrix(table)),
         obs=table.obs.copy(),
         var=var.reindex(target),
         obsm={key: value.copy() for key, value in table.obsm.items()},

@@ -9,6 +9,7 @@ from scipy.stats import rankdata
 
 from stfmkit._core.arguments import check_choice, check_integer
 from stfmkit._core.errors import InputError
+from stfmkit._core.matrices import sound_rows
 from stfmkit._core.random import RNGLike, as_generator
 from stfmkit._kernels._autocorrelation import row_stochastic
 from stfmkit._kernels._combine_p import over_patients_log_p
@@ -174,10 +175,9 @@ def rank_genes(
     """
     check_choice(selector, SELECTORS, name="selector")
     check_integer(n_genes, name="n_genes", least=1)
-    counts = sparse.csr_array(counts)
-    if not counts.has_canonical_format or (counts.data == 0).any():
+    counts = sound_rows(counts, name="counts") if sparse.issparse(counts) else sparse.csr_array(counts)
+    if (counts.data == 0).any():
         counts = counts.copy()
-        counts.sum_duplicates()
         counts.eliminate_zeros()
     training = Training(
         counts=counts,
@@ -187,7 +187,7 @@ def rank_genes(
         genes=genes,
         present=present,
         panels=panels,
-        given_graph=graph,
+        given_graph=None if graph is None else sound_rows(graph, name="graph"),
     )
     score = SELECTORS[selector](training, n_genes, Options() if options is None else options, as_generator(rng))
     score = np.where(training.controls, -np.inf, score)

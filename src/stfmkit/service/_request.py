@@ -10,13 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stfmkit._core.arguments import check_known
 from stfmkit._core.errors import InputError, InputTypeError, MissingFileError, MissingKeyError
+from stfmkit._core.limits import check_limit, most
 from stfmkit.service._commands import commands
 from stfmkit.service._problems import RequestError, problems_of, text_of
-
-_MOST_BYTES = 16_000_000
-"""A request is a page of choices, with a list of genes at most; anything larger is another file."""
-
-_MOST_LEVELS = 50
 
 Spell: TypeAlias = Callable[[str], str]
 
@@ -133,7 +129,9 @@ def read_request(path: str | Path) -> Request:
 
 def read_fields(path: str | Path) -> dict[Any, Any]:
     """Read a mapping from a YAML or JSON file; nothing in it is executed or expanded."""
-    text, name = (sys.stdin.read(_MOST_BYTES), "standard input") if str(path) == "-" else (_text_of(Path(path)), path)
+    text, name = (
+        (sys.stdin.read(most("request_bytes")), "standard input") if str(path) == "-" else (_text_of(Path(path)), path)
+    )
     try:
         is_json = Path(path).suffix == ".json"
         content = json.loads(text, object_pairs_hook=_each_once) if is_json else _yaml(text)
@@ -170,15 +168,15 @@ def _yaml(text: str) -> Any:
 
     starts = ("FlowSequenceStart", "FlowMappingStart", "BlockSequenceStart", "BlockMappingStart")
     ends = ("FlowSequenceEnd", "FlowMappingEnd", "BlockEnd")
-    depth, fault = 0, ""
+    depth, fault, levels = 0, "", most("request_levels")
     try:
         for token in yaml.scan(text, Loader=yaml.SafeLoader):
             kind = type(token).__name__.removesuffix("Token")
             depth += (kind in starts) - (kind in ends)
             if kind == "Alias":
                 fault = "it has an alias (*name), which could grow without limit."
-            elif depth > _MOST_LEVELS:
-                fault = f"it is nested more than {_MOST_LEVELS} levels deep."
+            elif depth > levels:
+                fault = f"it is nested more than {levels} levels deep (the limit 'request_levels')."
             if fault:
                 raise ValueError(fault)
         _check_keys(yaml.compose(text, Loader=yaml.SafeLoader))
@@ -189,20 +187,22 @@ def _yaml(text: str) -> Any:
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return the pairs of a JSON object as a dictionary, if every name is there once."""
-    names = [name for name, _ in pairs]
-    twice = [name for i, name in enumerate(names) if name in names[:i]]
-    if twice:
-        raise ValueError(f"the field {twice[0]!r} is there twice.")
-    return dict(pairs)
+    fields: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in fields:
+            raise ValueError(f"the field {name!r} is there twice.")
+        fields[name] = value
+    return fields
 
 
 def _check_keys(node: Any) -> None:
     """Refuse a YAML mapping that has a key twice; the last of them would win in silence."""
+    seen: set[str] = set()
     for key, *values in node.value if getattr(node, "id", "") == "mapping" else ():
-        same = [other for other, *_ in node.value if other.value == key.value]
-        if len(same) > 1:
-            line = same[1].start_mark.line + 1
+        if isinstance(key.value, str) and key.value in seen:
+            line = key.start_mark.line + 1
             raise ValueError(f"the field {key.value!r} is there twice, in line {line} again.")
+        seen |= {key.value} if isinstance(key.value, str) else set()
         for value in values:
             _check_keys(value)
     for part in node.value if getattr(node, "id", "") == "sequence" else ():
@@ -214,12 +214,8 @@ def _text_of(path: Path) -> str:
         raise MissingFileError(
             f"no file {str(path)!r}.", allowed="a YAML or JSON file of a request", remedy="check the path."
         )
-    if path.stat().st_size > _MOST_BYTES:
-        raise InputError(
-            f"{str(path)!r} of {path.stat().st_size} bytes.",
-            allowed=f"a request of at most {_MOST_BYTES} bytes",
-            remedy="pass the file with the request, not the data.",
-        )
+    n_bytes = path.stat().st_size
+    check_limit("request_bytes", n_bytes, what=f"{str(path)!r} of {n_bytes} bytes, which is more than a request")
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

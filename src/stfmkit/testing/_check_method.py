@@ -332,7 +332,7 @@ def _content_of(table: AnnData) -> dict[str, Any]:
 
 
 def _dense(values: Any) -> np.ndarray:
-    matrix = as_matrix(values)
+    matrix = as_matrix(values, where="a slot")
     return matrix.toarray() if isinstance(matrix, sparse.csr_array) else np.asarray(matrix)
 
 

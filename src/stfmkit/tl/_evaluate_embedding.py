@@ -12,12 +12,13 @@ from anndata import AnnData
 from stfmkit._core import slots
 from stfmkit._core.arguments import check_choice, check_integer, check_key, check_known, check_positive, listed
 from stfmkit._core.errors import InputError
+from stfmkit._core.matrices import check_sparse
 from stfmkit._core.progress import progress
 from stfmkit._core.random import RNGLike, as_seed
 from stfmkit._data.columns import read_groups, read_labels
 from stfmkit._data.coordinates import read_coords, read_microns_per_unit
 from stfmkit._data.embeddings import read_embedding
-from stfmkit._data.matrices import read_totals
+from stfmkit._data.matrices import read_totals, table_of
 from stfmkit._data.patients import read_patients_and_samples
 from stfmkit._data.view import resolve_table
 from stfmkit._data.write_slots import check_free, package_versions, read_record, write_record
@@ -272,9 +273,14 @@ def _coords(adata: AnnData, key: str, absent: dict[str, str]) -> np.ndarray | No
 
 
 def _depth(adata: AnnData, layer: str | None, absent: dict[str, str]) -> np.ndarray | None:
-    if layer is None and adata.X is None:
+    whole = table_of(adata)
+    if layer is None and whole.X is None:
         absent["counts"] = "no counts: the table has no X; pass layer="
         return None
+    if layer is None or layer in whole.layers:  # damage is no lack of counts
+        check_sparse(
+            whole.X if layer is None else whole.layers[layer], name="X" if layer is None else f"layers[{layer!r}]"
+        )
     try:
         return read_totals(adata, layer)
     except InputError as error:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from stfmkit._core.errors import InputError
+from stfmkit._core.limits import short
 from stfmkit.models.nets.encoder import ACTIVATIONS, Encoder
 from stfmkit.models.nets.state import Rename, fuse_qkv
 from stfmkit.models.weights.tables import read_mapping
@@ -109,8 +110,8 @@ def read_config(path: Path, *, what: str) -> dict[str, Any]:
     kind, places = held.get("model_type", "bert"), held.get("position_embedding_type", "absolute")
     if absent or kind != "bert" or places != "absolute" or held.get("hidden_act") not in ACTIVATIONS:
         raise InputError(
-            f"{path.name} of {what!r} with model_type={kind!r}, position_embedding_type={places!r}, "
-            f"hidden_act={held.get('hidden_act')!r}" + (f", without {', '.join(absent)}." if absent else "."),
+            f"{path.name} of {what!r} with model_type={short(kind)}, position_embedding_type={short(places)}, "
+            f"hidden_act={short(held.get('hidden_act'))}" + (f", without {', '.join(absent)}." if absent else "."),
             allowed=f"a BERT with absolute positions and {' or '.join(ACTIVATIONS)}",
             remedy="pass the folder of a published checkpoint of this model.",
         )

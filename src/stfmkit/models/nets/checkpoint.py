@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from stfmkit._core.errors import InputError, StfmkitError
+from stfmkit._core.limits import check_limit
 from stfmkit.models.card import ModelCard
 from stfmkit.models.genes.alignment import GeneVocabulary
 from stfmkit.models.genes.table import GeneTableLike
@@ -73,7 +74,8 @@ class Checkpoint:
             A file is not what its name says.
         """
         try:
-            return reader(self._folder)
+            assets = reader(self._folder)
+            _check_config(assets.config, what=self._card.name)
         except StfmkitError:
             raise
         except Exception as error:
@@ -85,6 +87,7 @@ class Checkpoint:
                 allowed="the files of the publication",
                 remedy="get the files again from their published place; they belong to one checkpoint.",
             ) from error
+        return assets
 
     def record(self) -> dict[str, Any]:
         """Return place, revision and checksums of the files that were read."""
@@ -95,3 +98,16 @@ class Checkpoint:
             "revision": self.revision,
             "sha256": self.files.checksums(),
         }
+
+
+_LAYERS, _WIDTHS = ("layer", "depth"), ("hid", "dim", "width", "embsize", "_size")
+
+
+def _check_config(config: Mapping[str, Any], *, what: str) -> None:
+    """Refuse sizes of a network that no publication has, before the network is built."""
+    sizes = {str(name): value for name, value in config.items() if isinstance(value, int)}
+    layers = max((size for name, size in sizes.items() if any(part in name for part in _LAYERS)), default=1)
+    width = max((size for name, size in sizes.items() if any(part in name for part in _WIDTHS)), default=1)
+    check_limit("network_layers", layers, what=f"settings of {what!r} with {layers:,} layers")
+    found = f"settings of {what!r} with {layers:,} layers, {width:,} wide"
+    check_limit("network_values", layers * width * width, what=found)

@@ -1,43 +1,13 @@
 """Readers of small published tables (json, pickle of plain values, text), none of which is ever executed."""
 
-import io
 import json
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from stfmkit._core.errors import InputError
-
-_PLAIN = {
-    ("builtins", "dict"),
-    ("builtins", "list"),
-    ("builtins", "set"),
-    ("builtins", "frozenset"),
-    ("builtins", "tuple"),
-    ("builtins", "int"),
-    ("builtins", "float"),
-    ("builtins", "str"),
-    ("builtins", "bool"),
-    ("builtins", "complex"),
-    ("collections", "OrderedDict"),
-    ("numpy", "dtype"),
-    ("numpy", "ndarray"),
-    ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "scalar"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("_codecs", "encode"),
-}
-"""What a pickle of numbers and text may name: constructors without side effects."""
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _PLAIN:
-            msg = f"it names {module}.{name}"
-            raise pickle.UnpicklingError(msg)
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+from stfmkit._core.limits import check_limit
+from stfmkit.models.weights.plain_values import read_plain
 
 
 def read_mapping(path: Path) -> dict[Any, Any]:
@@ -48,7 +18,7 @@ def read_mapping(path: Path) -> dict[Any, Any]:
     InputError
         The file is broken, holds something else than a dictionary, or names anything that could be executed.
     """
-    loaded = _loaded(path, _read_json if path.suffix == ".json" else _read_pickle)
+    loaded = _loaded(path, _read_json if path.suffix == ".json" else lambda held: read_plain(held, what=path.name))
     if not isinstance(loaded, dict):
         raise InputError(
             f"{path.name} holds a {type(loaded).__name__}.", allowed="a dictionary", remedy="pass the published file."
@@ -74,6 +44,8 @@ def read_lines(path: Path) -> list[str]:
 
 
 def _loaded(path: Path, read: Callable[[bytes], Any]) -> Any:
+    n_bytes = path.stat().st_size
+    check_limit("table_bytes", n_bytes, what=f"{path.name} of {n_bytes:,} bytes")
     held = path.read_bytes()
     if held.startswith(b"version https://git-lfs"):
         raise InputError(
@@ -83,6 +55,8 @@ def _loaded(path: Path, read: Callable[[bytes], Any]) -> Any:
         )
     try:
         return read(held)
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(
             f"{path.name} ({len(held):,} bytes) is not loaded: {str(error)[:200]}",
@@ -93,7 +67,3 @@ def _loaded(path: Path, read: Callable[[bytes], Any]) -> Any:
 
 def _read_json(held: bytes) -> Any:
     return json.loads(held)
-
-
-def _read_pickle(held: bytes) -> Any:
-    return _PlainUnpickler(io.BytesIO(held)).load()

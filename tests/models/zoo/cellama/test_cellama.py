@@ -276,6 +276,16 @@ def tensors(**change: Any) -> Callable[[Path], None]:
     return apply
 
 
+def piece_numbers(number: int) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        path = folder / "tokenizer.json"
+        stated = json.loads(path.read_text())
+        stated["model"]["vocab"]["[UNK]"] = number
+        path.write_text(json.dumps(stated))
+
+    return apply
+
+
 def longer_vocabulary(folder: Path) -> None:
     (folder / "tokenizer.json").unlink()
     path = folder / "vocab.txt"
@@ -294,10 +304,28 @@ def longer_vocabulary(folder: Path) -> None:
         (facts("1_Pooling/config.json", pooling_mode_cls_token=True), "'pooling_mode_cls_token'"),
         (facts("1_Pooling/config.json", pooling_mode_mean_tokens=False), "whose pooling is nothing"),
         (facts("config.json", model_type="mpnet"), "model_type='mpnet'"),
-        (facts("tokenizer.json", pre_tokenizer={"type": "Metaspace"}), "pre_tokenizer Metaspace"),
+        (facts("tokenizer.json", pre_tokenizer={"type": "Metaspace"}), "pre_tokenizer 'Metaspace'"),
         (facts("tokenizer.json", normalizer=None), "normalizer None"),
         (facts("tokenizer.json", added_tokens="none"), "not those of a tokeniser"),
         (facts("tokenizer.json", model={"type": "WordPiece", "vocab": {"a": "x"}}), "not those of a tokeniser"),
+        (steps(lambda held: held[0].update(path="../../../../../../etc")), r"modules\.json with the path '\.\./"),
+        (steps(lambda held: held[1].update(path="/tmp")), "modules.json with the path '/tmp'"),
+        (steps(lambda held: held[1].update(path="1_Pooling/../..")), "with the path '1_Pooling/../..'"),
+        (steps(lambda held: held[1].update(path=["1_Pooling"])), r"with the path \['1_Pooling'\]"),
+        (steps(lambda held: held[0].update(path="a\0b")), "with the path"),
+        (steps(lambda held: held[0].update(path="x" * 10_000)), r"with the path 'x+\.\.\.x+'"),
+        (steps(lambda held: held.append("Normalize")), "modules.json with"),
+        (facts("sentence_bert_config.json", max_seq_length=-1), "max_seq_length=-1"),
+        (facts("sentence_bert_config.json", max_seq_length=0), "max_seq_length=0"),
+        (facts("sentence_bert_config.json", max_seq_length="x"), "max_seq_length='x'"),
+        (facts("sentence_bert_config.json", max_seq_length=1.5), r"max_seq_length=1\.5"),
+        (facts("sentence_bert_config.json", max_seq_length=True), "max_seq_length=True"),
+        (facts("sentence_bert_config.json", max_seq_length=10**6), "max_seq_length=1000000"),
+        (piece_numbers(2**40), r"under numbers outside 0 … 118"),
+        (piece_numbers(-5), r"under numbers outside 0 … 118"),
+        (facts("tokenizer.json", post_processor={"type": "TemplateProcessing", "single": 3}), "does not read"),
+        (facts("config.json", num_hidden_layers=100_000), "100,000 layers[\\s\\S]*the limit 'network_layers'"),
+        (facts("config.json", hidden_size=10**7), "10,000,000 wide[\\s\\S]*the limit 'network_values'"),
         (longer_vocabulary, "120 word pieces, and a checkpoint of 119"),
     ],
 )

@@ -294,6 +294,12 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "shorter list": (lambda f: (f / WORDS / "OS_scRNA_gene_index.19264.tsv").write_text("gene_name\tindex\nA\t0\n"),
                      "for 247 genes, and 1 genes in"),
     "no ligands": (lambda f: (f / WORDS / "ligand_database.csv").unlink(), r"no ligand_database\.csv"),
+    "ligands of zeros": (lambda f: (f / WORDS / "ligand_database.csv").write_text("gene,one,two\nA,0,0\nB,1,0\n"),
+                         "without a ligand"),
+    "a page of ligands": (lambda f: (f / WORDS / "ligand_database.csv").write_text("<html>\n<b>404</b>\n</html>\n"),
+                          "without a ligand|is not a table of ligands"),
+    "a pointer of ligands": (lambda f: (f / WORDS / "ligand_database.csv").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 3\n"), "without a ligand"),
     "other ligands": (lambda f: (f / WORDS / "ligand_database.csv").write_text("gene,one\nA,yes\n"),
                       "is not a table of ligands"),
 }  # fmt: skip

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from stfmkit._core.arguments import check_integer, listed
 from stfmkit._core.errors import InputError
+from stfmkit._core.limits import short
 from stfmkit._kernels._neighbors import knn_within
 from stfmkit.models.contract import Block, Requirements
 from stfmkit.models.genes.alignment import GeneVocabulary
@@ -113,18 +114,16 @@ class CELLama(Network[CELLamaAssets]):
     def read(self, folder: Path) -> CELLamaAssets:
         """Return a folder of sentence-transformers."""
         steps = read_json(self.find(folder, "modules.json"))
+        if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+            raise _no_steps(f"modules.json with {short(steps)}.")
         kinds = [str(step.get("type", "")).rpartition(".")[2] for step in steps]
         if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
-            raise InputError(
-                f"modules.json with {listed(kinds)}.",
-                allowed="Transformer, Pooling, and Normalize where there is one",
-                remedy="pass a sentence-transformers folder such as all-MiniLM-L6-v2.",
-            )
-        _check_pooling(read_mapping(self.find(folder / steps[1]["path"], "config.json")))
-        home = folder / steps[0]["path"]
+            raise _no_steps(f"modules.json with {listed(kinds, most=4)[:200]}.")
+        _check_pooling(read_mapping(self.find(_inside(folder, steps[1].get("path")), "config.json")))
+        home = _inside(folder, steps[0].get("path"))
         config = read_config(self.find(home, "config.json"), what=self.card.name)
         stated = self._stated(home, "sentence_bert_config.json")
-        limit = stated.get("max_seq_length") or config["max_position_embeddings"]
+        limit = _longest(stated.get("max_seq_length"), most=config["max_position_embeddings"])
         words = read_words(
             self.find(home, "tokenizer.json", "vocab.txt"),
             lower=bool(stated.get("do_lower_case")),
@@ -202,3 +201,41 @@ def _check_pooling(stated: Mapping[str, Any]) -> None:
             allowed="the mean over the tokens",
             remedy="pass a sentence-transformers folder such as all-MiniLM-L6-v2.",
         )
+
+
+def _no_steps(found: str) -> InputError:
+    return InputError(
+        found,
+        allowed="Transformer, Pooling, and Normalize where there is one",
+        remedy="pass a sentence-transformers folder such as all-MiniLM-L6-v2.",
+    )
+
+
+def _inside(folder: Path, path: object) -> Path:
+    """Return a folder that modules.json names, if it is one of this folder."""
+    if isinstance(path, str) and "\0" not in path and len(path) <= _LONGEST:
+        place = folder / path
+        if place.resolve().is_relative_to(folder.resolve()):
+            return place
+    raise InputError(
+        f"modules.json with the path {short(path)}.",
+        allowed="a folder inside that of the model",
+        remedy="get the files again from their published place.",
+    )
+
+
+def _longest(stated: object, *, most: int) -> int:
+    """Return the number of tokens of a sentence: what is stated, or as many as there are positions."""
+    if stated is None:
+        return most
+    if type(stated) is not int or not _SHORTEST <= stated <= most:
+        raise InputError(
+            f"sentence_bert_config.json with max_seq_length={short(stated)}.",
+            allowed=f"a whole number of {_SHORTEST} … {most}, the positions of the checkpoint",
+            remedy="get the files again from their published place.",
+        )
+    return stated
+
+
+_LONGEST, _SHORTEST = 200, 3
+"""Letters of a path, and tokens of a sentence: one word between its first and last token."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from stfmkit._core.errors import InputError
+from stfmkit._core.limits import short
 from stfmkit._core.optional import require
 from stfmkit.models.nets.tokens import Tokens
 from stfmkit.models.weights.tables import read_mapping
@@ -74,7 +75,7 @@ def read_words(path: Path, *, lower: bool, fold: bool, n_tokens: int) -> Words:
     InputError
         The tokeniser is not that of a BERT, or has more pieces than the checkpoint.
     """
-    tokeniser = _of_json(path) if path.suffix == ".json" else _of_text(path, fold=fold)
+    tokeniser = _of_json(path, most_tokens=n_tokens) if path.suffix == ".json" else _of_text(path, fold=fold)
     first, last = tokeniser.token_to_id("[CLS]"), tokeniser.token_to_id("[SEP]")
     if first is None or last is None or tokeniser.get_vocab_size() > n_tokens:
         raise InputError(
@@ -91,12 +92,12 @@ def read_words(path: Path, *, lower: bool, fold: bool, n_tokens: int) -> Words:
     return Words(pieces_of, first, last, lower)
 
 
-def _of_json(path: Path) -> Any:
+def _of_json(path: Path, *, most_tokens: int) -> Any:
     stated = read_mapping(path)
-    found = {part: (stated.get(part) or {}).get("type") for part in _WANTED}
+    found = {part: _kind_of(stated.get(part)) for part in _WANTED}
     if found != _WANTED:
         raise InputError(
-            f"{path.name} with {', '.join(f'{part} {kind}' for part, kind in found.items())}.",
+            f"{path.name} with {', '.join(f'{part} {short(kind)}' for part, kind in found.items())}.",
             allowed="the word pieces of a BERT (MiniLM and alike)",
             remedy="pass a sentence-transformers folder with a BERT.",
         )
@@ -108,7 +109,25 @@ def _of_json(path: Path) -> Any:
             allowed="a tokenizer.json of the tokenizers library",
             remedy="download the file again.",
         )
-    return require("tokenizers", extra="torch").Tokenizer.from_str(path.read_text(encoding="utf-8"))
+    if any(isinstance(piece, bool) or not 0 <= piece < most_tokens for piece in pieces.values()):
+        raise InputError(
+            f"{path.name} with word pieces under numbers outside 0 … {most_tokens - 1}.",
+            allowed="the vocabulary of the checkpoint",
+            remedy="pass the folder of one language model.",
+        )
+    made = require("tokenizers", extra="torch").Tokenizer
+    try:
+        return made.from_str(path.read_text(encoding="utf-8"))
+    except Exception as error:  # the library raises no kind of its own
+        raise InputError(
+            f"{path.name}, which the tokenizers library does not read: {str(error)[:100]}",
+            allowed="a tokenizer.json of the tokenizers library",
+            remedy="download the file again.",
+        ) from error
+
+
+def _kind_of(part: object) -> object:
+    return part.get("type") if isinstance(part, dict) else None
 
 
 def _of_text(path: Path, *, fold: bool) -> Any:

@@ -11,6 +11,7 @@ from anndata.io import read_elem
 from torch import Tensor
 
 from stfmkit._core.errors import InputError
+from stfmkit._data.declared_sizes import check_h5
 from stfmkit.models.weights.tables import read_mapping
 from stfmkit.models.weights.tensors import read_checkpoint
 
@@ -52,6 +53,7 @@ def _measured(state: Mapping[str, Tensor]) -> dict[str, int]:
 def read_gene_order(path: Path) -> pd.Index:
     """Return the names of var of an h5ad file; nothing else of it is read."""
     try:
+        check_h5(path)
         with h5py.File(path) as file:
             return pd.Index(read_elem(file["var"]).index.astype(str))
     except (OSError, KeyError) as error:

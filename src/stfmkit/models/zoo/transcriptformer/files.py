@@ -13,6 +13,7 @@ from torch import Tensor
 
 from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError
+from stfmkit._data.declared_sizes import check_h5
 from stfmkit.models.genes.alignment import GeneVocabulary
 from stfmkit.models.weights.tables import read_mapping
 
@@ -43,6 +44,7 @@ def read_vocabulary(
 def read_gene_names(path: Path) -> list[str]:
     """Return the names in a file of protein vectors; the vectors themselves are in the checkpoint."""
     try:
+        check_h5(path)
         with h5py.File(path) as file:
             return [name.decode() for name in file["keys"][:]]
     except (OSError, KeyError) as error:
@@ -94,6 +96,7 @@ def read_vectors(paths: Sequence[Path], state: Mapping[str, Tensor]) -> tuple[Ge
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     names = read_gene_names(path)
     try:
+        check_h5(path)
         with h5py.File(path) as file:
             return {name: file["arrays"][name][:] for name in names}
     except (OSError, KeyError, ValueError, TypeError) as error:
