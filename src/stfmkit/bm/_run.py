@@ -133,6 +133,8 @@ def run(
     for contender in compared:
         contender.locate()
     findings = accept(audit_study(study, compared), allowed)
+    for contender in compared:
+        contender.computed_with()  # before the work, so that files which change meanwhile are noticed
     work = Work(
         study=study,
         contenders=[*compared, *_control_models(study, chosen)],
@@ -225,4 +227,7 @@ def _references(contenders: Sequence[Contender]) -> dict[str, str | None]:
 
 def _task_facts(pooled: PooledTask, study: Study) -> dict[str, Any]:
     facts = {} if pooled.truth is None else pooled.task.pooled_facts(pooled.truth)
-    return {**pooled.task.describe(), **pooled.task.ceiling_words(study), "pooled": facts}
+    task = pooled.task
+    code = task.definition()
+    told = {"identity": _short(task.identity() or code.identity()), "computed_with": {"versions": code.versions}}
+    return {**task.describe(), **task.ceiling_words(study), "pooled": facts, **told}

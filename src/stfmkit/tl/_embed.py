@@ -248,13 +248,12 @@ def embedding_facts(run: ModelRun, *, n_obs: int, dimension: int) -> dict[str, A
         "n_obs": n_obs,
         "n_obs_fitted": run.n_fitted,
         "seconds": run.seconds,
-        "versions": package_versions("anndata", "numpy", "scipy"),
+        "versions": package_versions("anndata") | model.definition().versions,
         "peak_memory_mb": _peak_memory_mb(),
     }
     loaded = model.record()
     if loaded is not None:
         facts["provenance"] = loaded
-        facts["versions"] |= package_versions("torch")
     return facts | ({"gene_coverage": run.coverage} if run.coverage else {})
 
 
