@@ -17,7 +17,7 @@ def printable(text: str) -> str:
 
 def one_line(text: str) -> str:
     """Return printable text in which line ends and tabs are written out, too."""
-    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+    return printable(text).replace("\n", "\\u000a").replace("\t", "\\u0009")
 
 
 def _is_shown(character: str) -> bool:
@@ -25,4 +25,6 @@ def _is_shown(character: str) -> bool:
 
 
 def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
+    """Return a character as it is written in JSON, too."""
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
