@@ -4,6 +4,8 @@ The niche of a spot is whether its block is red, which only the image tells. Ima
 and those of a SpatialData are rotated and flipped.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,12 +23,12 @@ from tests.histology import (
 import stfmkit as sk
 from stfmkit._core.errors import InputError, MissingKeyError, UnitsError
 from stfmkit._data.patches import PatchRows
-from stfmkit.bm import model_contenders
 from stfmkit.bm._run import protocol_id
 from stfmkit.bm.report.appendix import cards_grid
 from stfmkit.bm.resolve_contenders import resolve_contenders
 from stfmkit.bm.study import load_study
 from stfmkit.models.catalogue import MODELS
+from stfmkit.models.contract import EmbeddingModel
 
 N_PATIENTS = 3
 
@@ -72,8 +74,7 @@ def repainted(adata):
 @pytest.fixture
 def registered(monkeypatch):
     """The model by its name, as of a package that is installed."""
-    known = model_contenders.definition_of
-    monkeypatch.setattr(model_contenders, "definition_of", lambda kind: "test" if kind is MeanColor else known(kind))
+    monkeypatch.setattr(MeanColor, "definition", lambda self: replace(EmbeddingModel.definition(self), known=True))
     sk.models.register_model(MeanColor.card)
     yield "mean_color"
     MODELS.remove("mean_color")

@@ -8,7 +8,6 @@ import pytest
 from anndata import AnnData
 
 import stfmkit as sk
-from stfmkit.bm.model_contenders import files_content
 from stfmkit.models.catalogue import MODELS
 from stfmkit.models.nets.network import Network
 
@@ -54,15 +53,6 @@ def test_the_network_embeds_the_same_rows_once(
         show_progress=False,
     )
     assert sum(rows) == toy.n_obs  # folds and tasks share what is embedded, on disk or in memory
-
-
-def test_weights_that_changed_are_other_weights(tmp_path: Path) -> None:
-    (tmp_path / "model.bin").write_bytes(b"1")
-    before = files_content(tmp_path)
-    (tmp_path / "model.bin").write_bytes(b"2")  # as long, and perhaps as old
-    assert files_content(tmp_path) != before
-    assert files_content(None) == ""
-    assert files_content("random") == files_content("owner/repository")
 
 
 def test_columns_that_options_name_reach_the_model(toy: AnnData, tiny: str) -> None:

@@ -1,10 +1,12 @@
 """Tables on the terminal show text as it is."""
 
+import json
+import unicodedata
 from types import SimpleNamespace
 
 import pytest
 
-from stfmkit.cli._show import show_records, show_verdict
+from stfmkit.cli._show import say, show_records, show_verdict, tell
 
 
 def test_cells_of_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,3 +40,17 @@ def test_a_verdict_that_all_share_is_said_once(
     shown = capsys.readouterr().out
     assert "-0.300 to -0.100" in shown
     assert [shown.count(said) for said in dict.fromkeys(verdicts)] == [1] * len(set(verdicts))
+
+
+@pytest.mark.parametrize("bad", ["\x1b]0;owned\x07", "\x9b31m", "\u202eevil", "a\rb", "\x08"])
+def test_names_of_the_data_command_no_terminal(bad: str, capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"task": bad, "metric": bad, "setting": bad, "mean": 0.5, "low": None, "high": None, "contender": bad}
+    row |= {"difference_low": -0.3, "difference_high": -0.1, "verdict": f"best {bad}"}
+    finding = {"severity": "error", "check": bad, "evidence": bad, "remedy": bad}
+    show_verdict(SimpleNamespace(findings=[finding], ranking=[row, row], protocol_id=bad))
+    show_records([{bad: bad, "many": [bad]}], title=bad)
+    say(f"Warning: {bad}")
+    tell(json.dumps({"name": bad}, ensure_ascii=False))
+    shown = capsys.readouterr()
+    assert not {c for c in shown.out + shown.err if unicodedata.category(c) in {"Cc", "Cf"}} - {"\n"}
+    assert json.loads(shown.out.splitlines()[-1]) == {"name": bad}

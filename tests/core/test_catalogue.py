@@ -16,7 +16,14 @@ def check(entry: object) -> None:
 
 
 def catalogue(*names: str) -> Catalogue[str]:
-    return Catalogue(what="thing", group="stfmkit.things", built_in=lambda: names, name_of=str, check=check)
+    return Catalogue(
+        what="thing",
+        group="stfmkit.things",
+        built_in=lambda: names,
+        name_of=str,
+        check=check,
+        facts=lambda entry: entry,
+    )
 
 
 def plugged(monkeypatch: pytest.MonkeyPatch, value: str) -> Catalogue[str]:
@@ -85,5 +92,5 @@ def test_a_broken_plug_in_is_a_warning_that_names_it(
 def test_a_plug_in_takes_no_name_that_exists(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint(name="extra", value="string:digits", group="stfmkit.things")
     monkeypatch.setattr(module, "entry_points", lambda group: [point])
-    with pytest.warns(StfmkitWarning, match="are taken"):
+    with pytest.warns(StfmkitWarning, match="a name that is taken"):
         assert list(catalogue("0123456789").entries()) == ["0123456789"]

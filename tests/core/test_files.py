@@ -4,9 +4,11 @@ import errno
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
+from stfmkit._core import files
 from stfmkit._core.errors import InputError
 from stfmkit._core.files import is_unfinished, remove_leftovers, unfinished, unfinished_folder, write_atomic
 
@@ -87,3 +89,33 @@ def test_a_folder_for_unfinished_files_is_removed_whatever_happens(tmp_path):
     with pytest.raises(RuntimeError):
         fill()
     assert names(tmp_path) == []
+
+
+def test_a_checksum_is_remembered_until_the_file_is_touched(tmp_path, monkeypatch):
+    """Also of a file of the same size and time; files that were written just now are read every time."""
+    read = []
+    real = files.sha256_of
+    monkeypatch.setattr(files, "sha256_of", lambda path: read.append(path) or real(path))
+    monkeypatch.setattr(files, "_BIG", 4)
+    files._remembered.cache_clear()
+    path = tmp_path / "f"
+    path.write_bytes(b"12345")
+    assert files.checksum(path) == files.checksum(path) == files.digest(b"12345")
+    assert len(read) == 2
+    monkeypatch.setattr(files, "_SETTLED", -1e9)
+    assert files.checksum(path) == files.checksum(path) == files.digest(b"12345")
+    assert len(read) == 3
+    times = path.stat()
+    time.sleep(0.05)  # longer than a tick of the clock of the disk
+    path.write_bytes(b"67890")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert files.checksum(path) == files.digest(b"67890")
+    (tmp_path / "link").symlink_to(path)
+    assert files.checksum(tmp_path / "link") == files.digest(b"67890")
+    assert len(read) == 4
+    other = tmp_path / "g"
+    other.write_bytes(b"abcde")
+    (tmp_path / "link").unlink()
+    (tmp_path / "link").symlink_to(other)
+    assert files.checksum(tmp_path / "link") == files.digest(b"abcde")
+    files._remembered.cache_clear()

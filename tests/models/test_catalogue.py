@@ -154,7 +154,7 @@ def test_plug_in_that_raises_on_import(monkeypatch, plug_in, tmp_path, card):
 def test_plug_ins_do_not_take_names(plug_in, card):
     plug_in(thief=[card(name="new"), card(name="hvg_pca")])
     registry = registry_of(CARDS_BUILT_IN)
-    with pytest.warns(StfmkitWarning, match="'hvg_pca' are taken"):
+    with pytest.warns(StfmkitWarning, match="taken, 'hvg_pca'"):
         assert registry.find("hvg_pca").family == "baseline"
     assert "new" not in registry.entries()  # all or nothing
 

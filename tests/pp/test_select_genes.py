@@ -71,6 +71,50 @@ def test_numeric_ids_are_guarded_too(table):
         select_genes(table, selector="hvg", n_genes=4, test_patients=[4], **KEYS)
 
 
+@pytest.mark.parametrize(
+    ("ids", "meant"),
+    [
+        (["p4"], "P4"),
+        ([b"P4"], "P4"),
+        (b"P4", "P4"),
+        (["P4 "], "P4"),
+        (["P4", "P44"], "P4"),
+        ({"P 4"}, "P4"),
+        ([None], ""),
+        ([float("nan")], ""),
+        ([4], ""),
+        (4, ""),
+        ([("P4",)], ""),
+        (["S0"], ""),
+    ],
+)
+@pytest.mark.parametrize("train", [True, False])
+def test_ids_that_no_patient_has_are_refused(table, ids, meant, train):
+    """Also where the training observations are right: the guard would guard nothing."""
+    mask = (table.obs["patient"] != "P4").to_numpy() if train else None
+    with pytest.raises(MissingKeyError, match="test_patients with") as raised:
+        select_genes(table, selector="hvg", n_genes=4, test_patients=ids, train=mask, **KEYS)
+    assert not meant or ("Did you mean" in str(raised.value) and repr(meant) in str(raised.value))
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        (int, [4, "4", np.int64(4)], [4.0, "4.0", b"4"]),
+        (float, [4.0, "4.0", np.float64(4)], [4, "4"]),
+        ("category", ["4", 4], [4.0]),
+    ],
+)
+def test_ids_are_compared_as_text_whatever_their_type(table, kind, good, bad):
+    table.obs["patient"] = table.obs["patient"].astype(str).str[1:].astype(kind)
+    for one in good:
+        with pytest.raises(LeakError):
+            select_genes(table, selector="hvg", n_genes=4, test_patients=[one], **KEYS)
+    for one in bad:
+        with pytest.raises(MissingKeyError, match="Did you mean '4"):
+            select_genes(table, selector="hvg", n_genes=4, test_patients=[one], **KEYS)
+
+
 def test_a_fold_is_a_training_set(table):
     train = np.flatnonzero(table.obs["patient"] != "P1")
     test = np.flatnonzero(table.obs["patient"] == "P1")

@@ -39,6 +39,43 @@ def check_known(name: str, known: Collection[str], *, what: str, remedy: str) ->
         )
 
 
+def check_ids(given: object, known: Collection[str], *, name: str, remedy: str) -> list[str]:
+    """Return ids as text, one or several, of which every one is known; a guard of ids that do not exist guards nothing.
+
+    Ids are compared as text, whatever type they have here and in the table: 1 is "1", and 1.0 is not.
+
+    Raises
+    ------
+    MissingKeyError
+        An id is not known; the nearest is suggested.
+    """
+    several = isinstance(given, Iterable) and not isinstance(given, (str, bytes))
+    ids: list[object] = list(given) if several else [given]  # type: ignore[call-overload]
+    unknown = [one for one in ids if str(one) not in known]
+    if unknown:
+        raise MissingKeyError(
+            f"{name} with {listed(unknown)}, which are not in the data.",
+            allowed=listed(sorted(known)),
+            remedy=f"{remedy}{_meant(unknown[0], known)}",
+        )
+    return list(map(str, ids))
+
+
+def _meant(value: object, known: Collection[str]) -> str:
+    """Return " Did you mean …?" for ids that are the same number, or close text; or nothing."""
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    number = _number(text)
+    same = [one for one in sorted(known) if number is not None and _number(one) == number]
+    return f" Did you mean {same[0]!r}?" if same else nearest(text, known)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
 def check_positive(value: float, *, name: str) -> None:
     """Refuse a number that is not finite and above zero."""
     _check_number(value, name=name)

@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from html import escape
 
+from stfmkit._core.errors import InputError
+
 COMMERCIAL = {True: "yes", False: "no", None: "not known"}
 """Whether a licence allows commercial use, in words."""
 
@@ -84,3 +86,19 @@ class Card(ABC):
         )
         title = f"<strong>{escape(self.name)}</strong> ({escape(self.group)})"
         return f"<table><caption style='text-align:left'>{title}</caption><tbody>{rows}</tbody></table>"
+
+
+def check_facts(card: Card) -> None:
+    """Refuse facts of another kind than lists and reports can show."""
+    texts = ("summary", "licence", "source", "paper", "bib_key", "reason")
+    odd = [name for name in texts if not isinstance(getattr(card, name), str)]
+    odd += [] if card.extra is None or isinstance(card.extra, str) else ["extra"]
+    odd += [] if card.commercial in (True, False, None) else ["commercial"]
+    several = isinstance(card.species, tuple) and all(isinstance(name, str) for name in card.species)
+    odd += [] if several else ["species"]
+    if odd:
+        raise InputError(
+            f"a card with {odd[0]}={getattr(card, odd[0])!r}.",
+            allowed="text; True, False or None for commercial; a tuple of text for species",
+            remedy=f"correct the {odd[0]}.",
+        )

@@ -1,4 +1,6 @@
-"""Errors that say what was found, what is allowed, and the remedy."""
+"""Errors that say what was found, what is allowed, and the remedy; their text is fit for a terminal."""
+
+from stfmkit._core.printable import printable
 
 
 class StfmkitError(Exception):
@@ -19,7 +21,7 @@ class StfmkitError(Exception):
         super().__init__(found, allowed, remedy)
 
     def __str__(self) -> str:
-        return f"Found: {self.found}\nAllowed: {self.allowed}\nRemedy: {self.remedy}"
+        return printable(f"Found: {self.found}\nAllowed: {self.allowed}\nRemedy: {self.remedy}")
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.found, self.allowed, self.remedy)
@@ -55,3 +57,6 @@ class LeakError(InputError):
 
 class StfmkitWarning(UserWarning):
     """Something a careful reader of the result must know."""
+
+    def __init__(self, *told: object) -> None:
+        super().__init__(*(printable(part) if isinstance(part, str) else part for part in told))

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 from stfmkit._core.errors import InputError
@@ -17,6 +18,9 @@ _OURS = ".stfmkit-"
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 _DAY = 86_400
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_BIG = 2**24
+_SETTLED = 5.0
+"""Seconds without a change after which the times of a file tell its next one: the clocks of some disks are coarse."""
 
 
 def unfinished(folder: Path) -> Path:
@@ -109,6 +113,27 @@ def sha256_of(path: Path) -> str:
     """Return the sha256 of a file, in hex."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def stamp_of(path: Path) -> tuple[int, ...]:
+    """Return numbers that change with a file, unless two changes follow each other within a tick of the disk."""
+    facts = path.stat()
+    return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, facts.st_dev
+
+
+def checksum(path: Path) -> str:
+    """Return the sha256 of a file, in hex; that of a big one is remembered in this process until it is touched."""
+    real = path.resolve()
+    size, modified, changed, *_ = stamp = stamp_of(real)
+    if size < _BIG or time.time() - max(modified, changed) / 1e9 < _SETTLED:
+        return sha256_of(real)
+    return _remembered(real, tuple(stamp))
+
+
+@lru_cache(maxsize=1024)
+def _remembered(path: Path, stamp: tuple[int, ...]) -> str:
+    del stamp  # another one is another entry
+    return sha256_of(path)
 
 
 def digest(content: bytes) -> str:

@@ -4,6 +4,10 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution, requires
 from importlib.util import find_spec
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 
 def require(module: str, *, extra: str) -> ModuleType:
@@ -16,17 +20,28 @@ def require(module: str, *, extra: str) -> ModuleType:
 
 def missing_packages(extra: str | None) -> tuple[str, ...]:
     """Return the packages of an extra of stfmkit that are not installed."""
-    if extra is None:
-        return ()
+    return tuple(name for name in packages_of(extra) if not _installed(name))
+
+
+def packages_of(extra: str | None) -> tuple[str, ...]:
+    """Return the packages of an extra of stfmkit; none for None."""
+    return () if extra is None else required_packages("stfmkit", extra=extra)
+
+
+def required_packages(distribution: str, *, extra: str | None = None) -> tuple[str, ...]:
+    """Return what a distribution requires here: for an extra, or without any."""
     from packaging.requirements import Requirement
 
-    stated = [Requirement(line) for line in requires("stfmkit") or ()]
-    wanted = [
-        r.name
-        for r in stated
-        if r.marker is not None and "extra" in str(r.marker) and r.marker.evaluate({"extra": extra})
-    ]
-    return tuple(name for name in wanted if not _installed(name))
+    stated = [Requirement(line) for line in requires(distribution) or ()]
+    return tuple(r.name for r in stated if _is_of(r, extra))
+
+
+def _is_of(requirement: "Requirement", extra: str | None) -> bool:
+    """Tell whether a requirement is of an extra, or for None of none, on this machine."""
+    marker = requirement.marker
+    if extra is None:
+        return marker is None or marker.evaluate({"extra": ""})
+    return marker is not None and "extra" in str(marker) and marker.evaluate({"extra": extra})
 
 
 def _installed(package: str) -> bool:

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Protocol, TypeVar
 
 from stfmkit._core.errors import StfmkitWarning
+from stfmkit._core.printable import one_line
 
 T = TypeVar("T")
 
@@ -152,7 +153,7 @@ def counter(*, label: str, total: int | None, unit: str, show: bool = True) -> I
     elif reporter is None:
         from tqdm.auto import tqdm
 
-        with tqdm(desc=label, total=total, unit=unit, delay=_DELAY, leave=False) as bar:
+        with tqdm(desc=one_line(label), total=total, unit=unit, delay=_DELAY, leave=False) as bar:
             yield bar.update
     else:
         count = _Count(reporter, label=label, unit=unit, total=total)
@@ -166,7 +167,7 @@ def step(label: str, *, show: bool = True) -> Iterator[None]:
     """Say that a step of a job begins, and that it has ended: two events, or one line on standard error."""
     reporter = _REPORTER.get()
     if show and reporter is None:
-        sys.stderr.write(f"{label} …\n")
+        sys.stderr.write(f"{one_line(label)} …\n")
     with counter(label=label, total=1, unit="step", show=show and reporter is not None) as advance:
         yield
         advance(1)

@@ -1,7 +1,5 @@
 """Read coordinates and their unit out of a table, checked."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from anndata import AnnData
@@ -27,6 +25,7 @@ SAMPLE_WORDS = (
 """Parts of the names of columns that may tell samples apart."""
 
 _OVERLAP = 0.2
+_MOST_SAMPLES = 100
 
 
 def read_coords(adata: AnnData, *, spatial_key: str = slots.SPATIAL) -> np.ndarray:
@@ -109,33 +108,40 @@ def check_positions(
 def check_one_frame(adata: AnnData, coords: np.ndarray) -> None:
     """Refuse what looks like several samples on one coordinate frame when no ``sample_key`` was given.
 
-    A column of ``obs`` whose name speaks of samples (sample, section, slide, donor, …) and whose groups overlap
-    in space is taken as evidence.
+    Evidence is a column of ``obs`` that may tell samples apart and whose groups overlap in space: it holds text or
+    categories, never numbers; at most 100 groups, of ten observations in the mean; and its name speaks of samples
+    (sample, section, slide, donor, …), since cell types overlap in any sample.
     """
-    for key in map(str, adata.obs.columns):
-        if not any(word in key.casefold() for word in SAMPLE_WORDS):
+    for key, column in adata.obs.items():
+        if not (any(word in str(key).casefold() for word in SAMPLE_WORDS) and _holds_names(column)):
             continue
-        column = adata.obs[key]
-        if not 2 <= column.nunique() <= max(2, adata.n_obs // 10):
+        codes, groups = pd.factorize(column)
+        if not 2 <= len(groups) <= min(_MOST_SAMPLES, max(2, adata.n_obs // 10)):
             continue
-        boxes = [
-            (coords[rows].min(axis=0), coords[rows].max(axis=0))
-            for rows in (np.flatnonzero(column.to_numpy() == value) for value in column.dropna().unique())
-            if len(rows)
-        ]
-        if _boxes_overlap(boxes):
+        if _overlap(codes, coords, n=len(groups)):
             raise InputError(
-                f"no sample_key, and the {len(boxes)} groups of obs[{key!r}] overlap in space.",
+                f"no sample_key, and the {len(groups)} groups of obs[{key!r}] overlap in space.",
                 allowed="one sample for one coordinate frame",
                 remedy=f"pass sample_key={key!r} (or the column that tells the samples apart).",
             )
 
 
-def _boxes_overlap(boxes: Sequence[tuple[np.ndarray, np.ndarray]]) -> bool:
-    for i, (low_a, high_a) in enumerate(boxes):
-        for low_b, high_b in boxes[i + 1 :]:
-            sides = np.clip(np.minimum(high_a, high_b) - np.maximum(low_a, low_b), 0, None)
-            smaller = min(np.prod(high_a - low_a), np.prod(high_b - low_b))
-            if smaller > 0 and np.prod(sides) / smaller > _OVERLAP:
-                return True
-    return False
+def _holds_names(column: pd.Series) -> bool:
+    """Tell whether a column holds categories or text; numbers as categories count where they are whole."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.categories.dtype.kind not in "fcbM"
+    return column.dtype.kind not in "biufcmM" and pd.api.types.infer_dtype(column, skipna=True) == "string"
+
+
+def _overlap(codes: np.ndarray, coords: np.ndarray, *, n: int) -> bool:
+    """Tell whether the boxes around two of n groups share a good part of the smaller one; codes of -1 are of none."""
+    low, high = np.full((n, 2), np.inf), np.full((n, 2), -np.inf)
+    told = codes >= 0
+    np.minimum.at(low, codes[told], coords[told])
+    np.maximum.at(high, codes[told], coords[told])
+    area = np.prod(high - low, axis=1)
+    sides = np.minimum(high[:, None], high[None]) - np.maximum(low[:, None], low[None])
+    shared = np.prod(np.clip(sides, 0, None), axis=2)
+    smaller = np.minimum(area[:, None], area[None])
+    apart = ~np.eye(n, dtype=bool)
+    return bool(((smaller > 0) & (shared > _OVERLAP * smaller) & apart).any())

@@ -134,6 +134,8 @@ def run(
     for contender in compared:
         contender.locate()
     findings = accept(audit_study(study, compared), allowed)
+    for contender in compared:
+        contender.computed_with()  # before the work, so that files which change meanwhile are noticed
     work = Work(
         study=study,
         contenders=[*compared, *_control_models(study, chosen)],
@@ -235,6 +237,9 @@ def _findings(pooled: PooledTask, study: Study, work: Work) -> list[Finding]:
 
 
 def _task_facts(pooled: PooledTask, study: Study) -> dict[str, Any]:
-    with raised_in(pooled.task):
-        facts = {} if pooled.truth is None else pooled.task.pooled_facts(pooled.truth)
-        return {**pooled.task.describe(), **pooled.task.ceiling_words(study), "pooled": facts}
+    task = pooled.task
+    with raised_in(task):
+        facts = {} if pooled.truth is None else task.pooled_facts(pooled.truth)
+        code = task.definition()
+        told = {"identity": _short(task.identity() or code.identity()), "computed_with": {"versions": code.versions}}
+        return {**task.describe(), **task.ceiling_words(study), "pooled": facts, **told}

@@ -4,7 +4,6 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -106,6 +105,10 @@ class Contender(ABC):
     def locate(self) -> None:  # noqa: B027  most contenders have no files
         """Find the files that the output needs, so that what is missing is told before long work."""
 
+    def computed_with(self) -> dict[str, Any]:
+        """Return the versions and files that outputs are computed with, ready for JSON; nothing for given values."""
+        return {}
+
     def identity(self) -> str | None:
         """Return text that differs where two outputs can differ; None where that cannot be told."""
         return None
@@ -119,6 +122,7 @@ class Contender(ABC):
             "exposure": self.exposure,
             "reads_expression": self.reads_expression,
             "reads_elsewhere": list(self.reads_elsewhere),
+            "computed_with": self.computed_with(),
         }
 
 
@@ -165,12 +169,3 @@ def can_be_told(value: object) -> bool:
         return all(can_be_told(part) for part in value)
     plain = (str, bytes, int, float, np.generic, os.PathLike, pd.DataFrame, pd.Index)
     return value is None or isinstance(value, plain) or (isinstance(value, np.ndarray) and value.dtype != object)
-
-
-def definition_of(kind: type) -> str | None:
-    """Return a class with the version of its package; None where no package is known, as in a notebook."""
-    try:
-        made_by = version(kind.__module__.partition(".")[0])
-    except PackageNotFoundError:
-        return None
-    return f"{kind.__module__}:{kind.__qualname__} {made_by}"

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
+from stfmkit._core.definition import Definition, definition_of
 from stfmkit._core.errors import InputError
-from stfmkit._core.identity import exact
+from stfmkit._core.identity import exact, with_content
 from stfmkit._core.random import int_seed, stream
 from stfmkit._data.embeddings import embedding_record
 from stfmkit._data.view import View
-from stfmkit.bm.contenders import KINDS, Contender, Kind, Output, can_be_told, definition_of
+from stfmkit.bm.contenders import KINDS, Contender, Kind, Output, can_be_told
 from stfmkit.bm.study import Study
 from stfmkit.methods._declared import declared, rows_of, together
 from stfmkit.methods._load_method import load_method
@@ -60,20 +62,36 @@ class MethodContender(Contender):
         before = values[:0] if train is None else _array(train, self.kind)
         return Output(kind=self.kind, train=before, test=values, columns=columns, seconds=perf_counter() - start)
 
+    def computed_with(self) -> dict[str, Any]:
+        """Return the versions of the method and of the libraries under it."""
+        return {"versions": self._definition().versions}
+
     def identity(self) -> str | None:
-        """Return method, options, seed and content of the slots; None for what cannot be told."""
-        table, made_by = self.view.table, definition_of(type(self.method))
-        if made_by is None or self.view.container is not None or not can_be_told(self.method.options):
+        """Return method, options, seed and content of slots and files; None for what cannot be told."""
+        table, code = self.view.table, self._definition()
+        if not code.known or self.view.container is not None or not can_be_told(self.method.options):
             return None
         content = {
             "X": table.X,
             "layers": dict(table.layers),
             "obs": table.obs.astype(str),
-            "obsm": {key: np.asarray(value) for key, value in table.obsm.items()},
+            "obsm": dict(table.obsm),
+            "obsp": dict(table.obsp),
             "var": table.var.astype(str),
+            "uns": dict(table.uns),
         }
-        seed = self.seed if self.method.card.draws else None
-        return f"method {self.origin} {made_by} {exact(self.method.options)} seed {seed} {exact(_plain(content))}"
+        facts = {
+            "method": self.origin,
+            "code": code.identity(),
+            "options": with_content(self.method.options),
+            "seed": self.seed if self.method.card.draws else None,
+            "content": _plain(content),
+        }
+        return exact(facts)
+
+    def _definition(self) -> Definition:
+        card = self.method.card
+        return definition_of(type(self.method), extra=card.extra, brought_by=catalogue.brought_by(card.full_name))
 
     def describe(self) -> dict[str, Any]:
         """Return facts for the report, ready for JSON."""
@@ -183,8 +201,11 @@ def _array(result: pd.Series | pd.DataFrame, kind: Kind) -> np.ndarray:
 
 def _plain(value: Any) -> Any:
     """Return matrices as the arrays that they are made of."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {name: _plain(part) for name, part in value.items()}
-    if hasattr(value, "indptr"):
-        return (value.shape, value.indptr, value.indices, value.data)
-    return value
+    if sparse.issparse(value):
+        rows = value.tocsr()
+        return (rows.shape, rows.indptr, rows.indices, rows.data)
+    if value is None or isinstance(value, (pd.DataFrame, str, bytes, int, float, np.generic)):
+        return value
+    return np.asarray(value)

@@ -1,20 +1,20 @@
 """Embedding models as contenders: the one file of the benchmark that knows how a model is made, fitted and run."""
 
 import copy
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from stfmkit._core.files import sha256_of
+from stfmkit._core.blame import raised_by
+from stfmkit._core.errors import InputError
 from stfmkit._core.identity import exact
 from stfmkit._core.random import int_seed, stream
 from stfmkit._core.store import Store
 from stfmkit._data.patches import PatchRows
-from stfmkit.bm.contenders import Contender, Output, Role, can_be_told, definition_of
+from stfmkit.bm.contenders import Contender, Output, Role, can_be_told
 from stfmkit.bm.study import Study
 from stfmkit.models._load_model import make_model
 from stfmkit.models.card import ModelCard
@@ -45,11 +45,14 @@ class ModelContender(Contender):
     extras
         What it reads beside counts and coordinates, in a block of its own: patches of an image have the size and the
         resolution that this model asks for, and are cut when they are read.
+    told
+        What a loaded copy of the model says of its code and files, once it was asked.
     """
 
     model: EmbeddingModel
     registered: bool
     extras: Block
+    told: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def output(self, inputs: Any, fold: Fold, *, hidden: np.ndarray, resume: Path | None = None) -> Output:
         """Return the embedding in one fold.
@@ -67,6 +70,7 @@ class ModelContender(Contender):
         seen = block.only(self.model.requirements()).without_genes(hidden)
         model = copy.deepcopy(self.model)
         model.load()
+        self._check_the_same(model)
         keep = resume is not None and not model.card.fits and model.record() is not None
         run = ModelRun(model, store=Store(resume) if keep and resume is not None else None)
         train, test = seen.take(fold.train), seen.take(fold.test)
@@ -81,27 +85,46 @@ class ModelContender(Contender):
         """Find the weights, in this process and once for all folds; nothing is opened."""
         self.model.locate()
 
-    def identity(self) -> str | None:
-        """Return name, options, content of local weights, seed, columns and patches; None for what cannot be told.
+    def computed_with(self) -> dict[str, Any]:
+        """Return versions, and place, revision and checksums of all files, as a loaded copy of the model says."""
+        return {key: value for key, value in self._told().items() if key != "identity"}
 
-        That is the state of a model object, and an option that is an object. All patches are read, a few at a time.
+    def identity(self) -> str | None:
+        """Return what the model says of itself, with columns and patches; None for what cannot be told.
+
+        That is the state of a model object, an option that is an object, and a class that no package brings. All
+        patches are read, a few at a time.
         """
         model = self.model
-        options = {name: v for name, v in model.options().items() if name not in model.options_without_effect}
-        needs, made_by = model.requirements(), definition_of(type(model))
-        if made_by is None or not self.registered or not can_be_told(options):
+        options = {name: held for name, held in model.options().items() if name not in model.options_without_effect}
+        if not (self.registered and model.definition().known and can_be_told(options)):
             return None
         others: dict[Modality, Any] = {name: rows for name, rows in self.extras.inputs.items() if name != "image"}
         facts = {
-            "model": model.card.name,
-            "definition": made_by,
-            "options": options,
-            "weights": files_content(options.get("weights")),
-            "seed": model.rng if needs.draws else None,
+            "model": self._told()["identity"],
             "columns": replace(self.extras, inputs=others).identity(),
             "patches": None if self.patches is None else self.patches.identity(),
         }
         return exact(facts)
+
+    def _told(self) -> dict[str, Any]:
+        """Return what a loaded copy says of code and files; it is loaded once, and goes with the contender."""
+        if not self.told:
+            model = copy.deepcopy(self.model)
+            with raised_by(f"the model {model.card.name!r} ({model.card.target})"):
+                model.load()
+                loaded = model.record() or {}
+            self.told.update(versions=model.definition().versions, loaded=loaded, identity=model.identity())
+        return self.told
+
+    def _check_the_same(self, model: EmbeddingModel) -> None:
+        """Refuse files that have changed since the comparison started: scores of two models would be mixed."""
+        if self.told and (model.record() or {}) != self.told["loaded"]:
+            raise InputError(
+                f"the files of the model {model.card.name!r} have changed since the comparison started.",
+                allowed="files that stay as they are",
+                remedy="run the comparison again when the files are complete.",
+            )
 
     def describe(self) -> dict[str, Any]:
         """Return facts for the report, ready for JSON."""
@@ -211,12 +234,3 @@ def _exposure(card: ModelCard) -> str:
     if card.fits:
         return "fitted in every fold, on training observations only"
     return f"trained on {card.corpus}" if card.corpus else "fitted on nothing"
-
-
-def files_content(weights: object) -> str:
-    """Return the hashes of the files of local weights; nothing for weights that are not on disk."""
-    if not isinstance(weights, (str, os.PathLike)):
-        return ""
-    place = Path(weights)
-    files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
-    return exact([(str(path.relative_to(place.parent)), sha256_of(path)) for path in files])

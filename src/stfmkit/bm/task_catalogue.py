@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Any
 
 import pandas as pd
 
@@ -32,13 +33,14 @@ def list_tasks() -> pd.DataFrame:
     >>> sk.bm.list_tasks().loc["niche_probe", ["metric", "setting"]].tolist()
     ['macro_f1', 'probe=linear']
     """
-    rows = []
-    for task in catalogue.entries().values():
-        primary = {"metric": task.primary.metric, "setting": task.primary.setting}
-        facts = {"name": task.name, "title": task.title, "question": task.question, **primary}
-        lists = {"accepts": task.accepts, "needs": task.needs, "positive": task.positive, "negatives": task.negatives}
-        rows.append(facts | lists)
-    return pd.DataFrame(rows).set_index("name")
+    return pd.DataFrame(catalogue.rows(_row)).set_index("name")
+
+
+def _row(task: Task) -> dict[str, Any]:
+    primary = {"metric": task.primary.metric, "setting": task.primary.setting}
+    facts = {"name": task.name, "title": task.title, "question": task.question, **primary}
+    lists = {"accepts": task.accepts, "needs": task.needs, "positive": task.positive, "negatives": task.negatives}
+    return facts | lists
 
 
 def register_task(task: Task, *, overwrite: bool = False) -> None:
@@ -75,12 +77,13 @@ def choose_tasks(names: Sequence[str] | None, protocol: Protocol) -> list[Task]:
     """Return the tasks named, or all that the protocol can serve, in the order of the catalogue."""
     tasks = catalogue.entries()
     if names is None:
-        return [task for task in tasks.values() if not _lacking(task, protocol)]
+        served = set(catalogue.rows(lambda task: None if _lacking(task, protocol) else task.name))
+        return [task for name, task in catalogue.entries().items() if name in served]
     if isinstance(names, str) or not names:
         raise InputError(f"tasks={names!r}.", allowed=f"a list out of {listed(tasks)}", remedy="pass a list of names.")
     for name in names:
         check_known(name, list(tasks), what="task", remedy="pass names out of these.")
-    chosen = [task for task in tasks.values() if task.name in names]
+    chosen = [task for name, task in tasks.items() if name in names]
     for task in chosen:
         lacking = _lacking(task, protocol)
         if lacking:
@@ -154,5 +157,10 @@ def _built_in() -> Iterator[Task]:
 
 
 catalogue: Catalogue[Task] = Catalogue(
-    what="task", group="stfmkit.tasks", built_in=_built_in, name_of=lambda task: task.name, check=check_task_facts
+    what="task",
+    group="stfmkit.tasks",
+    built_in=_built_in,
+    name_of=lambda task: task.name,
+    check=check_task_facts,
+    facts=lambda task: (_row(task), task.shares),
 )

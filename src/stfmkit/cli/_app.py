@@ -12,7 +12,7 @@ from stfmkit._core.errors import InputError, StfmkitError
 from stfmkit.cli import exit_code
 from stfmkit.cli._command import AsJson, examples_of, shown_by, terminal_command
 from stfmkit.cli._finish import WRONG_INPUT, finish
-from stfmkit.cli._show import say
+from stfmkit.cli._show import say, tell
 from stfmkit.service import Failure, Request, commands, make_request, schemas
 from stfmkit.service._request import read_fields, stated_command
 
@@ -100,7 +100,7 @@ def main() -> None:
         sys.exit(exit_code(KeyboardInterrupt()))
     except _FLAG_ERROR as error:
         named = arguments[0] if arguments and arguments[0] in commands() else ""
-        typer.echo(_failure_of(error.format_message(), command=named).model_dump_json(indent=2))
+        tell(_failure_of(error.format_message(), command=named).model_dump_json(indent=2))
         sys.exit(WRONG_INPUT)
     sys.exit(code if isinstance(code, int) else 0)
 

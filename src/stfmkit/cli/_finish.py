@@ -10,7 +10,7 @@ import typer
 
 from stfmkit._core.errors import StfmkitError, StfmkitWarning
 from stfmkit.cli import exit_code
-from stfmkit.cli._show import say
+from stfmkit.cli._show import say, tell
 from stfmkit.service import Failure, Request, Response, Stopped, run
 from stfmkit.service.audit import AuditResponse
 
@@ -35,7 +35,7 @@ def finish(
     """
     response, code = _response(make, command)
     if as_json:
-        typer.echo(response.model_dump_json(indent=2))
+        tell(response.model_dump_json(indent=2))
     elif response.status == "done":
         show(response)
     if isinstance(response, AuditResponse) and response.n_errors:

@@ -6,12 +6,18 @@ from typing import Any
 
 import typer
 
+from stfmkit._core.printable import one_line, printable
 from stfmkit.service._response import Verdict
 
 
 def say(text: str) -> None:
-    """Write a line about progress to standard error."""
-    typer.echo(text, err=True)
+    """Write a line about progress to standard error; names in it that hold control characters are written out."""
+    typer.echo(printable(text), err=True)
+
+
+def tell(text: str) -> None:
+    """Write a result to standard output, as `say` does; in JSON, what is written out is read as it was."""
+    typer.echo(printable(text))
 
 
 def show_records(
@@ -23,11 +29,11 @@ def show_records(
     from rich.text import Text
 
     names = columns if columns is not None else list(records[0]) if records else ()
-    table = Table(title=None if title is None else Text(title), title_justify="left", header_style="bold")
+    table = Table(title=None if title is None else Text(one_line(title)), title_justify="left", header_style="bold")
     for i, name in enumerate(names):
-        table.add_column(Text(name), overflow="fold", no_wrap=i == 0)
+        table.add_column(Text(one_line(name)), overflow="fold", no_wrap=i == 0)
     for record in records:
-        table.add_row(*(Text(_cell(record.get(name))) for name in names))
+        table.add_row(*(Text(one_line(_cell(record.get(name)))) for name in names))
     Console().print(table)
 
 
@@ -57,7 +63,7 @@ def show_verdict(verdict: Verdict) -> None:
             title=f"{task} · {metric} {setting}".rstrip() + f" (protocol {verdict.protocol_id})",
         )
         if shared:
-            typer.echo(f"{said[0]}\n")
+            tell(f"{said[0]}\n")
 
 
 def _table_of(row: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -3,9 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import typer
-
-from stfmkit.cli._show import say, show_records, show_verdict
+from stfmkit.cli._show import say, show_records, show_verdict, tell
 from stfmkit.service.audit import AuditResponse
 from stfmkit.service.bench import BenchResponse
 from stfmkit.service.bin import BinResponse
@@ -191,14 +189,14 @@ EXAMPLES: Mapping[str, str] = {
 def _show_audit(response: AuditResponse) -> None:
     """Print every finding with its remedy and the table of its evidence."""
     for finding in response.findings:
-        typer.echo(f"{str(finding['severity']).capitalize()} · {finding['check']}\n  {finding['evidence']}")
-        typer.echo(f"  Remedy: {finding['remedy']}\n")
+        tell(f"{str(finding['severity']).capitalize()} · {finding['check']}\n  {finding['evidence']}")
+        tell(f"  Remedy: {finding['remedy']}\n")
         columns: Any = finding["columns"]
         rows: Any = finding["rows"]
         if rows:
             show_records([dict(zip(columns, row, strict=True)) for row in rows[:_MOST_ROWS]], columns=columns)
     if not response.findings:
-        typer.echo("Nothing was found.")
+        tell("Nothing was found.")
 
 
 def _show_bench(response: BenchResponse) -> None:

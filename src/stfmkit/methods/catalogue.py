@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from stfmkit._core.arguments import check_choice, check_known, listed
+from stfmkit._core.card import check_facts
 from stfmkit._core.catalogue import Catalogue
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit._core.optional import missing_packages
@@ -34,6 +35,7 @@ def check_card(card: MethodCard) -> None:
             allowed="sk.methods.MethodCard",
             remedy="describe the method with sk.methods.MethodCard(...).",
         )
+    check_facts(card)
     check_choice(card.task, TASKS, name="task")
     check_choice(card.runs, RUNS, name="runs")
     checked = [("name", card.name, _NAME, "lower case with - or _, such as 'my-method'")]
@@ -60,7 +62,11 @@ def check_card(card: MethodCard) -> None:
 
 
 catalogue: Catalogue[MethodCard] = Catalogue(
-    what="method", group=GROUP, built_in=built_in, name_of=lambda card: card.full_name, check=check_card
+    what="method",
+    group=GROUP,
+    built_in=built_in,
+    name_of=lambda card: card.full_name,
+    check=check_card,
 )
 
 
@@ -123,13 +129,16 @@ def list_methods(task: str | None = None, *, runnable: bool | None = None) -> pd
         check_choice(task, TASKS, name="task")
     if runnable not in {None, True, False}:
         raise InputError(f"runnable={runnable!r}.", allowed="True, False or None", remedy="pass one of these.")
-    rows = {
-        name: _row(card)
-        for name, card in sorted(catalogue.entries().items())
-        if task in {None, card.task} and runnable in {None, not _why_not(card)}
-    }
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=_COLUMNS).astype(_TYPES)
-    return table.rename_axis(index="name")
+
+    def row(card: MethodCard) -> tuple[object, ...] | None:
+        wanted = task in (None, card.task) and runnable in (None, not _why_not(card))
+        return (card.full_name, *_row(card)) if wanted else None
+
+    return _table(sorted(catalogue.rows(row, table=_table)))
+
+
+def _table(rows: list[tuple[object, ...]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["name", *_COLUMNS]).set_index("name").astype(_TYPES)
 
 
 _COLUMNS = [

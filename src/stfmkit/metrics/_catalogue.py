@@ -44,7 +44,12 @@ def _check(function: object) -> None:
 
 
 _CATALOGUE: Catalogue[Callable[..., Any]] = Catalogue(
-    what="metric", group="stfmkit.metrics", built_in=_built_in, name_of=_name_of, check=_check
+    what="metric",
+    group="stfmkit.metrics",
+    built_in=_built_in,
+    name_of=_name_of,
+    check=_check,
+    facts=lambda function: spec_of(function).facts(),
 )
 
 
@@ -74,6 +79,12 @@ def spec(name: str) -> MetricSpec:
     return spec_of(_CATALOGUE.find(name))
 
 
+def plugged_in() -> dict[str, str]:
+    """Return distribution and version of every metric that a plug-in brings, by name."""
+    brought = {name: _CATALOGUE.brought_by(name) for name in _CATALOGUE.entries()}
+    return {name: " ".join(origin) for name, origin in brought.items() if origin is not None}
+
+
 def list_metrics(family: str | None = None) -> pd.DataFrame:
     """Return a table of all metrics, one row each; those of plug-ins and those registered are among them.
 
@@ -98,10 +109,10 @@ def list_metrics(family: str | None = None) -> pd.DataFrame:
     >>> sk.metrics.list_metrics("labels")["title"].to_dict()
     {'class_f1': 'F1 per class', 'macro_f1': 'Macro F1', 'balanced_accuracy': 'Balanced accuracy'}
     """
-    specs = [spec_of(function) for function in _CATALOGUE.entries().values()]
+    rows = _CATALOGUE.rows(lambda function: spec_of(function).facts(), table=pd.DataFrame)
     if family is not None:
-        check_known(family, {s.family for s in specs}, what="family of metrics", remedy="pass one of these.")
-    return pd.DataFrame([s.facts() for s in specs if family in (None, s.family)]).set_index("name")
+        check_known(family, {row["family"] for row in rows}, what="family of metrics", remedy="pass one of these.")
+    return pd.DataFrame([row for row in rows if family in (None, row["family"])]).set_index("name")
 
 
 def register_metric(function: Callable[..., Any], *, overwrite: bool = False) -> None:

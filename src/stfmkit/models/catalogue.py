@@ -3,11 +3,13 @@
 import pkgutil
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 
 import pandas as pd
 
 from stfmkit._core.arguments import check_choice, listed
+from stfmkit._core.card import check_facts
 from stfmkit._core.catalogue import NAME, Catalogue
 from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit._core.optional import missing_packages
@@ -45,6 +47,7 @@ def check_card(card: ModelCard) -> None:
             continue
         if not (isinstance(value, str) and pattern.fullmatch(value)):
             raise InputError(f"a card with {field}={value!r}.", allowed=example, remedy=f"correct the {field}.")
+    check_facts(card)
     check_choice(card.family, FAMILIES, name="family")
     if not isinstance(card.needs, tuple):
         raise InputError(
@@ -63,7 +66,11 @@ def check_card(card: ModelCard) -> None:
 
 
 MODELS: Catalogue[ModelCard] = Catalogue(
-    what="model", group=GROUP, built_in=built_in, name_of=lambda card: card.name, check=check_card
+    what="model",
+    group=GROUP,
+    built_in=built_in,
+    name_of=lambda card: card.name,
+    check=check_card,
 )
 """The models of this session."""
 
@@ -101,10 +108,13 @@ def list_models(*, family: Family | None = None, runnable: bool | None = None) -
         check_choice(family, FAMILIES, name="family")
     if runnable not in {None, True, False}:
         raise InputError(f"runnable={runnable!r}.", allowed="True, False or None", remedy="pass one of these.")
-    cards = MODELS.entries().values()
-    missing = {extra: missing_packages(extra) for extra in {card.extra for card in cards}}
-    rows = [
-        {
+    missing = cache(missing_packages)
+
+    def row(card: ModelCard) -> dict[str, object] | None:
+        reason = _why_not(card, missing(card.extra))
+        if family not in (None, card.family) or runnable not in (None, not reason):
+            return None
+        return {
             "name": card.name,
             "family": card.family,
             "needs": ", ".join(card.needs) or "nothing",
@@ -118,11 +128,11 @@ def list_models(*, family: Family | None = None, runnable: bool | None = None) -
             "summary": card.summary,
             "reason": reason,
         }
-        for card in cards
-        if family in {None, card.family}
-        for reason in [_why_not(card, missing[card.extra])]
-        if runnable in {None, not reason}
-    ]
+
+    return _table(MODELS.rows(row, table=_table))
+
+
+def _table(rows: list[dict[str, object]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=_COLUMNS).astype(_TYPES)
 
 

@@ -9,7 +9,6 @@ has seen belongs to the run (`stfmkit.models.runtime.run.ModelRun`), never to th
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 import numpy as np
@@ -17,10 +16,13 @@ import pandas as pd
 from scipy import sparse
 
 from stfmkit._core.arguments import listed
+from stfmkit._core.definition import Definition, definition_of
 from stfmkit._core.errors import InputError, MissingKeyError
-from stfmkit._core.identity import exact
+from stfmkit._core.files import digest
+from stfmkit._core.identity import exact, with_content
 from stfmkit._data.rows import ArrayRows, SelectedColumns, SelectedRows
 from stfmkit.models.card import Modality, ModelCard
+from stfmkit.models.catalogue import MODELS
 from stfmkit.models.options import options_of
 
 if TYPE_CHECKING:
@@ -354,19 +356,34 @@ class EmbeddingModel(ABC):
         """Return what was loaded, for the provenance: place, revision and checksums; None where nothing is."""
         return None
 
+    def definition(self) -> Definition:
+        """Return the code of the model: its class, the plug-in that brings it, and the libraries under it."""
+        card = self.card
+        return definition_of(type(self), extra=card.extra, brought_by=MODELS.brought_by(card.name))
+
     def identity(self) -> str:
-        """Return text that tells the vectors of this model from those of any other: options, seed, loaded files."""
-        options = {name: value for name, value in self.options().items() if name not in self.options_without_effect}
-        return exact(
-            {
-                "stfmkit": version("stfmkit"),
-                "model": self.card.name,
-                "target": self.card.target,
-                "options": options,
-                "rng": self.rng,
-                "loaded": self.record(),
-            }
-        )
+        """Return text that tells the vectors of this model from those of any other.
+
+        It follows the card, the options, the seed of a model that draws, the code with the versions of what it stands
+        on, and the content of all files: those that `record` lists with their checksums, and those that an option
+        names. Where files lie makes no difference.
+        """
+        loaded = dict(self.record() or {})
+        listed_files = "sha256" in loaded
+        left_out = {*self.options_without_effect, *(["weights"] if listed_files else [])}
+        options = {name: value for name, value in self.options().items() if name not in left_out}
+        if listed_files:
+            loaded.pop("weights", None)
+            files = loaded["sha256"].items()  # in the order of reading; a key may hold the name of a folder
+            loaded["sha256"] = [(name.rpartition(":")[2], total) for name, total in files]
+        facts = {
+            "card": self.card,
+            "code": self.definition().identity(),
+            "options": with_content(options),
+            "rng": self.rng if self.requirements().draws else None,
+            "loaded": loaded,
+        }
+        return digest(exact(facts).encode())
 
     def learned(self, state: T | None) -> T:
         """Return what the model has learned, or refuse to go on before `fit`."""

@@ -91,7 +91,8 @@ def select_genes(
     train
         Training observations: a boolean column of ``obs``, a boolean mask (n_obs,), a fold, or None for all.
     test_patients
-        Patients that are held out; one of them among the training observations is an error.
+        Patients that are held out, ids as text or as they are in ``obs``; one of them among the training observations
+        is an error, and so is one that the table does not have.
     layer
         Layer with raw counts, None for ``X``.
     spatial_key
@@ -129,6 +130,8 @@ def select_genes(
     ------
     LeakError
         Training observations belong to test patients, or a fold overlaps itself.
+    MissingKeyError
+        A column or a test patient is not there; the nearest is suggested.
     InputError
         No gene qualifies, or the data cannot be used.
 
@@ -155,7 +158,7 @@ def select_genes(
         check_free(adata, "var", columns, step=STEP, result=key_added)
     rows = training_rows(adata, train)
     ids = read_groups(adata, patient_key, role="patient_key")
-    check_no_test_patients(ids[rows].unique().astype(str).tolist(), test_patients)
+    check_no_test_patients(ids[rows].unique().astype(str).tolist(), test_patients, known=set(ids.categories))
     keys = {"patient_key": patient_key, "sample_key": sample_key}
     training, _, patients = read_training(
         adata,

@@ -7,7 +7,7 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from stfmkit._core.arguments import listed, nearest
+from stfmkit._core.arguments import check_ids, listed, nearest
 from stfmkit._core.errors import LeakError, MissingKeyError
 from stfmkit._data.columns import read_groups
 from stfmkit._data.coordinates import check_positions, read_coords
@@ -21,18 +21,23 @@ IN_PANEL = "in_panel_"
 """Columns of ``var`` that say whether a panel measures a gene start so, followed by the name of the panel."""
 
 
-def check_no_test_patients(patients: Collection[str], test_patients: Collection[object] | None) -> None:
-    """Refuse training patients that are held out.
+def check_no_test_patients(
+    patients: Collection[str], test_patients: Collection[object] | None, *, known: Collection[str]
+) -> None:
+    """Refuse training patients that are held out; `known` are all patients of the table, as text.
 
     Raises
     ------
+    MissingKeyError
+        A patient that is held out is not in the table.
     LeakError
         A patient is on both sides.
     """
     if test_patients is None:
         return
-    held_out = {test_patients} if isinstance(test_patients, str) else {str(i) for i in test_patients}
-    both = sorted(held_out & set(patients))
+    remedy = "pass ids of the patient_key column; a guard against others would guard nothing."
+    held_out = check_ids(test_patients, known, name="test_patients", remedy=remedy)
+    both = sorted(set(held_out) & set(patients))
     if both:
         raise LeakError(
             f"training observations of the test patients {listed(both)}.",

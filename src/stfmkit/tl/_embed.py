@@ -97,7 +97,8 @@ def embed(
         "obs" for a vector of every observation, or "genes" for one of every gene, where the model defines it.
     resume
         Folder that keeps finished parts: a run that was stopped goes on where it was. Parts are found again only by
-        the same data, model, weights, options and seed.
+        the same data, model, options and seed, the same content of all files that are read, wherever they lie, and the
+        same versions of the model's package and of the libraries that decide numbers.
     key_added
         Key in ``obsm`` (``varm`` for genes); ``X_<model>`` by default. An entry that stfmkit did not write is never
         overwritten.
@@ -248,13 +249,12 @@ def embedding_facts(run: ModelRun, *, n_obs: int, dimension: int) -> dict[str, A
         "n_obs": n_obs,
         "n_obs_fitted": run.n_fitted,
         "seconds": run.seconds,
-        "versions": package_versions("anndata", "numpy", "scipy"),
+        "versions": package_versions("anndata") | model.definition().versions,
         "peak_memory_mb": _peak_memory_mb(),
     }
     loaded = model.record()
     if loaded is not None:
         facts["provenance"] = loaded
-        facts["versions"] |= package_versions("torch")
     return facts | ({"gene_coverage": run.coverage} if run.coverage else {})
 
 

@@ -284,7 +284,7 @@ class GeneMatcher:
     ) -> None:
         self._what, self._gene_key, self._duplicates = what, gene_key, duplicates
         self._pairs = None if gene_table is None else GeneTable.of(gene_table)
-        self.sha256 = sha256_of(Path(gene_table)) if isinstance(gene_table, (str, os.PathLike)) else ""
+        self.sha256 = sha256_of(Path(gene_table).expanduser()) if isinstance(gene_table, (str, os.PathLike)) else ""
         self._last: tuple[tuple[object, ...], GeneMatch] | None = None
 
     def names(self, block: Block) -> pd.Index:

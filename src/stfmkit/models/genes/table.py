@@ -62,7 +62,7 @@ class GeneTable:
         source = "a frame of the caller"
         if isinstance(table, (str, os.PathLike)):
             source = Path(table).name
-            table = _read(Path(table))
+            table = _read(Path(table).expanduser())
         if not isinstance(table, pd.DataFrame):
             raise InputTypeError(
                 f"a gene table of type {type(table).__name__}.",

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stfmkit._core.arguments import listed
-from stfmkit._core.errors import MissingFileError
-from stfmkit._core.files import sha256_of
+from stfmkit._core.errors import InputError, MissingFileError
+from stfmkit._core.files import checksum, stamp_of
 
 
 class Files:
@@ -14,6 +14,7 @@ class Files:
     def __init__(self) -> None:
         self.found: list[Path] = []
         self._sums: dict[Path, str] = {}
+        self._stamps: dict[Path, tuple[int, ...]] = {}
         self._given: Path | None = None
 
     @property
@@ -62,17 +63,35 @@ class Files:
         return None
 
     def checksums(self) -> dict[str, str]:
-        """Return the sha256 of every file that was found, computed once; of equal names with the folder before."""
+        """Return the sha256 of every file that was found, computed once; of equal names with the folders before.
+
+        Raises
+        ------
+        InputError
+            A file is not the one that was found: nobody can tell which of the two was read.
+        """
         for path in self.found:
             if path not in self._sums:
-                self._sums[path] = sha256_of(path)
-        names = [path.name for path in self.found]
-        return {
-            path.name if names.count(path.name) == 1 else f"{path.parent.name}:{path.name}": digest
-            for path, digest in self._sums.items()
-        }
+                total = checksum(path)
+                if stamp_of(path) != self._stamps[path]:
+                    raise InputError(
+                        f"{path.name} was changed while the model was loaded.",
+                        allowed="files that stay as they are",
+                        remedy="load the model again when they are complete.",
+                    )
+                self._sums[path] = total
+        return {_short(path, self.found): total for path, total in self._sums.items()}
 
     def _remember(self, path: Path) -> Path:
         if path not in self.found:
             self.found.append(path)
+            self._stamps[path] = stamp_of(path)
         return path
+
+
+def _short(path: Path, several: Sequence[Path]) -> str:
+    """Return as many of the last parts of a path as tell it from all others."""
+    for n in range(1, len(path.parts)):
+        if sum(other.parts[-n:] == path.parts[-n:] for other in several) == 1:
+            return ":".join(path.parts[-n:])
+    return str(path)
