@@ -1,8 +1,8 @@
 """Nothing that exists is lost, and nothing half-written is left."""
 
 import errno
-import io
 import os
+import shutil
 from pathlib import Path
 
 import anndata as ad
@@ -120,18 +120,24 @@ def test_a_table_that_lies_in_a_file_is_copied(toy: AnnData, tmp_path: Path) -> 
 
 
 def test_no_write_that_fails_reaches_hdf5(toy: AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Errors inside HDF5 end in a crash when it closes the file: see them after it."""
-    written = []
+    """Errors inside HDF5 end in a crash when it closes the file."""
 
-    def full(file: io.FileIO, content: memoryview) -> int:
-        written.append(len(content))
-        if len(written) > 5:
-            raise OSError(errno.ENOSPC, "full")
-        return whole(file, content)
+    def full(path: Path, content: bytes) -> None:
+        path.write_bytes(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "full")
 
-    whole = io.FileIO.write
-    monkeypatch.setattr("stfmkit.service._output._raw_write", full)
+    monkeypatch.setattr("stfmkit.service._output.write_through", full)
     with pytest.raises(InputError, match="no space to write"):
         write_with(tmp_path / "a.h5ad", write_table(toy))
     assert not list(tmp_path.iterdir())
-    assert len(written) == 6
+
+
+def test_a_large_table_needs_its_space(toy: AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stfmkit.service._output._IN_MEMORY", 0)
+    write_with(tmp_path / "a.h5ad", write_table(toy))
+    np.testing.assert_array_equal(ad.read_h5ad(tmp_path / "a.h5ad").X.toarray(), toy.X.toarray())
+    usage = type(shutil.disk_usage("/"))(10**9, 10**9, 0)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(InputError, match="MB of space"):
+        write_with(tmp_path / "b.h5ad", write_table(toy))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5ad"]

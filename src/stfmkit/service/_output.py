@@ -1,16 +1,19 @@
 """New files only, and whole or not there."""
 
-import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stfmkit._core.errors import InputError
-from stfmkit._core.files import full_disk_told, keep, remove_leftovers, unfinished_folder
+from stfmkit._core.files import full_disk_told, keep, remove_leftovers, unfinished_folder, write_through
 from stfmkit._core.writable import check_writable
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+_IN_MEMORY, _BLOCK = 2**31, 2**24
+_MARGIN = 1.2
+"""Size of the file over that in memory, at most: text takes less there, and small parts take more."""
 
 
 def check_new_file(path: Path, *, suffix: str, n_bytes: int = 0) -> None:
@@ -62,47 +65,22 @@ def write_all(writers: Mapping[Path, Callable[[Path], object]]) -> None:
 def write_table(table: "AnnData") -> Callable[[Path], None]:
     """Return a writer of a table as h5ad.
 
-    HDF5 brings the interpreter down where the disk is full, so that it is never told: what cannot be written is passed
-    over, and the error of the system is raised when the file is closed.
+    HDF5 brings the interpreter down where a write fails, so that it writes into memory, and the result is written from
+    there. A table too large for that is written at once, where the disk has the space.
     """
 
     def write(path: Path) -> None:
         import anndata as ad
         import h5py
 
-        with _Steady(path) as steady:
-            with h5py.File(steady, "w") as file:
-                ad.io.write_elem(file, "/", table)
-            if steady.error is not None:
-                raise steady.error
+        size = table.__sizeof__()
+        if size > _IN_MEMORY:
+            check_writable(path, role="out", kind="file", n_bytes=int(_MARGIN * size))
+            table.write_h5ad(path)
+            return
+        with h5py.File(path.name, "w", driver="core", backing_store=False, block_size=_BLOCK) as file:
+            ad.io.write_elem(file, "/", table)
+            file.flush()
+            write_through(path, file.id.get_file_image())
 
     return write
-
-
-_raw_write = io.FileIO.write
-
-
-class _Steady(io.FileIO):
-    """A file whose writing never fails; the first error of the system is kept."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, "x+b")
-        self.error: OSError | None = None
-
-    def write(self, content: Any, /) -> int:
-        left = memoryview(content).cast("B")
-        while len(left) and self.error is None:
-            try:
-                left = left[_raw_write(self, left) :]
-            except OSError as error:
-                self.error = error
-        if self.error is not None:  # keep the place that HDF5 expects
-            self.seek(len(left), io.SEEK_CUR)
-        return memoryview(content).nbytes
-
-    def truncate(self, size: int | None = None, /) -> int:
-        try:
-            return super().truncate(size)
-        except OSError as error:
-            self.error = self.error or error
-            return self.tell() if size is None else size
