@@ -72,7 +72,8 @@ def spec(name: str) -> MetricSpec:
 
     Examples
     --------
-    >>> spec("ari").higher_is_better, spec("ari").bounds
+    >>> import stfmkit as sk
+    >>> sk.metrics.spec("ari").higher_is_better, sk.metrics.spec("ari").bounds
     (True, (-0.5, 1.0))
     """
     return spec_of(_CATALOGUE.find(name))
@@ -104,7 +105,8 @@ def list_metrics(family: str | None = None) -> pd.DataFrame:
 
     Examples
     --------
-    >>> list_metrics("labels")["title"].to_dict()
+    >>> import stfmkit as sk
+    >>> sk.metrics.list_metrics("labels")["title"].to_dict()
     {'class_f1': 'F1 per class', 'macro_f1': 'Macro F1', 'balanced_accuracy': 'Balanced accuracy'}
     """
     rows = _CATALOGUE.rows(lambda function: spec_of(function).facts(), table=pd.DataFrame)
