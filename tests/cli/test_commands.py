@@ -212,7 +212,7 @@ def test_bin_passes_on_what_was_given_and_the_defaults(
 def test_report_of_a_folder_that_is_none(stfmkit, tmp_path: Path) -> None:
     result = stfmkit("report", tmp_path)
     assert result.exit_code == 2
-    assert "results.json" in result.stderr
+    assert "SHA256SUMS" in result.stderr
     taken = tmp_path / "r.html"
     taken.write_text("mine")
     assert stfmkit("report", tmp_path, "--out", taken).exit_code == 2
