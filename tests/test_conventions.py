@@ -1,6 +1,8 @@
 """Rules of the house that a machine can hold."""
 
 import ast
+import builtins
+import doctest
 import inspect
 import re
 from collections.abc import Callable, Iterator
@@ -9,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from stfmkit import testing
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -50,6 +54,11 @@ def public_objects() -> list[tuple[str, Any]]:
 
 def public_functions() -> list[tuple[str, Callable[..., Any]]]:
     return [(name, thing) for name, thing in public_objects() if inspect.isfunction(thing)]
+
+
+def checks() -> list[tuple[str, Callable[..., Any]]]:
+    """Return what `sk.testing` offers, which is no verb on data."""
+    return [(f"testing.{name}", getattr(testing, name)) for name in testing.__all__]
 
 
 def named(pairs: list[tuple[str, Any]]) -> Any:
@@ -109,6 +118,39 @@ def test_functions_are_documented_with_an_example(thing: Callable[..., Any]) -> 
     documented = re.findall(r"^([\w, *]+)$", _section(text, "Parameters"), flags=re.MULTILINE)
     names = {name.strip(" *") for line in documented for name in line.split(",")}
     assert set(inspect.signature(thing).parameters) <= names, "a parameter without description"
+
+
+@named([pair for pair in public_objects() if inspect.isfunction(pair[1]) or inspect.isclass(pair[1])] + checks())
+def test_examples_run_where_they_are_copied_to(thing: Any) -> None:
+    parts = [thing, *(part for part in vars(thing).values() if inspect.isfunction(part))]
+    assert [fault for part in parts for fault in faults_of_examples(inspect.getdoc(part) or "")] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (">>> ax = benchmark(table)", "benchmark is not defined"),
+        (">>> import stfmkit as sk\n>>> [np.log(x) for x in sk.datasets.toy(y=1)]", "np is not defined"),
+        (">>> from stfmkit.pl._benchmark import benchmark\n>>> benchmark(())", "stfmkit.pl._benchmark is imported"),
+    ],
+)
+def test_faults_of_examples_are_found(text: str, fault: str) -> None:
+    assert fault in faults_of_examples(text)
+
+
+def faults_of_examples(text: str) -> list[str]:
+    """Return what of the examples only works inside the file that they stand in."""
+    examples = "".join(example.source for example in doctest.DocTestParser().get_examples(text))
+    nodes = list(ast.walk(ast.parse(examples)))
+    imports = [node for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom))]
+    sources = [str(node.module) if isinstance(node, ast.ImportFrom) else node.names[0].name for node in imports]
+    defined = {alias.asname or alias.name for node in imports for alias in node.names} | set(dir(builtins))
+    defined |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    defined |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    defined |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    free = {node.id for node in nodes if isinstance(node, ast.Name)} - defined
+    private = [name for name in sources if name.startswith("stfmkit.") and "._" in name]
+    return [f"{name} is not defined" for name in sorted(free)] + [f"{name} is imported" for name in private]
 
 
 @named([pair for pair in public_objects() if inspect.isclass(pair[1])])

@@ -8,8 +8,6 @@ from importlib.metadata import version
 import lazy_loader
 
 __version__ = version("stfmkit")
+_NAMESPACES = ["bm", "datasets", "errors", "io", "methods", "metrics", "models", "pl", "pp", "service", "testing", "tl"]
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submodules=["bm", "datasets", "errors", "io", "methods", "metrics", "models", "pl", "pp", "testing", "tl"],
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submodules=_NAMESPACES)

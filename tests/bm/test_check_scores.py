@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from tests.bm.conftest import make_protocol
 
 import stfmkit as sk
 from stfmkit._core.blame import raised_by
 from stfmkit._core.errors import InputError, InputTypeError
 from stfmkit.bm.check_scores import control_of, scored
 from stfmkit.bm.folder import as_path
-from stfmkit.bm.task_catalogue import check_task_facts
+from stfmkit.bm.task_catalogue import catalogue, check_task_facts
 from stfmkit.bm.tasks.domains import Domains
 
 
@@ -47,6 +48,26 @@ def test_errors_name_the_plug_in():
     with pytest.raises(InputError) as ours, raised_by("x"):
         raise InputError("a", allowed="b", remedy="c")
     assert not getattr(ours.value, "__notes__", [])
+
+
+HOOKS = ["hidden", "truth", "facts", "pooled_truth", "describe_metric", "findings", "section"]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_errors_of_a_task_name_it_wherever_it_is_asked(hook, cohort, monkeypatch, tmp_path):
+    def fails(self, *_):
+        return 1 / 0
+
+    task = made(**{hook: fails})
+    monkeypatch.setattr(catalogue, "entries", lambda: {"odd": task})
+
+    def compare():
+        results = sk.bm.run(cohort, ["coordinates"], protocol=make_protocol(), tasks=["odd"], show_progress=False)
+        results.report(tmp_path / "report.html")
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        compare()
+    assert any("task" in note and "'odd'" in note for note in caught.value.__notes__)
 
 
 @pytest.mark.parametrize("path", [3, "", None, 1.5])

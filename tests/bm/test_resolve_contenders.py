@@ -1,14 +1,18 @@
 """Names, keys, arrays and tables become contenders of the right kind, or are refused with the remedy."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.distance import cdist
 from tests.bm.conftest import make_cohort, make_protocol
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, InputTypeError, MissingKeyError
 from stfmkit.bm.resolve_contenders import resolve_contenders
 from stfmkit.bm.study import load_study
+from stfmkit.methods.catalogue import catalogue
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +148,66 @@ def test_a_method_gets_training_observations_as_its_reference(study):
     assert set(output.test.tolist()) <= {"stroma", "tumour"}
     assert found.identity() == one(("annotate/knn", options), study).identity()
     assert found.identity() != one(("annotate/knn", options | {"n_neighbors": 3}), study).identity()
+
+
+MEAN_CARD = sk.methods.MethodCard(
+    task="impute",
+    name="weighted-mean",
+    target="tests.bm.test_resolve_contenders:WeightedMean",
+    title="Weighted mean of reference observations",
+    summary="A test.",
+    needs=("expression",),
+    reference_needs=("expression",),
+    transductive=False,
+    draws=False,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightedMean(sk.methods.Method):
+    """Gives the genes of the reference that the data lack, from those that both have."""
+
+    card = MEAN_CARD
+    lost: int = 0
+
+    def requirements(self):
+        return sk.methods.Requirements(data=sk.methods.Slots(X=True), reference=sk.methods.Slots(X=True))
+
+    def run(self, view, reference, *, rng):
+        here, there = (np.log1p(part.table.to_df()) for part in (view, reference))
+        both, lacking = here.columns.intersection(there.columns), there.columns.difference(here.columns)
+        assert len(lacking), "the data have the genes that are to be predicted"
+        weights = np.exp(-cdist(here[both], there[both], "sqeuclidean") / len(both))
+        values = weights @ there[lacking].to_numpy(dtype=float) / weights.sum(axis=1, keepdims=True)
+        result = pd.DataFrame(values, index=here.index, columns=lacking)
+        return sk.methods.Output(kind="expression", result=result.iloc[:, self.lost :])
+
+
+@pytest.fixture
+def weighted_mean(monkeypatch):
+    sk.methods.register_method(MEAN_CARD)
+    monkeypatch.setattr("stfmkit.methods._load_method.method_class", lambda card: WeightedMean)
+    yield
+    catalogue.remove(MEAN_CARD.full_name)
+
+
+def test_a_method_that_gives_expression_is_compared(weighted_mean):
+    cohort = make_cohort(n_patients=4, per_patient=40)
+    compared = {"ours": ("impute/weighted-mean", {}), "place": "coordinates"}
+    results = sk.bm.run(cohort, compared, protocol=make_protocol(), tasks=["expression"], show_progress=False)
+    means = results.rank().set_index("contender")["mean"]
+    assert means["ours"] > means["place"] + 0.1
+    assert "target genes included" in results.meta["contenders"]["ours"]["exposure"]
+    with pytest.raises(InputError, match="but not of 2 of 30 target genes"):
+        sk.bm.run(
+            cohort, {"ours": ("impute/weighted-mean", {"lost": 2})}, protocol=make_protocol(), tasks=["expression"]
+        )
+
+
+def test_a_method_that_gives_expression_is_checked():
+    sk.testing.check_method(WeightedMean)
+    with pytest.raises(InputError, match="gives none of 2 of 10 such genes"):
+        sk.testing.check_method(WeightedMean, lost=2)
 
 
 def test_a_method_never_reads_what_it_is_to_predict(study, monkeypatch):

@@ -7,6 +7,7 @@ from tests.bm.conftest import make_cohort, make_protocol
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError, InputTypeError, MissingFileError, MissingKeyError, UnitsError
+from stfmkit._core.manifest import SUMS
 from stfmkit.bm.model_contenders import ModelContender
 from stfmkit.bm.score_table import OBSERVATIONS, TABLE, primary_of
 from stfmkit.bm.task_catalogue import catalogue
@@ -240,7 +241,7 @@ class TestResume:
             path.write_bytes(path.read_bytes()[:-3])
         equal(first, run(cohort, tasks=["domains"], out=tmp_path / "r"))
 
-    def test_nothing_of_others_is_overwritten(self, cohort, tmp_path):
+    def test_nothing_of_others_is_overwritten(self, cohort, tmp_path, monkeypatch):
         (tmp_path / "mine").mkdir()
         (tmp_path / "mine" / "thesis.txt").write_text("years of work")
         with pytest.raises(InputError, match="thesis"):
@@ -248,8 +249,13 @@ class TestResume:
         run(cohort, tasks=["domains"], out=tmp_path / "r")
         with pytest.raises(InputError, match="protocol"):
             run(cohort, tasks=["domains"], out=tmp_path / "r", protocol=make_protocol(rng=5))
+        (tmp_path / "r" / SUMS).unlink()
+        (tmp_path / "r" / "results.json").write_text('{"format": 1}')
+        monkeypatch.setattr("stfmkit.bm._run.group_tasks", lambda *_: pytest.fail("work before the folder was read"))
+        with pytest.raises(InputError, match="format 1"):
+            run(cohort, tasks=["domains"], out=tmp_path / "r")
         (tmp_path / "file").write_text("x")
-        with pytest.raises(InputError, match="is a file"):
+        with pytest.raises(InputError, match="which is no folder"):
             run(cohort, tasks=["domains"], out=tmp_path / "file")
 
 

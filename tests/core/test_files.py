@@ -1,16 +1,26 @@
 """A file is whole or not there, and what killed processes left is removed by the next one."""
 
+import errno
 import os
 import subprocess
 import sys
 
 import pytest
 
+from stfmkit._core.errors import InputError
 from stfmkit._core.files import is_unfinished, remove_leftovers, unfinished, unfinished_folder, write_atomic
 
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_a_sentence(tmp_path, monkeypatch, number):
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(number, "full")))
+    with pytest.raises(InputError, match="no space to write in"):
+        write_atomic(tmp_path / "f", b"new")
+    assert names(tmp_path) == []
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stfmkit._core.errors import InputError
 from stfmkit._core.manifest import READY, SUMS, DamagedError, is_written, read_files, replace_files
 
 OLD = {"a.json": b"old facts", "b.parquet": b"old table" * 9}
@@ -74,7 +75,7 @@ def test_a_full_disk_leaves_the_old(tmp_path, monkeypatch):
         path.write_bytes(content)
 
     monkeypatch.setattr("stfmkit._core.manifest.write_through", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InputError, match="No space"):
         replace_files(tmp_path, NEW)
     assert read_files(tmp_path) == OLD
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*OLD, SUMS])
@@ -95,6 +96,18 @@ def test_every_flipped_bit_is_noticed(folder, data):
     path.write_bytes(content)
     with pytest.raises(DamagedError):
         read_files(folder)
+
+
+def test_every_bit_of_the_sums_counts(tmp_path):
+    """A flipped end of a line still ends it where a reader is lenient."""
+    replace_files(tmp_path, OLD)
+    content = (tmp_path / SUMS).read_bytes()
+    for bit in range(8 * len(content)):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        (tmp_path / SUMS).write_bytes(damaged)
+        with pytest.raises(DamagedError):
+            read_files(tmp_path)
 
 
 @pytest.mark.parametrize("name", [*OLD, SUMS])

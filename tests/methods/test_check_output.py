@@ -68,6 +68,15 @@ def test_rows_are_put_in_the_order_of_the_observations(kind, card, table):
     assert found.probabilities is None or found.probabilities.equals(good.probabilities)
 
 
+def test_expression_of_genes_that_only_the_reference_has(card, table):
+    more = AnnData(np.ones((2, 2)), var=pd.DataFrame(index=["G1", "G7"]))
+    output = Output(kind="expression", result=frame([[1.0, 1.0]] * 3, columns=["G0", "G7"]))
+    about = card(task="impute")
+    assert list(check_output(output, about, table, more).result) == ["G0", "G7"]
+    with pytest.raises(InputError, match="genes such as 'G7'"):
+        check_output(output, about, table)
+
+
 def test_sparse_expression(card, table):
     values = sparse.csr_array(GOOD["expression"].result.to_numpy())
     good = Output(kind="expression", result=values, observations=OBS, genes=GENES)

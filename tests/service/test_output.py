@@ -1,13 +1,20 @@
 """Nothing that exists is lost, and nothing half-written is left."""
 
 import errno
+import io
 import os
 from pathlib import Path
 
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
 import pytest
+from anndata import AnnData
+from scipy import sparse
 
 from stfmkit._core.errors import InputError
-from stfmkit.service._output import check_new_file, write_all, write_with
+from stfmkit.service._output import check_new_file, write_all, write_table, write_with
 
 
 def test_new_files_only(tmp_path: Path) -> None:
@@ -31,7 +38,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
         path.write_text("half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(InputError, match="is full; nothing was written"):
+    with pytest.raises(InputError, match="no space to write"):
         write_with(tmp_path / "a", full)
     assert not list(tmp_path.iterdir())
 
@@ -74,3 +81,57 @@ def test_an_interrupt_leaves_none_of_several_files(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
     write_all({tmp_path / name: lambda path: path.write_text(path.name) for name in ("a", "b")})
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a": "a", "b": "b"}
+
+
+def test_a_table_is_what_anndata_writes(toy: AnnData, tmp_path: Path) -> None:
+    toy.layers["dense"] = toy.X.toarray()
+    toy.obsm["shares"] = pd.DataFrame({"a": 0.5, "b": "x"}, index=toy.obs_names)
+    toy.obsp["graph"] = sparse.random(toy.n_obs, toy.n_obs, 0.02, format="csr", rng=0)
+    toy.uns["nested"] = {"text": "µ", "list": np.array(["a", "b"], dtype=object), "number": 3}
+    toy.raw = toy.copy()
+    toy.write_h5ad(tmp_path / "theirs.h5ad")
+    write_with(tmp_path / "ours.h5ad", write_table(toy))
+    assert ad.read_h5ad(tmp_path / "ours.h5ad", backed="r").shape == toy.shape
+    assert in_file(tmp_path / "ours.h5ad") == in_file(tmp_path / "theirs.h5ad")
+
+
+def in_file(path: Path) -> dict[str, object]:
+    """Return all that an HDF5 file holds, by name."""
+    found: dict[str, object] = {}
+
+    def look(name: str, held: h5py.Group | h5py.Dataset) -> None:
+        found[name] = np.asarray(held[()]).tolist() if isinstance(held, h5py.Dataset) else "group"
+        found[f"{name} attributes"] = {key: np.asarray(value).tolist() for key, value in held.attrs.items()}
+
+    with h5py.File(path) as file:
+        look("/", file)
+        file.visititems(look)
+    return found
+
+
+def test_a_table_that_lies_in_a_file_is_copied(toy: AnnData, tmp_path: Path) -> None:
+    toy.write_h5ad(tmp_path / "a.h5ad")
+    backed = ad.read_h5ad(tmp_path / "a.h5ad", backed="r")
+    backed.obsm["X_new"] = np.ones((toy.n_obs, 2))
+    write_with(tmp_path / "b.h5ad", write_table(backed))
+    found = ad.read_h5ad(tmp_path / "b.h5ad")
+    np.testing.assert_array_equal(found.X.toarray(), toy.X.toarray())
+    np.testing.assert_array_equal(found.obsm["X_new"], 1)
+
+
+def test_no_write_that_fails_reaches_hdf5(toy: AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors inside HDF5 end in a crash when it closes the file: see them after it."""
+    written = []
+
+    def full(file: io.FileIO, content: memoryview) -> int:
+        written.append(len(content))
+        if len(written) > 5:
+            raise OSError(errno.ENOSPC, "full")
+        return whole(file, content)
+
+    whole = io.FileIO.write
+    monkeypatch.setattr("stfmkit.service._output._raw_write", full)
+    with pytest.raises(InputError, match="no space to write"):
+        write_with(tmp_path / "a.h5ad", write_table(toy))
+    assert not list(tmp_path.iterdir())
+    assert len(written) == 6

@@ -1,5 +1,6 @@
 """Write files so that they are whole or not there, and take checksums."""
 
+import errno
 import hashlib
 import os
 import secrets
@@ -10,9 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from stfmkit._core.errors import InputError
+
 _OURS = ".stfmkit-"
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 _DAY = 86_400
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def unfinished(folder: Path) -> Path:
@@ -41,13 +45,14 @@ def remove_leftovers(folder: Path) -> None:
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Write a file beside its place and move it there, so that a killed run leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = unfinished(path.parent)
-    try:
-        write_through(beside, content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with full_disk_told(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = unfinished(path.parent)
+        try:
+            write_through(beside, content)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def write_through(path: Path, content: bytes) -> None:
@@ -56,6 +61,27 @@ def write_through(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+@contextmanager
+def full_disk_told(folder: Path) -> Iterator[None]:
+    """Say in a sentence that nothing more can be written into a folder.
+
+    Raises
+    ------
+    InputError
+        The disk is full, or a quota or a limit on the size of files is reached.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise InputError(
+            f"no space to write in {str(folder)!r} ({os.strerror(error.errno)}); what was there is as it was.",
+            allowed="enough space for the result",
+            remedy="make space, or pass a place on another disk, and run again.",
+        ) from error
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from stfmkit._core.files import digest, keep, remove_leftovers, unfinished_folder, write_through
+from stfmkit._core.files import digest, full_disk_told, keep, remove_leftovers, unfinished_folder, write_through
 
 SUMS = "SHA256SUMS"
 """The file that names all others with their sha256."""
@@ -33,18 +33,23 @@ def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write files into a folder, in place of those of these names, all at once.
 
     Two processes may not do so at the same time.
+
+    Raises
+    ------
+    InputError
+        The disk is full; the files are as they were.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(folder)
-    _move(folder)
-    sums = "".join(f"{digest(content)}  {name}\n" for name, content in files.items())
-    with unfinished_folder(folder) as new:
-        for name, content in {**files, SUMS: sums.encode()}.items():
-            write_through(new / name, content)
-        keep(new)
-        new.rename(folder / READY)
-    keep(folder)
-    _move(folder)
+    with full_disk_told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+        _move(folder)
+        with unfinished_folder(folder) as new:
+            for name, content in {**files, SUMS: _sums_of(files)}.items():
+                write_through(new / name, content)
+            keep(new)
+            new.rename(folder / READY)
+        keep(folder)
+        _move(folder)
 
 
 def is_written(folder: Path) -> bool:
@@ -76,16 +81,21 @@ def read_files(folder: Path) -> dict[str, bytes]:
 
 def _read(folder: Path) -> dict[str, bytes]:
     files = {}
-    for line in _content(folder, SUMS).decode(errors="replace").splitlines():
+    sums = _content(folder, SUMS)
+    for line in sums.decode(errors="replace").splitlines():
         known, _, name = line.partition("  ")
         if not name or name != Path(name).name:
             raise DamagedError(folder / SUMS, f"the line {line!r}")
         files[name] = _content(folder, name)
         if digest(files[name]) != known:
             raise DamagedError(folder / name, f"its sha256 is not that in {SUMS}")
-    if not files:
-        raise DamagedError(folder / SUMS, "it names no files")
+    if not files or _sums_of(files) != sums:
+        raise DamagedError(folder / SUMS, "it is not what was written")
     return files
+
+
+def _sums_of(files: Mapping[str, bytes]) -> bytes:
+    return "".join(f"{digest(content)}  {name}\n" for name, content in files.items()).encode()
 
 
 def _content(folder: Path, name: str) -> bytes:

@@ -105,9 +105,10 @@ def report_to(progress: Progress) -> Iterator[None]:
 
     Examples
     --------
+    >>> import stfmkit as sk
     >>> seen = []
-    >>> with report_to(lambda event: seen.append((event.done, event.total))):
-    ...     squares = [i * i for i in progress(range(2), label="square", total=2)]
+    >>> with sk.service.report_to(lambda event: seen.append((event.done, event.total))):
+    ...     cells = sk.datasets.synthetic_cohort(n_patients=2, size=200, as_="anndata")
     >>> seen
     [(0, 2), (1, 2), (2, 2)]
     """

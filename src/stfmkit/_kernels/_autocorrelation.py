@@ -3,9 +3,9 @@
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from numba import njit
 from scipy import sparse
 
+from stfmkit._kernels._compiled import compiled
 from stfmkit._kernels._threads import over_spans
 
 CSR: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -13,7 +13,7 @@ CSR: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
 _FLOATS = (np.float32, np.float64)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _sums_of_rows(
     span: tuple[int, int], graph: tuple[CSR, np.ndarray], x: CSR, n_genes: int
 ) -> np.ndarray:  # pragma: no cover  compiled

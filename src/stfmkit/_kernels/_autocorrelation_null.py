@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from scipy import sparse
 
 from stfmkit._kernels._autocorrelation import (
@@ -18,6 +17,7 @@ from stfmkit._kernels._autocorrelation import (
     sums_of,
     total_weight,
 )
+from stfmkit._kernels._compiled import compiled
 from stfmkit._kernels._threads import over_spans
 
 _BLOCK = 64  # permutations at a time, so that what is held does not grow with their number
@@ -80,7 +80,7 @@ def variance_random(statistic: str, w: Weights, kurtosis: np.ndarray) -> np.ndar
     return np.asarray((first - second + third) / (n * (n - 2) * (n - 3) * s02))
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _moments_of_rows(span: tuple[int, int], x: CSR, mean: np.ndarray) -> np.ndarray:  # pragma: no cover  compiled
     """Return the number of stored values, Σz² and Σz⁴ of every gene (n_genes, 3) over a span of rows."""
     data, indices, indptr = x
@@ -107,7 +107,7 @@ def kurtosis_of(values: sparse.csr_array) -> np.ndarray:
     return np.divide(n * fourth, second**2, out=np.full(n_genes, np.nan), where=second > 0)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _sums_of_order(
     order: np.ndarray, graph: tuple[CSR, np.ndarray], x: CSR, n_genes: int
 ) -> np.ndarray:  # pragma: no cover  compiled

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
-from numba import njit
 from scipy import sparse
 
+from stfmkit._kernels._compiled import compiled
 from stfmkit._kernels._threads import over_spans, spans
 
 Result = TypeVar("Result")
@@ -107,7 +107,7 @@ def _cuts(ends: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
         first = last
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _turn(
     rows: tuple[int, int],
     limits: tuple[int, int],

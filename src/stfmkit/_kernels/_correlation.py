@@ -3,10 +3,10 @@
 from typing import TypeAlias
 
 import numpy as np
-from numba import njit
 from scipy import sparse
 from scipy.linalg.blas import dsyrk
 
+from stfmkit._kernels._compiled import compiled
 from stfmkit._kernels._threads import over_spans
 
 _DENSE_SHARE = 0.25  # above this share of non-zeros, BLAS on blocks of rows is faster than scattered adds
@@ -19,7 +19,7 @@ _UNDEFINED = 1e-12  # a residual sum of squares below this share of the raw one 
 Arrays: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _gram_span(span: tuple[int, int], rows: Arrays, columns: Arrays, out: np.ndarray) -> None:
     """Add the upper triangle of ``XᵀX`` to `out`, for the genes of one span.
 
@@ -55,7 +55,7 @@ def _gram_span(span: tuple[int, int], rows: Arrays, columns: Arrays, out: np.nda
             at[i - first] = p
 
 
-@njit(cache=True)
+@compiled()
 def _mirror(out: np.ndarray) -> None:
     """Copy the upper triangle to the lower one, square by square."""
     n = len(out)
@@ -144,7 +144,7 @@ def residual_correlation(X: np.ndarray | sparse.csr_array, design: sparse.csr_ar
     return cross
 
 
-@njit(cache=True)
+@compiled()
 def _standardize(cross: np.ndarray, scale: np.ndarray) -> None:
     """Turn cross-products into correlations in place, both triangles alike to the last bit (BLAS may differ there)."""
     n = len(cross)
@@ -158,7 +158,7 @@ def _standardize(cross: np.ndarray, scale: np.ndarray) -> None:
                     cross[i, j] = cross[j, i] = value
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _products(x: np.ndarray, y: np.ndarray, orders: np.ndarray) -> np.ndarray:
     """Return ``Σ x[i, j] y[o[i], o[j]]`` over the pairs i < j, for every order o (n_orders,)."""
     out = np.zeros(len(orders))

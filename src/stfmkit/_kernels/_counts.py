@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import numpy as np
-from numba import njit
 from scipy import sparse
 
+from stfmkit._kernels._compiled import compiled
 from stfmkit._kernels._row_sums import BITS, append_keys
 from stfmkit._kernels._runs import Grouping, Run, merge, run_of_keys, sum_runs
 
@@ -163,7 +163,7 @@ class CountTable:
             self._limit = max(_FIRST_MERGE, 2 * len(self._runs[0]))
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _count(table: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> None:
     flat, width = table.reshape(-1), np.int64(table.shape[1])
     block = np.empty(_STEP, np.int64)
@@ -176,7 +176,7 @@ def _count(table: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> None:
             flat[block[k]] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _add_dense(table: np.ndarray, other: np.ndarray, columns: np.ndarray) -> None:
     width = min(other.shape[1], columns.size)
     for r in range(other.shape[0]):
@@ -185,7 +185,7 @@ def _add_dense(table: np.ndarray, other: np.ndarray, columns: np.ndarray) -> Non
                 table[r, columns[c]] += other[r, c]
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _emit_dense(
     table: np.ndarray, codes: np.ndarray, columns: np.ndarray, shape: tuple[int, int], most: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-from numba import njit
 from scipy import sparse
 
 from stfmkit._kernels._autocorrelation import joincount_moran, morans_i, residual_moran
 from stfmkit._kernels._autocorrelation_null import permutation_null
+from stfmkit._kernels._compiled import compiled
 from stfmkit._kernels._normalize import median_total, size_factor_log1p, totals
 from stfmkit._kernels._thinning import split_half_reliability
 from stfmkit._kernels._threads import over_spans
@@ -87,7 +87,7 @@ def gini(counts: sparse.csr_array) -> np.ndarray:
     return np.divide(top, n * total, out=np.full(n_genes, np.nan), where=total > 0)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _reached(
     span: tuple[int, int], columns: tuple[np.ndarray, np.ndarray], seen_by: tuple[np.ndarray, np.ndarray], n_obs: int
 ) -> np.ndarray:  # pragma: no cover  compiled

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numba import njit
+
+from stfmkit._kernels._compiled import compiled
 
 Shape: TypeAlias = Literal["hex", "hex_gapless", "square"]
 
@@ -145,7 +146,7 @@ def _direction(angle: float) -> tuple[float, float]:
     return float(np.cos(np.deg2rad(angle))), float(np.sin(np.deg2rad(angle)))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def _floor_cell(value: float, pitch: float, per_pitch: float) -> float:
     """Return k with k * pitch <= value < (k + 1) * pitch, exactly in floating point; `per_pitch` is 1 / pitch.
 
@@ -157,7 +158,7 @@ def _floor_cell(value: float, pitch: float, per_pitch: float) -> float:
     return k
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def _nearest_hexagon(u: float, v: float, pitch: float, per_pitch: float) -> tuple[float, float, float]:
     """Take the nearer of two candidates: the nearest centre in the row below and in the row above a position."""
     step, half = pitch * ROW_PITCH, pitch / 2
@@ -174,7 +175,7 @@ def _nearest_hexagon(u: float, v: float, pitch: float, per_pitch: float) -> tupl
     return above if up else below, right if up else left, near_above if up else near_below
 
 
-@njit(cache=True)
+@compiled()
 def _squares(u: np.ndarray, v: np.ndarray, pitch: float) -> tuple[np.ndarray, np.ndarray]:
     n = u.size
     row, col = np.empty(n, np.int64), np.empty(n, np.int64)
@@ -183,7 +184,7 @@ def _squares(u: np.ndarray, v: np.ndarray, pitch: float) -> tuple[np.ndarray, np
     return row, col
 
 
-@njit(cache=True)
+@compiled()
 def _hexagons(u: np.ndarray, v: np.ndarray, pitch: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     n = u.size
     row, col, best = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.float64)
@@ -193,7 +194,7 @@ def _hexagons(u: np.ndarray, v: np.ndarray, pitch: float) -> tuple[np.ndarray, n
     return row, col, best
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def _number(
     x: np.ndarray, y: np.ndarray, frame: tuple[float, ...], size: tuple[bool, float, float], first: tuple[int, ...]
 ) -> np.ndarray:

@@ -1,13 +1,14 @@
 """One pass each over molecules: codes, extents, what counts, and sums by cell."""
 
 import numpy as np
-from numba import njit
+
+from stfmkit._kernels._compiled import compiled
 
 FIRST = 2
 """Column of the first name: name ``g`` has the columns ``2 g + 2`` (genes) and ``2 g + 3`` (controls)."""
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def used_entries(index: np.ndarray, n: int) -> np.ndarray:
     """Tell which of the `n` entries of a dictionary an index (m,) points to."""
     used = np.zeros(n, np.bool_)
@@ -16,7 +17,7 @@ def used_entries(index: np.ndarray, n: int) -> np.ndarray:
     return used
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def recode(index: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Return ``codes[index]`` (m,)."""
     out = np.empty(index.size, np.int32)
@@ -31,7 +32,7 @@ def box_of(x: np.ndarray, y: np.ndarray, unit: float) -> tuple[float, float, flo
     return low[0] * unit, low[1] * unit, high[0] * unit, high[1] * unit
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def unusable(x: np.ndarray, y: np.ndarray, unit: float, most: float) -> tuple[int, int]:
     """Count positions (n,) that are not finite, and those that are beyond `most` times `unit`."""
     broken, far = 0, 0
@@ -44,7 +45,7 @@ def unusable(x: np.ndarray, y: np.ndarray, unit: float, most: float) -> tuple[in
     return broken, far
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def boxes_by_code(x: np.ndarray, y: np.ndarray, unit: float, codes: np.ndarray, n: int) -> np.ndarray:
     """Return the box (n, 4) of the positions of every code; empty codes have infinite boxes, and -1 is left out."""
     box = np.empty((n, 4), np.float64)
@@ -58,7 +59,7 @@ def boxes_by_code(x: np.ndarray, y: np.ndarray, unit: float, codes: np.ndarray, 
     return box
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def columns_of(
     gene: np.ndarray, control: np.ndarray, by_name: bool, qv: np.ndarray, min_qv: float, seen: np.ndarray
 ) -> tuple[np.ndarray, int]:
@@ -80,7 +81,7 @@ def columns_of(
     return out, low
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def without_low(x: np.ndarray, y: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the positions and columns (k,) of the molecules whose column is not negative."""
     u, v, out = np.empty(x.size, x.dtype), np.empty(x.size, y.dtype), np.empty(x.size, columns.dtype)
@@ -91,7 +92,7 @@ def without_low(x: np.ndarray, y: np.ndarray, columns: np.ndarray) -> tuple[np.n
     return u[:n], v[:n], out[:n]
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def those_not_low(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Return the values (k,) of the molecules whose column is not negative."""
     out = np.empty(values.size, values.dtype)
@@ -102,13 +103,13 @@ def those_not_low(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
     return out[:n]
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def is_wanted(column: int, drop_controls: bool) -> bool:
     """Tell whether a molecule of this column counts."""
     return column >= 0 and not (drop_controls and column & 1)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def count_kinds(spot: np.ndarray, columns: np.ndarray, drop_controls: bool) -> tuple[int, int]:
     """Return how many molecules are dropped controls, and how many are wanted and in no spot."""
     control, outside = 0, 0
@@ -120,7 +121,7 @@ def count_kinds(spot: np.ndarray, columns: np.ndarray, drop_controls: bool) -> t
     return control, outside
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def spots_without_cell(spot: np.ndarray, columns: np.ndarray, cell: np.ndarray, drop_controls: bool) -> np.ndarray:
     """Return the spots of the counted molecules that belong to no cell (k,)."""
     out = np.empty(spot.size, np.int64)
@@ -132,7 +133,7 @@ def spots_without_cell(spot: np.ndarray, columns: np.ndarray, cell: np.ndarray, 
     return out[:n]
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def sum_by_cell(
     x: np.ndarray,
     y: np.ndarray,

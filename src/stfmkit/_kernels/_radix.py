@@ -3,7 +3,8 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+
+from stfmkit._kernels._compiled import compiled
 
 _DIGIT = 12  # bits of a digit at most, so that its counts stay in the first cache
 _RUN = 24  # longer runs of numbers whose first digits agree are sorted at once, shorter ones by insertion
@@ -32,13 +33,13 @@ def scratch(most: int) -> Scratch:
     )
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _rising(bits: Any) -> Any:  # pragma: no cover  compiled
     """Return an integer that rises with the number whose bits are given."""
     return ~bits if bits >> _TOP else bits | _SIGN
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _width(value: Any) -> int:  # pragma: no cover  compiled
     """Return the number of bits up to the highest that is set."""
     n = 0
@@ -48,7 +49,7 @@ def _width(value: Any) -> int:  # pragma: no cover  compiled
     return n
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _limits(bits: np.ndarray) -> tuple[Any, int, int]:  # pragma: no cover  compiled
     """Return the least of the rising integers, the bits that all of them span, and how many of the last agree."""
     first = low = high = _rising(bits[0])
@@ -63,7 +64,7 @@ def _limits(bits: np.ndarray) -> tuple[Any, int, int]:  # pragma: no cover  comp
     return low, _width(high - low), same
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _deal(
     source: np.ndarray, target: np.ndarray, counts: np.ndarray, shift: Any, mask: Any
 ) -> None:  # pragma: no cover  compiled
@@ -79,7 +80,7 @@ def _deal(
         counts[part] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _settle(numbers: np.ndarray, run: np.ndarray) -> None:  # pragma: no cover  compiled
     """Put keys in order whose digits agree, and mark those whose numbers differ from the one before."""
     equal = True
@@ -107,13 +108,13 @@ def _settle(numbers: np.ndarray, run: np.ndarray) -> None:  # pragma: no cover  
             run[i] |= _APART
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def tied(key: Any, before: Any) -> bool:  # pragma: no cover  compiled
     """Tell whether two keys that follow each other belong to equal numbers."""
     return (((key ^ before) & _DIGITS) | (key & _APART)) == _ZERO
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def sort_keys(room: Scratch, m: int) -> np.ndarray:  # pragma: no cover  compiled
     """Return keys (m,) in the order of the first `m` numbers; the low 32 bits of a key are a position.
 
@@ -151,7 +152,7 @@ def sort_keys(room: Scratch, m: int) -> np.ndarray:  # pragma: no cover  compile
     return keys
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _finish(numbers: np.ndarray, keys: np.ndarray) -> None:  # pragma: no cover  compiled
     """Settle every run of keys whose digits agree."""
     m, start = len(keys), 0
@@ -169,7 +170,7 @@ _BASE = 256
 _BYTE = np.uint64(255)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def sort_descending(values: np.ndarray, keys: np.ndarray, order: np.ndarray, tally: np.ndarray) -> np.ndarray:
     """Return the positions of `values`, largest first, equal ones in their order.
 
@@ -194,7 +195,7 @@ def sort_descending(values: np.ndarray, keys: np.ndarray, order: np.ndarray, tal
     return order[:n]
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _sort_digits(bits: np.ndarray, keys: np.ndarray, tally: np.ndarray) -> int:
     """Sort by the upper half of the bits; return the row of `keys` that holds the result."""
     n = len(bits)
@@ -222,7 +223,7 @@ def _sort_digits(bits: np.ndarray, keys: np.ndarray, tally: np.ndarray) -> int:
     return side
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _insert(numbers: np.ndarray, keys: np.ndarray, order: np.ndarray) -> bool:
     """Write the positions in the order of the keys, and of the numbers among them; return False if that takes long."""
     left = 2 * len(numbers)

@@ -3,10 +3,10 @@
 from typing import NamedTuple, Self
 
 import numpy as np
-from numba import njit
 from scipy import sparse, stats
 
 from stfmkit._kernels._columns import Block, Matrix, over_columns
+from stfmkit._kernels._compiled import compiled
 from stfmkit._kernels._radix import Scratch, scratch, sort_keys, tied
 
 _LOW = np.uint64(0xFFFFFFFF)
@@ -33,7 +33,7 @@ class GroupSums(NamedTuple):
     ties: np.ndarray
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _add_places(keys: np.ndarray, codes: np.ndarray, sums: np.ndarray) -> float:
     """Add twice the mid-rank of every number among the numbers of one column to the sum of its group.
 
@@ -67,7 +67,7 @@ def _add_places(keys: np.ndarray, codes: np.ndarray, sums: np.ndarray) -> float:
     return ties
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _pick(values: np.ndarray, labels: np.ndarray, numbers: np.ndarray, codes: np.ndarray) -> int:
     """Copy what is not 0, with its group, and return how many these are."""
     m = 0
@@ -78,7 +78,7 @@ def _pick(values: np.ndarray, labels: np.ndarray, numbers: np.ndarray, codes: np
     return m
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _count(numbers: np.ndarray, codes: np.ndarray, above: np.ndarray, below: np.ndarray) -> None:
     """Count the numbers above and below 0 of every group."""
     negative = 0
@@ -93,7 +93,7 @@ def _count(numbers: np.ndarray, codes: np.ndarray, above: np.ndarray, below: np.
                 below[codes[k]] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def sum_columns(
     span: tuple[int, int], block: Block, sizes: np.ndarray, room: Scratch, amounts: bool
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -171,7 +171,7 @@ def rank_sums(X: Matrix, *, codes: np.ndarray, n_groups: int) -> np.ndarray:
     return group_sums(X, codes=codes, n_groups=n_groups).ranks
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _write_shifted(span: tuple[int, int], block: Block, n_obs: int, room: Scratch, out: np.ndarray) -> None:
     """Write mid-rank minus the mid-rank of zero of every value, to the place that its label says."""
     starts, values, labels = block.starts, block.values, block.labels

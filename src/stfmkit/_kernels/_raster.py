@@ -1,14 +1,14 @@
 """Binary rasters: mark positions, close gaps, measure how much of a spot lies inside."""
 
 import numpy as np
-from numba import njit
 
+from stfmkit._kernels._compiled import compiled
 from stfmkit._kernels._molecules import is_wanted
 
 _BLOCK = 1024
 
 
-@njit(cache=True)
+@compiled()
 def mark(raster: np.ndarray, x: np.ndarray, y: np.ndarray, frame: tuple[float, float, float]) -> None:
     """Set the pixels (rows = y, columns = x) of a boolean raster that hold a position.
 
@@ -19,7 +19,7 @@ def mark(raster: np.ndarray, x: np.ndarray, y: np.ndarray, frame: tuple[float, f
         raster[int(np.floor((y[i] - y0) / pixel)), int(np.floor((x[i] - x0) / pixel))] = True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def mark_wanted(
     raster: np.ndarray,
     x: np.ndarray,
@@ -44,7 +44,7 @@ def mark_wanted(
             flat[np.int64(block[i])] |= is_wanted(columns[low + i], drop_controls)  # no branch to mispredict
 
 
-@njit(cache=True)
+@compiled()
 def dilate(raster: np.ndarray, radius: float) -> np.ndarray:
     """Return the pixels whose centre lies within `radius` pixels of the centre of a set pixel."""
     rows, cols = raster.shape
@@ -77,7 +77,7 @@ def close(raster: np.ndarray, radius: float) -> np.ndarray:
     return ~dilate(~dilate(raster, radius), radius)
 
 
-@njit(cache=True)
+@compiled()
 def share_inside(
     raster: np.ndarray, centers: np.ndarray, offsets: np.ndarray, frame: tuple[float, float, float]
 ) -> np.ndarray:

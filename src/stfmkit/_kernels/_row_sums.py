@@ -1,7 +1,8 @@
 """Sums of (row, column) pairs without sorting: pairs are dealt to their rows, then columns are read from a bitmap."""
 
 import numpy as np
-from numba import njit
+
+from stfmkit._kernels._compiled import compiled
 
 BITS = 22
 """Columns are numbers below ``2 ** BITS``, rows below ``2 ** (62 - BITS)``; a key is ``row << BITS | column``."""
@@ -12,7 +13,7 @@ for _bit in range(64):
     _PLACES[(int(_SEQUENCE) << _bit & (1 << 64) - 1) >> 58] = _bit
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def append_keys(rows: np.ndarray, columns: np.ndarray, keys: np.ndarray, n: int) -> int:
     """Write the keys of pairs (m,) at place `n` of `keys`, without pairs with a negative number; return the new end."""
     for i in range(rows.size):
@@ -21,7 +22,7 @@ def append_keys(rows: np.ndarray, columns: np.ndarray, keys: np.ndarray, n: int)
     return n
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def reach_of(keys: np.ndarray) -> tuple[int, int]:
     """Return the least and the largest row of keys (n,), n > 0."""
     low, high = keys[0], keys[0]
@@ -30,13 +31,13 @@ def reach_of(keys: np.ndarray) -> tuple[int, int]:
     return low >> BITS, high >> BITS
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def rows_of_keys(keys: np.ndarray) -> np.ndarray:
     """Return the rows of keys (n,)."""
     return keys >> BITS
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def deal_keys(keys: np.ndarray, rows: np.ndarray, first: int, starts: np.ndarray, out: np.ndarray) -> None:
     """Write the columns of keys (n,) to `out`, row by row; the row r - `first` ends up at ``starts[r]:starts[r + 1]``.
 
@@ -53,21 +54,21 @@ def deal_keys(keys: np.ndarray, rows: np.ndarray, first: int, starts: np.ndarray
         starts[place] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def add_lengths(rows: np.ndarray, ends: np.ndarray, first: int, starts: np.ndarray) -> None:
     """Add the lengths of the rows (k,) of a run, which ends at `ends` (k + 1,), to ``starts[row - first + 2]``."""
     for k in range(rows.size):
         starts[rows[k] - first + 2] += ends[k + 1] - ends[k]
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def add_up(starts: np.ndarray) -> None:
     """Make lengths from place 2 on to places where rows start, kept one place to the right."""
     for r in range(2, starts.size):
         starts[r] += starts[r - 1]
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def deal_run(
     run: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     moved: np.ndarray,
@@ -85,7 +86,7 @@ def deal_run(
         starts[rows[k] - first + 1] = place
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def sum_rows(
     starts: np.ndarray,
     columns: np.ndarray,
@@ -144,7 +145,7 @@ def sum_rows(
     return rows[:k], ends[:k], sums[:k], n
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def keep_rows(data: np.ndarray, indices: np.ndarray, indptr: np.ndarray, rows: np.ndarray) -> tuple[int, np.ndarray]:
     """Move the rows (k,), ascending, to the front of a CSR matrix; return its new length and ends (k + 1,)."""
     ends = np.zeros(rows.size + 1, indptr.dtype)

@@ -1,8 +1,8 @@
 """Silhouette of every observation without a matrix of distances."""
 
 import numpy as np
-from numba import njit
 
+from stfmkit._kernels._compiled import compiled
 from stfmkit._kernels._threads import over_spans
 
 
@@ -33,7 +33,7 @@ def silhouettes(
     return np.concatenate(parts)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _of_rows(
     centres: np.ndarray, own: np.ndarray, columns: np.ndarray, edges: np.ndarray
 ) -> np.ndarray:  # pragma: no cover  compiled
@@ -57,7 +57,7 @@ def _of_rows(
     return found
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+@compiled(nogil=True, fastmath={"reassoc", "contract"})
 def _to_plane(centre: np.ndarray, members: np.ndarray) -> float:  # pragma: no cover  compiled
     """Sum of distances in the plane, several at a time."""
     total = 0.0
@@ -68,7 +68,7 @@ def _to_plane(centre: np.ndarray, members: np.ndarray) -> float:  # pragma: no c
     return total
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+@compiled(nogil=True, fastmath={"reassoc", "contract"})
 def _to_all(centre: np.ndarray, members: np.ndarray) -> float:  # pragma: no cover  compiled
     total = 0.0
     for j in range(members.shape[1]):

@@ -3,8 +3,8 @@
 from typing import TypeAlias
 
 import numpy as np
-from numba import njit
 
+from stfmkit._kernels._compiled import compiled
 from stfmkit._kernels._threads import over_spans
 
 _RESTART = 96  # sums slide down this many rows and start afresh, so that rounding cannot build up
@@ -17,7 +17,7 @@ Kind: TypeAlias = tuple[int, Constants]
 Pair: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _begin(a: np.ndarray, b: np.ndarray, sums: np.ndarray) -> None:
     """Set the column sums of a tile to those of a few rows: values, sums of squares, and products."""
     first, second, squares, products = sums[0], sums[1], sums[2], sums[3]
@@ -32,7 +32,7 @@ def _begin(a: np.ndarray, b: np.ndarray, sums: np.ndarray) -> None:
             products[j] += x * y
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _slide(new: tuple[np.ndarray, np.ndarray], old: tuple[np.ndarray, np.ndarray], sums: np.ndarray) -> None:
     """Add one row to the column sums of a tile, and take another away."""
     first, second, squares, products = sums[0], sums[1], sums[2], sums[3]
@@ -45,7 +45,7 @@ def _slide(new: tuple[np.ndarray, np.ndarray], old: tuple[np.ndarray, np.ndarray
         products[j] += x * y - u * v
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _across(line: np.ndarray, window: int, flat: np.ndarray) -> None:
     """Write the sum of `window` neighbours in `line` to every place of `flat`."""
     width = len(flat)
@@ -62,7 +62,7 @@ def _across(line: np.ndarray, window: int, flat: np.ndarray) -> None:
             flat[j] += part[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def _add_scores(flat: np.ndarray, window: int, constants: Constants, scores: np.ndarray) -> None:
     """Add the SSIM of one row of windows of a tile, column by column, from the sums of the windows."""
     first, second, squares, products = flat[0], flat[1], flat[2], flat[3]
@@ -76,7 +76,7 @@ def _add_scores(flat: np.ndarray, window: int, constants: Constants, scores: np.
         scores[j] += top / ((both + c1) * (sample * (squares[j] * part - both) + c2))
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def band_total(a: np.ndarray, b: np.ndarray, rows: tuple[int, int], kind: Kind) -> float:
     """Return the sum of SSIM over the windows that begin in a span of rows; the order of the sums is fixed."""
     window, constants = kind
@@ -100,7 +100,7 @@ def band_total(a: np.ndarray, b: np.ndarray, rows: tuple[int, int], kind: Kind) 
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _arrange(matrix: np.ndarray, order: np.ndarray, first: int, out: np.ndarray) -> None:
     """Write rows of a matrix whose rows and columns follow `order`, from `first` on, with a diagonal of 0."""
     for row in range(out.shape[0]):
@@ -110,7 +110,7 @@ def _arrange(matrix: np.ndarray, order: np.ndarray, first: int, out: np.ndarray)
         target[first + row] = 0.0
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def ordered_total(pair: Pair, order: np.ndarray, rows: tuple[int, int], kind: Kind) -> float:
     """Return `band_total` of two square matrices in the given order with a diagonal of 0, a few rows at a time."""
     window, total, n = kind[0], 0.0, len(order)

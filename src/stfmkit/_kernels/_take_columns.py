@@ -1,8 +1,8 @@
 """Columns of a sparse table in another order, those of one place added up, in time linear in the stored values."""
 
 import numpy as np
-from numba import njit
 
+from stfmkit._kernels._compiled import compiled
 from stfmkit._kernels._threads import over_spans
 
 CSR = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -22,7 +22,7 @@ def _exponents() -> np.ndarray:
 _EXPONENTS = _exponents()
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _count(span: tuple[int, int], csr: CSR, places: np.ndarray, n_columns: int, lengths: np.ndarray) -> None:
     """Write how many places of every row hold something."""
     indptr, indices, values = csr
@@ -37,7 +37,7 @@ def _count(span: tuple[int, int], csr: CSR, places: np.ndarray, n_columns: int, 
         lengths[row] = found
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _take(
     span: tuple[int, int],
     csr: CSR,

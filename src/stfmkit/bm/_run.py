@@ -16,9 +16,10 @@ from stfmkit.bm._audit import accept, audit_study, check_allow, overrides
 from stfmkit.bm._protocol import Protocol
 from stfmkit.bm._results import Results
 from stfmkit.bm.assemble import PooledTask, assemble
+from stfmkit.bm.check_scores import raised_in
 from stfmkit.bm.contender_findings import findings_of_labels
 from stfmkit.bm.contenders import Contender
-from stfmkit.bm.finding import by_severity
+from stfmkit.bm.finding import Finding, by_severity
 from stfmkit.bm.folder import FINISHED, as_path, check_output
 from stfmkit.bm.model_contenders import control_names, from_registry
 from stfmkit.bm.resolve_contenders import resolve_contenders
@@ -141,10 +142,10 @@ def run(
         store=None if out is None else Store(Path(out) / FINISHED),
     )
     finished = work.done(n_jobs=n_jobs, show_progress=show_progress)
-    pooled = [PooledTask(task=task, truth=task.pooled_truth(study, work.hidden(task))) for task in chosen]
+    pooled = [_pooled(task, study, work) for task in chosen]
     table, observations = assemble(study, pooled, finished, identity=identity)
     facts = metric_facts(table, chosen)
-    findings += [f for p in pooled for f in p.task.findings(study, work.hidden(p.task), p.truth)]
+    findings += [finding for part in pooled for finding in _findings(part, study, work)]
     findings += findings_of_labels(study, observations, compared)
     findings += findings_of_scores(table, chosen, facts, compared)
     results = Results(
@@ -223,6 +224,17 @@ def _references(contenders: Sequence[Contender]) -> dict[str, str | None]:
     return {name: labels.get(f"model:{name}") for name in control_names()}
 
 
+def _pooled(task: Task, study: Study, work: Work) -> PooledTask:
+    with raised_in(task):
+        return PooledTask(task=task, truth=task.pooled_truth(study, work.hidden(task)))
+
+
+def _findings(pooled: PooledTask, study: Study, work: Work) -> list[Finding]:
+    with raised_in(pooled.task):
+        return list(pooled.task.findings(study, work.hidden(pooled.task), pooled.truth))
+
+
 def _task_facts(pooled: PooledTask, study: Study) -> dict[str, Any]:
-    facts = {} if pooled.truth is None else pooled.task.pooled_facts(pooled.truth)
-    return {**pooled.task.describe(), **pooled.task.ceiling_words(study), "pooled": facts}
+    with raised_in(pooled.task):
+        facts = {} if pooled.truth is None else pooled.task.pooled_facts(pooled.truth)
+        return {**pooled.task.describe(), **pooled.task.ceiling_words(study), "pooled": facts}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stfmkit.bm.check_scores import raised_in
 from stfmkit.bm.jobs import FinishedTask
 from stfmkit.bm.score_table import OBSERVATIONS, TABLE
 from stfmkit.bm.study import Study
@@ -67,9 +68,11 @@ def _scores(pooled: PooledTask, label: str, parts: Sequence[FinishedTask]) -> pd
     if pooled.truth is not None:
         kept = [part.scores.kept for part in parts if part.scores.kept is not None]
         if kept:
-            tables.append(task.pooled(pooled.truth, pd.concat(kept, ignore_index=True)))
+            with raised_in(task):
+                tables.append(task.pooled(pooled.truth, pd.concat(kept, ignore_index=True)))
         if label == CONTROL + task.positive:
-            tables.append(task.pooled_ceiling(pooled.truth))
+            with raised_in(task):
+                tables.append(task.pooled_ceiling(pooled.truth))
     seconds = {part.fold: part.seconds for part in parts}
     seconds[-1] = sum(seconds.values())
     table = concat_scores(tables)

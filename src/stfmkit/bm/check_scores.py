@@ -6,9 +6,16 @@ from typing import Any
 import pandas as pd
 
 from stfmkit._core.arguments import listed
+from stfmkit._core.blame import raised_by
 from stfmkit._core.errors import InputError
 from stfmkit.bm.task import Scores, Task
 from stfmkit.evaluation.scores import SCHEMA
+from stfmkit.splits.folds import Fold
+
+
+def raised_in(task: Task, fold: Fold | None = None) -> raised_by:
+    """Return a block that names the task, and the fold if there is one, in an unexpected error of its code."""
+    return raised_by(f"the task {task.name!r}" + ("" if fold is None else f", fold {fold.number}"))
 
 
 def scored(task: Task, truth: Any, prediction: Any) -> Scores:

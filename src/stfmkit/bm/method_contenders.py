@@ -45,12 +45,14 @@ class MethodContender(Contender):
     def output(self, inputs: Any, fold: Fold, *, hidden: np.ndarray, resume: Path | None = None) -> Output:
         """Return the output for test observations; a method that needs a reference is given training observations.
 
-        What is asked of the training observations themselves (embeddings, expression) is computed apart.
+        The embedding of the training observations themselves is computed apart. The reference of a method that gives
+        expression has the hidden genes, which it learns from as a probe does; the data never have them.
         """
         del inputs, resume
         start = perf_counter()
         needs = self.method.requirements()
-        reference = None if needs.reference is None else self._part(fold.train, hidden, needs.reference)
+        unseen = hidden[:0] if self.kind == "expression" else hidden
+        reference = None if needs.reference is None else self._part(fold.train, unseen, needs.reference)
         test = self._run(self._part(fold.test, hidden, needs.data), reference)
         train = self._run(self._part(fold.train, hidden, needs.data), reference) if self.kind == "embedding" else None
         columns = tuple(map(str, test.columns)) if isinstance(test, pd.DataFrame) else ()
@@ -145,7 +147,8 @@ def _exposure(card: MethodCard, elsewhere: Sequence[str], *, with_reference: boo
     if card.transductive:
         parts[0] += " together (transductive)"
     if with_reference:
-        parts.append("with its training observations as the reference")
+        genes = ", target genes included," if card.output == "expression" else ""
+        parts.append(f"with its training observations{genes} as the reference")
     if elsewhere:
         parts.append(f"reading {', '.join(elsewhere)}, computed elsewhere")
     return ", ".join(parts)

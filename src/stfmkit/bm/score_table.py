@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from stfmkit._core.errors import MissingKeyError
+from stfmkit.bm.check_scores import raised_in
 from stfmkit.bm.task import Task
 from stfmkit.evaluation.metric_keys import MetricKey, keys_of
 from stfmkit.evaluation.scores import SCHEMA
@@ -44,7 +45,8 @@ def metric_facts(table: pd.DataFrame, tasks: Sequence[Task]) -> list[dict[str, A
     for task in tasks:
         for key in keys_of(table[table["task"] == task.name]):
             if key not in facts:
-                facts[key] = {**key._asdict(), **_facts(key, task)}
+                with raised_in(task):
+                    facts[key] = {**key._asdict(), **_facts(key, task)}
     return list(facts.values())
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import sparse
 
+from stfmkit._core.arguments import listed
 from stfmkit._core.errors import InputError
 from stfmkit._core.random import stream
 from stfmkit._kernels._neighbors import neighbor_graph
@@ -179,7 +180,16 @@ class TargetTask(Task):
         """Return the predicted expression of the target genes (n_test, n_targets)."""
         if output.kind == "expression":
             place = {gene: i for i, gene in enumerate(output.columns)}
-            return output.test[:, [place[gene] for gene in truth.test.genes.tolist()]].astype(np.float64)
+            genes = truth.test.genes.tolist()
+            missing = [gene for gene in genes if gene not in place]
+            if missing:
+                raise InputError(
+                    f"a method that predicts expression, but not of {len(missing)} of {len(genes)} target genes, such "
+                    f"as {listed(missing, most=3)}.",
+                    allowed="predictions of every target gene; the reference of the method has them, its data do not",
+                    remedy="predict all genes of the reference, or name the genes: Protocol(target_genes=[...]).",
+                )
+            return output.test[:, [place[gene] for gene in genes]].astype(np.float64)
         protocol, fold = truth.study.protocol, truth.fold
         rng = stream(protocol.rng, "expression", "inner", fold.number)
         predicted, _ = ridge_probe(

@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 from stfmkit._core.processes import in_processes
 from stfmkit._core.progress import progress
 from stfmkit._core.store import Store
+from stfmkit.bm.check_scores import raised_in
 from stfmkit.bm.contenders import Contender
 from stfmkit.bm.jobs import FinishedTask, Job, TaskGroup
 from stfmkit.bm.model_contenders import shared_inputs
@@ -17,6 +18,7 @@ from stfmkit.bm.stage import Stage
 from stfmkit.bm.study import Study
 from stfmkit.bm.task import Task
 from stfmkit.evaluation.contender_labels import CONTROL
+from stfmkit.splits.folds import Fold
 
 
 def group_tasks(tasks: Sequence[Task], study: Study) -> list[TaskGroup]:
@@ -25,9 +27,14 @@ def group_tasks(tasks: Sequence[Task], study: Study) -> list[TaskGroup]:
     for task in tasks:
         members.setdefault(task.shares or task.name, []).append(task)
     return [
-        TaskGroup(name=name, tasks=tuple(part), hidden={f.number: part[0].hidden(study, f) for f in study.folds})
+        TaskGroup(name=name, tasks=tuple(part), hidden={f.number: _hidden(part[0], study, f) for f in study.folds})
         for name, part in members.items()
     ]
+
+
+def _hidden(task: Task, study: Study, fold: Fold) -> np.ndarray:
+    with raised_in(task, fold):
+        return task.hidden(study, fold)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,10 +120,15 @@ class Work:
     def _jobs(self, stage: Stage, contenders: Sequence[Contender], same: Mapping[str, str]) -> Iterator[Job]:
         """Yield the work, fold by fold; the truth of a fold lives no longer than its jobs."""
         for fold in self.study.folds:
-            truths = {g.name: g.tasks[0].truth(self.study, fold, g.hidden[fold.number]) for g in self.groups}
-            with threadpool_limits(1):  # the bits do not depend on the number of threads
-                facts = [task.facts(truths[group.name]) for group in self.groups for task in group.tasks]
-            self.facts[fold.number] = {name: value for part in facts for name, value in part.items()}
+            truths: dict[str, Any] = {}
+            facts: dict[str, Any] = {}
+            for group in self.groups:
+                with raised_in(group.tasks[0], fold):
+                    truths[group.name] = group.tasks[0].truth(self.study, fold, group.hidden[fold.number])
+                for task in group.tasks:
+                    with raised_in(task, fold), threadpool_limits(1):  # bits do not depend on the number of threads
+                        facts |= task.facts(truths[group.name])
+            self.facts[fold.number] = facts
             for contender in (None, *contenders):
                 groups = self.groups if contender is None else self._groups_of(contender)
                 yield Job(

@@ -20,8 +20,10 @@ _SCORE_COLUMNS = ("ligand", "receptor", "score")
 _COORDINATES = (("x", "y"), ("x", "y", "z"))
 
 
-def check_output(output: Output, card: MethodCard, table: AnnData) -> Output:
+def check_output(output: Output, card: MethodCard, table: AnnData, reference: AnnData | None = None) -> Output:
     """Return an output with its rows in the order of the observations, or say which promise it breaks.
+
+    Expression may be of genes that only the reference has: to predict what the data lack is what such a method is for.
 
     Raises
     ------
@@ -40,6 +42,9 @@ def check_output(output: Output, card: MethodCard, table: AnnData) -> Output:
         raise _broken(card, f"kind={output.kind!r}", f"kind={card.output!r}, as its task says")
     if output.probabilities is not None and output.kind != "labels":
         raise _broken(card, f"probabilities with {output.kind}", "probabilities with labels")
+    if output.kind == "expression":
+        genes = table.var_names if reference is None else table.var_names.union(reference.var_names, sort=False)
+        return _expression(output, card, table, genes)
     return _CHECKS[output.kind](output, card, table)
 
 
@@ -115,7 +120,7 @@ def _proportions(output: Output, card: MethodCard, table: AnnData) -> Output:
     return replace(output, result=values)
 
 
-def _expression(output: Output, card: MethodCard, table: AnnData) -> Output:
+def _expression(output: Output, card: MethodCard, table: AnnData, known: pd.Index) -> Output:
     _check_type(card, output.result, pd.DataFrame, sparse.csr_array)
     values = output.result
     if isinstance(values, pd.DataFrame):
@@ -125,8 +130,9 @@ def _expression(output: Output, card: MethodCard, table: AnnData) -> Output:
         if rows is None or genes is None or values.shape != (len(rows), len(genes)):
             raise _broken(card, f"a CSR array of shape {values.shape}", "observations and genes of the same lengths")
         check_sparse(values, name=f"the result of {card.name!r}")
-    if not genes.is_unique or not genes.isin(table.var_names).all():
-        raise _broken(card, f"genes such as {listed(genes, most=3)}", "genes of the table, each once")
+    wrong = genes[genes.duplicated() | ~genes.isin(known)]
+    if len(wrong):
+        raise _broken(card, f"genes such as {listed(wrong, most=3)}", "genes of the data or the reference, each once")
     _numbers(card, stored, least=0)
     where = _in_order(card, rows, table)
     if isinstance(values, pd.DataFrame):
@@ -181,7 +187,6 @@ def _alignment(output: Output, card: MethodCard, table: AnnData) -> Output:
 _CHECKS: dict[Kind, Callable[[Output, MethodCard, AnnData], Output]] = {
     "labels": _labels,
     "proportions": _proportions,
-    "expression": _expression,
     "embedding": _embedding,
     "gene_scores": _gene_scores,
     "interaction_scores": _interaction_scores,

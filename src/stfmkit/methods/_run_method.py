@@ -34,7 +34,7 @@ def run_method(method: Method, view: View, reference: View | None = None, *, rng
     check_requirements(method, view, reference)
     with raised_by(f"the method {method.card.full_name!r} ({method.card.target})"):
         output = method.run(view, reference, rng=rng)
-    return check_output(output, method.card, view.table)
+    return check_output(output, method.card, view.table, None if reference is None else reference.table)
 
 
 def check_requirements(method: Method, view: View, reference: View | None) -> None:

@@ -181,7 +181,8 @@ class Output:
 
         - "labels": categorical Series by observation, none missing.
         - "proportions": DataFrame (n_obs, n_types) of numbers ≥ 0 whose rows sum to 1.
-        - "expression": DataFrame (n_obs, n_genes), or a CSR array with `observations` and `genes`; numbers ≥ 0.
+        - "expression": DataFrame (n_obs, n_genes), or a CSR array with `observations` and `genes`; numbers ≥ 0, of
+          genes of the data or the reference. A comparison takes them on the scale of its protocol.
         - "embedding": DataFrame (n_obs, d) of finite numbers.
         - "gene_scores": Series, or DataFrame of several scores, by gene; genes without a score are left out.
         - "interaction_scores": DataFrame with the columns "ligand", "receptor" and "score", and "source" and "target"

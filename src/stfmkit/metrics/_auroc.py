@@ -49,7 +49,8 @@ def auroc(X: ArrayLike | sparse.sparray, mask: ArrayLike) -> np.ndarray:
 
     Examples
     --------
-    >>> auroc([[3.0, 0], [2, 1], [1, 0], [0, 1]], [True, True, False, False])
+    >>> import stfmkit as sk
+    >>> sk.metrics.auroc([[3.0, 0], [2, 1], [1, 0], [0, 1]], [True, True, False, False])
     array([1. , 0.5])
     """
     values = read_values(X)
@@ -83,7 +84,8 @@ def auroc_by_group(
 
     Examples
     --------
-    >>> auroc_by_group([[3.0], [2], [1], [0]], ["tumour", "tumour", "stroma", "stroma"])
+    >>> import stfmkit as sk
+    >>> sk.metrics.auroc_by_group([[3.0], [2], [1], [0]], ["tumour", "tumour", "stroma", "stroma"])
     array([[0.],
            [1.]])
     """
@@ -137,9 +139,10 @@ def niche_scores(
 
     Examples
     --------
+    >>> import stfmkit as sk
     >>> X = [[3.0], [2], [1], [0], [9], [8], [9], [8]]
     >>> niche = ["core", "core", "rim", "rim"] * 2
-    >>> niche_scores(X, niche, ["P1"] * 4 + ["P2"] * 4)  # 1 in one patient, 0.5 in the other
+    >>> sk.metrics.niche_scores(X, niche, ["P1"] * 4 + ["P2"] * 4)  # 1 in one patient, 0.5 in the other
     array([[0.75],
            [0.25]])
     """

@@ -48,8 +48,9 @@ def morans_i(X: ArrayLike | sparse.sparray, graph: sparse.sparray) -> np.ndarray
     --------
     >>> import numpy as np
     >>> from scipy import sparse
+    >>> import stfmkit as sk
     >>> ring = sparse.csr_array(np.roll(np.eye(8), 1, axis=1) + np.roll(np.eye(8), -1, axis=1))
-    >>> morans_i(np.array([[1.0], [1], [1], [1], [0], [0], [0], [0]]), ring)
+    >>> sk.metrics.morans_i(np.array([[1.0], [1], [1], [1], [0], [0], [0], [0]]), ring)
     array([0.5])
     """
     values, weights = _checked(X, graph)
@@ -94,8 +95,9 @@ def gearys_c(X: ArrayLike | sparse.sparray, graph: sparse.sparray) -> np.ndarray
     --------
     >>> import numpy as np
     >>> from scipy import sparse
+    >>> import stfmkit as sk
     >>> ring = sparse.csr_array(np.roll(np.eye(8), 1, axis=1) + np.roll(np.eye(8), -1, axis=1))
-    >>> gearys_c(np.array([[1.0], [1], [1], [1], [0], [0], [0], [0]]), ring)
+    >>> sk.metrics.gearys_c(np.array([[1.0], [1], [1], [1], [0], [0], [0], [0]]), ring)
     array([0.4375])
     """
     values, weights = _checked(X, graph)

@@ -84,9 +84,10 @@ def morans_i_test(
     --------
     >>> import numpy as np
     >>> from scipy import sparse
+    >>> import stfmkit as sk
     >>> ring = sparse.csr_array(np.roll(np.eye(8), 1, axis=1) + np.roll(np.eye(8), -1, axis=1))
     >>> X = np.array([[1.0, 1], [1, 0], [1, 1], [1, 0], [0, 1], [0, 0], [0, 1], [0, 0]])
-    >>> found = morans_i_test(X, ring, n_permutations=99)
+    >>> found = sk.metrics.morans_i_test(X, ring, n_permutations=99)
     >>> found["statistic"].tolist()
     [0.5, -1.0]
     >>> (found["p_rand"] < 0.05).tolist()
@@ -142,8 +143,9 @@ def gearys_c_test(
     --------
     >>> import numpy as np
     >>> from scipy import sparse
+    >>> import stfmkit as sk
     >>> ring = sparse.csr_array(np.roll(np.eye(8), 1, axis=1) + np.roll(np.eye(8), -1, axis=1))
-    >>> found = gearys_c_test(np.array([[1.0], [1], [1], [1], [0], [0], [0], [0]]), ring)
+    >>> found = sk.metrics.gearys_c_test(np.array([[1.0], [1], [1], [1], [0], [0], [0], [0]]), ring)
     >>> found[["statistic", "expectation"]].iloc[0].tolist()
     [0.4375, 1.0]
     """

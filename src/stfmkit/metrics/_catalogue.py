@@ -67,7 +67,8 @@ def spec(name: str) -> MetricSpec:
 
     Examples
     --------
-    >>> spec("ari").higher_is_better, spec("ari").bounds
+    >>> import stfmkit as sk
+    >>> sk.metrics.spec("ari").higher_is_better, sk.metrics.spec("ari").bounds
     (True, (-0.5, 1.0))
     """
     return spec_of(_CATALOGUE.find(name))
@@ -93,7 +94,8 @@ def list_metrics(family: str | None = None) -> pd.DataFrame:
 
     Examples
     --------
-    >>> list_metrics("labels")["title"].to_dict()
+    >>> import stfmkit as sk
+    >>> sk.metrics.list_metrics("labels")["title"].to_dict()
     {'class_f1': 'F1 per class', 'macro_f1': 'Macro F1', 'balanced_accuracy': 'Balanced accuracy'}
     """
     specs = [spec_of(function) for function in _CATALOGUE.entries().values()]

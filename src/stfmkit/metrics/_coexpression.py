@@ -70,8 +70,9 @@ def offdiagonal_correlation(
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> same = np.corrcoef(np.random.default_rng(0).normal(size=(5, 50)))
-    >>> round(offdiagonal_correlation(same, same**3), 2) > 0.5
+    >>> round(sk.metrics.offdiagonal_correlation(same, same**3), 2) > 0.5
     True
     """
     check_choice(method, METHODS, name="method")
@@ -125,8 +126,9 @@ def mantel(
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> same = np.corrcoef(np.random.default_rng(0).normal(size=(9, 50)))
-    >>> r, p = mantel(same, same, n_permutations=99)
+    >>> r, p = sk.metrics.mantel(same, same, n_permutations=99)
     >>> round(r, 6), p
     (1.0, 0.01)
     """
@@ -187,8 +189,9 @@ def mantel_p(
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> same = np.corrcoef(np.random.default_rng(0).normal(size=(9, 50)))
-    >>> mantel_p(same, same, n_permutations=99)
+    >>> sk.metrics.mantel_p(same, same, n_permutations=99)
     0.01
     """
     return mantel(truth, predicted, n_permutations=n_permutations, method=method, rng=rng).p
@@ -229,8 +232,12 @@ def rv_coefficient(truth: ArrayLike, predicted: ArrayLike, *, diagonal: bool = F
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> truth = np.array([[1, 0.6, 0.0], [0.6, 1, 0.8], [0.0, 0.8, 1]])
-    >>> rv_coefficient(truth, np.eye(3)), round(rv_coefficient(truth, np.eye(3), diagonal=True), 3)
+    >>> (
+    ...     sk.metrics.rv_coefficient(truth, np.eye(3)),
+    ...     round(sk.metrics.rv_coefficient(truth, np.eye(3), diagonal=True), 3),
+    ... )
     (0.0, 0.775)
     """
     common = drop_undefined(truth, predicted)
@@ -277,8 +284,9 @@ def frobenius_error(truth: ArrayLike, predicted: ArrayLike, *, diagonal: bool = 
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> truth = np.array([[1, 0.6, 0.0], [0.6, 1, 0.8], [0.0, 0.8, 1]])
-    >>> round(frobenius_error(truth, np.eye(3)), 6), frobenius_error(truth, truth)
+    >>> round(sk.metrics.frobenius_error(truth, np.eye(3)), 6), sk.metrics.frobenius_error(truth, truth)
     (1.0, 0.0)
     """
     common = drop_undefined(truth, predicted)
@@ -321,8 +329,9 @@ def sign_agreement(truth: ArrayLike, predicted: ArrayLike, *, threshold: float =
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> truth = np.array([[1, 0.6, -0.4], [0.6, 1, 0.1], [-0.4, 0.1, 1]])
-    >>> sign_agreement(truth, np.abs(truth))
+    >>> sk.metrics.sign_agreement(truth, np.abs(truth))
     0.5
     """
     check_fraction(threshold, name="threshold")
@@ -363,7 +372,8 @@ def mean_absolute_difference(truth: ArrayLike, predicted: ArrayLike) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> mean_absolute_difference(np.eye(3), np.ones((3, 3)))
+    >>> import stfmkit as sk
+    >>> sk.metrics.mean_absolute_difference(np.eye(3), np.ones((3, 3)))
     1.0
     """
     common = drop_undefined(truth, predicted)

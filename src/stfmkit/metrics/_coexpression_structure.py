@@ -52,7 +52,8 @@ def eigen_spectrum_distance(truth: ArrayLike, predicted: ArrayLike) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> round(eigen_spectrum_distance(np.eye(4), np.ones((4, 4))), 6)
+    >>> import stfmkit as sk
+    >>> round(sk.metrics.eigen_spectrum_distance(np.eye(4), np.ones((4, 4))), 6)
     1.5
     """
     common = drop_undefined(truth, predicted)
@@ -95,7 +96,8 @@ def participation_ratio(truth: ArrayLike, predicted: ArrayLike) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> participation_ratio(np.eye(4), np.ones((4, 4)))
+    >>> import stfmkit as sk
+    >>> sk.metrics.participation_ratio(np.eye(4), np.ones((4, 4)))
     0.25
     """
     common = drop_undefined(truth, predicted)
@@ -140,8 +142,9 @@ def subspace_affinity(truth: ArrayLike, predicted: ArrayLike, *, n_eigenvectors:
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> truth = np.array([[1, 0.6, 0.0], [0.6, 1, 0.0], [0.0, 0.0, 1]])
-    >>> [round(subspace_affinity(truth, predicted, n_eigenvectors=1), 6) for predicted in (truth, np.eye(3))]
+    >>> [round(sk.metrics.subspace_affinity(truth, predicted, n_eigenvectors=1), 6) for predicted in (truth, np.eye(3))]
     [1.0, 0.333333]
     """
     check_integer(n_eigenvectors, name="n_eigenvectors", least=1)
@@ -195,8 +198,12 @@ def module_preservation(truth: ArrayLike, predicted: ArrayLike, *, n_modules: in
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> truth = np.kron(np.eye(2), np.full((3, 3), 0.8)) + 0.2 * np.eye(6)
-    >>> module_preservation(truth, truth**2, n_modules=2), module_preservation(truth, np.eye(6), n_modules=2)
+    >>> (
+    ...     sk.metrics.module_preservation(truth, truth**2, n_modules=2),
+    ...     sk.metrics.module_preservation(truth, np.eye(6), n_modules=2),
+    ... )
     (1.0, 0.0)
     """
     check_integer(n_modules, name="n_modules", least=2)

@@ -72,7 +72,8 @@ def correlation(
 
     Examples
     --------
-    >>> correlation([[1.0, 2, 5], [2, 4, 5], [3, 6, 5]])
+    >>> import stfmkit as sk
+    >>> sk.metrics.correlation([[1.0, 2, 5], [2, 4, 5], [3, 6, 5]])
     array([[ 1.,  1., nan],
            [ 1.,  1., nan],
            [nan, nan, nan]])
@@ -127,8 +128,9 @@ def drop_undefined(a: ArrayLike, b: ArrayLike) -> CommonGenes:
 
     Examples
     --------
+    >>> import stfmkit as sk
     >>> nan = float("nan")
-    >>> common = drop_undefined([[1.0, nan], [nan, nan]], [[1.0, 0.5], [0.5, 1.0]])
+    >>> common = sk.metrics.drop_undefined([[1.0, nan], [nan, nan]], [[1.0, 0.5], [0.5, 1.0]])
     >>> common.n_dropped, common.truth
     (1, array([[1.]]))
     """
@@ -177,7 +179,8 @@ def n_degenerate(truth: ArrayLike, predicted: ArrayLike) -> int:
     Examples
     --------
     >>> import numpy as np
-    >>> n_degenerate(np.eye(3), np.array([[1, np.nan, 0.5], [np.nan, np.nan, np.nan], [0.5, np.nan, 1]]))
+    >>> import stfmkit as sk
+    >>> sk.metrics.n_degenerate(np.eye(3), np.array([[1, np.nan, 0.5], [np.nan, np.nan, np.nan], [0.5, np.nan, 1]]))
     1
     """
     return drop_undefined(truth, predicted).n_dropped
@@ -212,7 +215,8 @@ def share_degenerate(truth: ArrayLike, predicted: ArrayLike) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> share_degenerate(np.eye(2), np.array([[1, np.nan], [np.nan, np.nan]]))
+    >>> import stfmkit as sk
+    >>> sk.metrics.share_degenerate(np.eye(2), np.array([[1, np.nan], [np.nan, np.nan]]))
     0.5
     """
     common = drop_undefined(truth, predicted)

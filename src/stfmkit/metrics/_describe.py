@@ -91,12 +91,13 @@ def describe(metric: str, setting: str = "", status: str = "scored", *, scope: s
 
     Examples
     --------
-    >>> describe("macro_f1", "probe=linear").title, describe("adjusted_jaccard", "n=10").title
+    >>> import stfmkit as sk
+    >>> sk.metrics.describe("macro_f1", "probe=linear").title, sk.metrics.describe("adjusted_jaccard", "n=10").title
     ('Macro F1, linear probe', 'Adjusted Jaccard @10')
-    >>> share = describe("pearson", status="of ceiling")
+    >>> share = sk.metrics.describe("pearson", status="of ceiling")
     >>> share.title, share.chance, share.bounds
     ('Pearson r, of ceiling', 0.0, (None, None))
-    >>> describe("adjusted_jaccard", "n=10", "ceiling", scope="cohort").title
+    >>> sk.metrics.describe("adjusted_jaccard", "n=10", "ceiling", scope="cohort").title
     'Ceiling of Adjusted Jaccard @10, cohort'
     """
     check_choice(status, STATUSES, name="status")

@@ -58,8 +58,9 @@ def library_size_r2(embedding: ArrayLike, library_size: ArrayLike, groups: Array
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> depth = np.random.default_rng(0).lognormal(5, 1, size=60)
-    >>> library_size_r2(np.log(depth)[:, None], depth, np.repeat(["P1", "P2", "P3"], 20)) > 0.99
+    >>> sk.metrics.library_size_r2(np.log(depth)[:, None], depth, np.repeat(["P1", "P2", "P3"], 20)) > 0.99
     True
     """
     features = table(embedding, name="embedding").astype(np.float64)
@@ -118,8 +119,9 @@ def coordinate_r2(embedding: ArrayLike, coords: ArrayLike, groups: ArrayLike, *,
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> xy = np.random.default_rng(0).uniform(size=(50, 2))
-    >>> coordinate_r2(xy, xy, ["S1"] * 50) > 0.99
+    >>> sk.metrics.coordinate_r2(xy, xy, ["S1"] * 50) > 0.99
     True
     """
     features = table(embedding, name="embedding").astype(np.float64)
@@ -185,8 +187,9 @@ def group_probe_accuracy(
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> far_apart = np.repeat([[0.0], [100.0]], 20, axis=0) + np.random.default_rng(0).normal(size=(40, 1))
-    >>> group_probe_accuracy(far_apart, np.repeat(["P1", "P2"], 20))
+    >>> sk.metrics.group_probe_accuracy(far_apart, np.repeat(["P1", "P2"], 20))
     1.0
     """
     check_integer(n_neighbors, name="n_neighbors", least=1)

@@ -56,8 +56,9 @@ def knn_overlap(
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> points = np.random.default_rng(0).normal(size=(50, 3))
-    >>> knn_overlap(points, 2 * points, n_neighbors=5)
+    >>> sk.metrics.knn_overlap(points, 2 * points, n_neighbors=5)
     1.0
     """
     a = table(first, name="first")
@@ -105,8 +106,9 @@ def cka(first: ArrayLike, second: ArrayLike, *, debiased: bool = False) -> float
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> points = np.random.default_rng(0).normal(size=(50, 3))
-    >>> round(cka(points, 3 * points[:, ::-1]), 6)
+    >>> round(sk.metrics.cka(points, 3 * points[:, ::-1]), 6)
     1.0
     """
     a = table(first, name="first").astype(np.float64)
@@ -165,9 +167,10 @@ def rigid_motion_change(
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> xy = np.random.default_rng(0).uniform(size=(30, 2))
     >>> from_the_centre = lambda at: np.linalg.norm(at - at.mean(axis=0), axis=1)[:, None]
-    >>> rigid_motion_change(from_the_centre, xy).round(6).to_dict()
+    >>> sk.metrics.rigid_motion_change(from_the_centre, xy).round(6).to_dict()
     {'translation': 0.0, 'rotation': 0.0, 'reflection': 0.0}
     """
     check_integer(n_motions, name="n_motions", least=1)

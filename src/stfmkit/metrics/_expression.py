@@ -81,7 +81,8 @@ def degenerate_genes(truth: ArrayLike, predicted: ArrayLike) -> DegenerateGenes:
 
     Examples
     --------
-    >>> degenerate_genes([[1.0, 5, 1], [2, 5, 2]], [[1.0, 1, 3], [2, 2, 3]]).scored
+    >>> import stfmkit as sk
+    >>> sk.metrics.degenerate_genes([[1.0, 5, 1], [2, 5, 2]], [[1.0, 1, 3], [2, 2, 3]]).scored
     array([ True, False,  True])
     """
     both = expression(truth, predicted)

@@ -42,7 +42,8 @@ def pearson(truth: ArrayLike, predicted: ArrayLike) -> np.ndarray:
 
     Examples
     --------
-    >>> pearson([[1.0, 5], [2, 5], [3, 5]], [[2.0, 1], [4, 2], [6, 3]])
+    >>> import stfmkit as sk
+    >>> sk.metrics.pearson([[1.0, 5], [2, 5], [3, 5]], [[2.0, 1], [4, 2], [6, 3]])
     array([ 1., nan])
     """
     both = expression(truth, predicted)
@@ -77,7 +78,8 @@ def spearman(truth: ArrayLike, predicted: ArrayLike) -> np.ndarray:
 
     Examples
     --------
-    >>> spearman([[1.0], [2], [3]], [[1.0], [10], [100]])
+    >>> import stfmkit as sk
+    >>> sk.metrics.spearman([[1.0], [2], [3]], [[1.0], [10], [100]])
     array([1.])
     """
     both = expression(truth, predicted)
@@ -117,7 +119,8 @@ def ccc(truth: ArrayLike, predicted: ArrayLike) -> np.ndarray:
 
     Examples
     --------
-    >>> ccc([[1.0], [2], [3]], [[2.0], [3], [4]]).round(3)  # r is 1, but everything is too high by one
+    >>> import stfmkit as sk
+    >>> sk.metrics.ccc([[1.0], [2], [3]], [[2.0], [3], [4]]).round(3)  # r is 1, but everything is too high by one
     array([0.571])
     """
     both = expression(truth, predicted)
@@ -166,9 +169,13 @@ def partial_pearson(truth: ArrayLike, predicted: ArrayLike, *, covariate: ArrayL
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> depth = np.array([1.0, 2, 3, 4])
     >>> gene = depth[:, None] + [[1], [-1], [-1], [1]]
-    >>> pearson(gene, depth[:, None]).round(2), partial_pearson(gene, depth[:, None], covariate=depth)
+    >>> (
+    ...     sk.metrics.pearson(gene, depth[:, None]).round(2),
+    ...     sk.metrics.partial_pearson(gene, depth[:, None], covariate=depth),
+    ... )
     (array([0.75]), array([0.]))
     """
     both = expression(truth, predicted)

@@ -45,7 +45,8 @@ def q2(truth: ArrayLike, predicted: ArrayLike, *, train_mean: ArrayLike) -> np.n
 
     Examples
     --------
-    >>> q2([[1.0], [3]], [[1.0], [2]], train_mean=[2.0])
+    >>> import stfmkit as sk
+    >>> sk.metrics.q2([[1.0], [3]], [[1.0], [2]], train_mean=[2.0])
     array([0.5])
     """
     both = expression(truth, predicted)
@@ -101,7 +102,8 @@ def deviance_explained(
 
     Examples
     --------
-    >>> deviance_explained([[0.0], [4]], [[0.0], [4]], null=[2.0]).round(5)
+    >>> import stfmkit as sk
+    >>> sk.metrics.deviance_explained([[0.0], [4]], [[0.0], [4]], null=[2.0]).round(5)
     array([1.])
     """
     check_positive(floor, name="floor")
@@ -150,7 +152,8 @@ def variance_ratio(truth: ArrayLike, predicted: ArrayLike) -> np.ndarray:
 
     Examples
     --------
-    >>> variance_ratio([[0.0], [4]], [[1.0], [3]])
+    >>> import stfmkit as sk
+    >>> sk.metrics.variance_ratio([[0.0], [4]], [[1.0], [3]])
     array([0.5])
     """
     both = expression(truth, predicted)
@@ -187,7 +190,8 @@ def rmse(truth: ArrayLike, predicted: ArrayLike) -> np.ndarray:
 
     Examples
     --------
-    >>> rmse([[0.0], [0]], [[3.0], [3]])
+    >>> import stfmkit as sk
+    >>> sk.metrics.rmse([[0.0], [0]], [[3.0], [3]])
     array([3.])
     """
     both = expression(truth, predicted)
@@ -225,7 +229,8 @@ def nrmse(truth: ArrayLike, predicted: ArrayLike) -> np.ndarray:
 
     Examples
     --------
-    >>> nrmse([[0.0], [4]], [[1.0], [3]])
+    >>> import stfmkit as sk
+    >>> sk.metrics.nrmse([[0.0], [4]], [[1.0], [3]])
     array([0.5])
     """
     both = expression(truth, predicted)
@@ -266,7 +271,8 @@ def r2(truth: ArrayLike, predicted: ArrayLike) -> np.ndarray:
 
     Examples
     --------
-    >>> r2([[0.0], [4]], [[1.0], [3]])
+    >>> import stfmkit as sk
+    >>> sk.metrics.r2([[0.0], [4]], [[1.0], [3]])
     array([0.75])
     """
     both = expression(truth, predicted)

@@ -56,7 +56,8 @@ def auroc_top(truth: ArrayLike, predicted: ArrayLike, *, share: float = 0.1) -> 
 
     Examples
     --------
-    >>> auroc_top([[0.0], [1], [0], [9]], [[2.0], [1], [3], [4]], share=0.25)
+    >>> import stfmkit as sk
+    >>> sk.metrics.auroc_top([[0.0], [1], [0], [9]], [[2.0], [1], [3], [4]], share=0.25)
     array([1.])
     """
     check_fraction(share, name="share")
@@ -110,9 +111,10 @@ def bivariate_morans_i(truth: ArrayLike, predicted: ArrayLike, *, graph: sparse.
     --------
     >>> import numpy as np
     >>> from scipy import sparse
+    >>> import stfmkit as sk
     >>> ring = sparse.csr_array(np.roll(np.eye(8), 1, axis=1) + np.roll(np.eye(8), -1, axis=1))
     >>> halves = np.array([[1.0], [1], [1], [1], [0], [0], [0], [0]])
-    >>> bivariate_morans_i(halves, 1 - halves, graph=ring)
+    >>> sk.metrics.bivariate_morans_i(halves, 1 - halves, graph=ring)
     array([-0.5])
     """
     both = expression(truth, predicted)
@@ -158,9 +160,10 @@ def moran_ratio(truth: ArrayLike, predicted: ArrayLike, *, graph: sparse.sparray
     --------
     >>> import numpy as np
     >>> from scipy import sparse
+    >>> import stfmkit as sk
     >>> ring = sparse.csr_array(np.roll(np.eye(8), 1, axis=1) + np.roll(np.eye(8), -1, axis=1))
     >>> halves = np.array([[1.0], [1], [1], [1], [0], [0], [0], [0]])
-    >>> moran_ratio(halves, 0.1 * halves, graph=ring)
+    >>> sk.metrics.moran_ratio(halves, 0.1 * halves, graph=ring)
     array([1.])
     """
     both = expression(truth, predicted)
@@ -224,11 +227,12 @@ def map_ssim(
     --------
     >>> import numpy as np
     >>> from scipy import sparse
+    >>> import stfmkit as sk
     >>> ring = sparse.csr_array(np.roll(np.eye(8), 1, axis=1) + np.roll(np.eye(8), -1, axis=1))
     >>> wave = np.sin(np.arange(8.0))[:, None]
-    >>> map_ssim(wave, wave, graph=ring)
+    >>> sk.metrics.map_ssim(wave, wave, graph=ring)
     array([1.])
-    >>> bool(map_ssim(wave, wave[::-1], graph=ring)[0] < 0.5)
+    >>> bool(sk.metrics.map_ssim(wave, wave[::-1], graph=ring)[0] < 0.5)
     True
     """
     check_integer(rings, name="rings", least=1)

@@ -75,9 +75,10 @@ def few_shot_f1(
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> niche, patient = np.tile(["a", "b"], 30), np.repeat(["P1", "P2", "P3"], 20)
     >>> known = np.where(niche == "a", -1.0, 1.0)[:, None] + np.random.default_rng(0).normal(0, 0.1, size=(60, 1))
-    >>> few_shot_f1(known, niche, patient, n_labels=(1, 5, 50))["macro_f1"].to_dict()
+    >>> sk.metrics.few_shot_f1(known, niche, patient, n_labels=(1, 5, 50))["macro_f1"].to_dict()
     {1: 1.0, 5: 1.0, 50: nan}
     """
     sizes = _sizes(n_labels)

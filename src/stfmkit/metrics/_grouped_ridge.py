@@ -67,8 +67,9 @@ def grouped_ridge(embedding: ArrayLike, targets: ArrayLike, groups: ArrayLike, *
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> x = np.random.default_rng(0).normal(size=(60, 3))
-    >>> guess = grouped_ridge(x, x[:, :1] - x[:, 1:2], np.repeat(["P1", "P2", "P3"], 20))
+    >>> guess = sk.metrics.grouped_ridge(x, x[:, :1] - x[:, 1:2], np.repeat(["P1", "P2", "P3"], 20))
     >>> bool(np.abs(guess[:, 0] - (x[:, 0] - x[:, 1])).max() < 1e-3)
     True
     """

@@ -42,7 +42,8 @@ def class_f1(truth: ArrayLike, predicted: ArrayLike) -> pd.Series:
 
     Examples
     --------
-    >>> class_f1(["a", "a", "b"], ["a", "b", "b"]).round(3).to_dict()
+    >>> import stfmkit as sk
+    >>> sk.metrics.class_f1(["a", "a", "b"], ["a", "b", "b"]).round(3).to_dict()
     {'a': 0.667, 'b': 0.667}
     """
     true, guess, levels = label_pair(truth, predicted)
@@ -86,7 +87,8 @@ def macro_f1(truth: ArrayLike, predicted: ArrayLike) -> float:
 
     Examples
     --------
-    >>> macro_f1(["a", "a", "b", "b"], ["a", "a", "b", "c"])  # mean of 1 and 2/3
+    >>> import stfmkit as sk
+    >>> sk.metrics.macro_f1(["a", "a", "b", "b"], ["a", "a", "b", "c"])  # mean of 1 and 2/3
     0.8333333333333333
     """
     return float(class_f1(truth, predicted).mean())
@@ -120,7 +122,8 @@ def balanced_accuracy(truth: ArrayLike, predicted: ArrayLike) -> float:
 
     Examples
     --------
-    >>> balanced_accuracy(["a", "a", "a", "b"], ["a", "a", "a", "a"])
+    >>> import stfmkit as sk
+    >>> sk.metrics.balanced_accuracy(["a", "a", "a", "b"], ["a", "a", "a", "a"])
     0.5
     """
     true, guess, levels = label_pair(truth, predicted)
@@ -181,7 +184,8 @@ def ari(truth: ArrayLike, predicted: ArrayLike) -> float:
 
     Examples
     --------
-    >>> ari(["a", "a", "b", "b"], ["x", "x", "y", "y"])
+    >>> import stfmkit as sk
+    >>> sk.metrics.ari(["a", "a", "b", "b"], ["x", "x", "y", "y"])
     1.0
     """
     first, second = _partitions(truth, predicted)
@@ -219,7 +223,8 @@ def nmi(truth: ArrayLike, predicted: ArrayLike) -> float:
 
     Examples
     --------
-    >>> round(nmi(["a", "a", "b", "b"], ["x", "x", "y", "z"]), 3)
+    >>> import stfmkit as sk
+    >>> round(sk.metrics.nmi(["a", "a", "b", "b"], ["x", "x", "y", "z"]), 3)
     0.8
     """
     first, second = _partitions(truth, predicted)

@@ -75,10 +75,11 @@ def lagged_correlation(
     --------
     >>> import numpy as np
     >>> from scipy import sparse
+    >>> import stfmkit as sk
     >>> line = sparse.csr_array(np.roll(np.eye(6), 1, axis=1))  # the neighbour of i is i + 1
     >>> ligand = np.array([0.0, 1, 0, 2, 0, 3])
     >>> values = np.column_stack([ligand, np.roll(ligand, 1)])
-    >>> lagged_correlation(values, line, [[0, 1], [1, 0]]).round(3)
+    >>> sk.metrics.lagged_correlation(values, line, [[0, 1], [1, 0]]).round(3)
     array([1.   , 0.625])
     """
     check_choice(method, ["pearson", "spearman"], name="method")

@@ -82,11 +82,12 @@ def latent_correlation(
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> rng = np.random.default_rng(0)
     >>> signal = rng.normal(size=(4000, 1)) * [0.5, 0.5, -0.5]  # two genes rise together, one falls
     >>> counts = rng.poisson(np.exp(signal + 0.5))
     >>> sure = dict(scale="log1p")
-    >>> bool(np.corrcoef(np.log1p(counts).T)[0, 1] < 0.5), latent_correlation(counts, **sure)[0].round(1)
+    >>> bool(np.corrcoef(np.log1p(counts).T)[0, 1] < 0.5), sk.metrics.latent_correlation(counts, **sure)[0].round(1)
     (True, array([ 1.,  1., -1.]))
     """
     check_choice(scale, SCALES, name="scale")

@@ -146,7 +146,8 @@ def metric(
     Examples
     --------
     >>> import numpy as np
-    >>> @metric(
+    >>> import stfmkit as sk
+    >>> @sk.metrics.metric(
     ...     title="Share of zeros kept",
     ...     family="expression",
     ...     higher_is_better=True,

@@ -66,7 +66,8 @@ def embedding_neighbors(
 
     Examples
     --------
-    >>> embedding_neighbors([[0.0], [1.0], [3.0]], 1).indices.ravel().tolist()
+    >>> import stfmkit as sk
+    >>> sk.metrics.embedding_neighbors([[0.0], [1.0], [3.0]], 1).indices.ravel().tolist()
     [1, 0, 1]
     """
     check_integer(n_neighbors, name="n_neighbors", least=1)

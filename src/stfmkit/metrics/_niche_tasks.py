@@ -73,7 +73,8 @@ def neighborhood_composition(
 
     Examples
     --------
-    >>> around = neighborhood_composition([[0, 0], [1, 0], [2, 0]], ["B", "T", "T"], ["S"] * 3, radius=1)
+    >>> import stfmkit as sk
+    >>> around = sk.metrics.neighborhood_composition([[0, 0], [1, 0], [2, 0]], ["B", "T", "T"], ["S"] * 3, radius=1)
     >>> around.shares.tolist(), around.counts.tolist()
     ([[0.0, 1.0], [0.5, 0.5], [0.0, 1.0]], [1, 2, 1])
     """
@@ -130,7 +131,11 @@ def composition_r2(truth: ArrayLike, predicted: ArrayLike) -> float:
 
     Examples
     --------
-    >>> composition_r2([[1, 0], [0, 1]], [[1, 0], [0, 1]]), composition_r2([[1, 0], [0, 1]], [[0.5, 0.5], [0.5, 0.5]])
+    >>> import stfmkit as sk
+    >>> (
+    ...     sk.metrics.composition_r2([[1, 0], [0, 1]], [[1, 0], [0, 1]]),
+    ...     sk.metrics.composition_r2([[1, 0], [0, 1]], [[0.5, 0.5], [0.5, 0.5]]),
+    ... )
     (1.0, 0.0)
     """
     true, guess = _shares(truth, predicted)
@@ -173,7 +178,8 @@ def composition_js(truth: ArrayLike, predicted: ArrayLike) -> float:
 
     Examples
     --------
-    >>> composition_js([[1.0, 0.0]], [[1.0, 0.0]]), composition_js([[1.0, 0.0]], [[0.0, 1.0]])
+    >>> import stfmkit as sk
+    >>> sk.metrics.composition_js([[1.0, 0.0]], [[1.0, 0.0]]), sk.metrics.composition_js([[1.0, 0.0]], [[0.0, 1.0]])
     (0.0, 1.0)
     """
     true, guess = _shares(truth, predicted)
@@ -213,7 +219,8 @@ def composition_f1(truth: ArrayLike, predicted: ArrayLike) -> float:
 
     Examples
     --------
-    >>> composition_f1([[0.7, 0.3], [0.1, 0.9]], [[0.6, 0.4], [0.2, 0.8]])
+    >>> import stfmkit as sk
+    >>> sk.metrics.composition_f1([[0.7, 0.3], [0.1, 0.9]], [[0.6, 0.4], [0.2, 0.8]])
     1.0
     """
     true, guess = _shares(truth, predicted)
@@ -250,7 +257,8 @@ def density_r2(truth: ArrayLike, predicted: ArrayLike) -> float:
 
     Examples
     --------
-    >>> density_r2([1, 2, 3], [1, 2, 3]), density_r2([1, 2, 3], [2, 2, 2])
+    >>> import stfmkit as sk
+    >>> sk.metrics.density_r2([1, 2, 3], [1, 2, 3]), sk.metrics.density_r2([1, 2, 3], [2, 2, 2])
     (1.0, 0.0)
     """
     true = vector(truth, name="truth")

@@ -43,7 +43,8 @@ def split_half_reliability(half_a: ArrayLike, half_b: ArrayLike) -> np.ndarray:
 
     Examples
     --------
-    >>> split_half_reliability([[0.0], [1], [2], [3]], [[0.0], [2], [1], [3]]).round(3)
+    >>> import stfmkit as sk
+    >>> sk.metrics.split_half_reliability([[0.0], [1], [2], [3]], [[0.0], [2], [1], [3]]).round(3)
     array([0.889])
     """
     both = expression(half_a, half_b, names=("half_a", "half_b"))
@@ -82,7 +83,8 @@ def pearson_ceiling(reliability: ArrayLike) -> np.ndarray:
 
     Examples
     --------
-    >>> pearson_ceiling([0.81, 0.25])
+    >>> import stfmkit as sk
+    >>> sk.metrics.pearson_ceiling([0.81, 0.25])
     array([0.9, 0.5])
     """
     rho = number(reliability, name="reliability").astype(np.float64)
@@ -130,7 +132,8 @@ def ceiling_normalized(value: ArrayLike, *, ceiling: ArrayLike, chance: ArrayLik
 
     Examples
     --------
-    >>> ceiling_normalized([0.45, 0.45], ceiling=[0.9, 0.0])
+    >>> import stfmkit as sk
+    >>> sk.metrics.ceiling_normalized([0.45, 0.45], ceiling=[0.9, 0.0])
     array([0.5, nan])
     """
     score = number(value, name="value").astype(np.float64)

@@ -44,7 +44,8 @@ def jaccard(a: Iterable[Any], b: Iterable[Any]) -> float:
 
     Examples
     --------
-    >>> jaccard(["CD3E", "CD8A", "MS4A1"], ["CD3E", "CD8A", "EPCAM"])
+    >>> import stfmkit as sk
+    >>> sk.metrics.jaccard(["CD3E", "CD8A", "MS4A1"], ["CD3E", "CD8A", "EPCAM"])
     0.5
     """
     first, second = item_pair(a, b)
@@ -80,7 +81,8 @@ def dice(a: Iterable[Any], b: Iterable[Any]) -> float:
 
     Examples
     --------
-    >>> dice([1, 2, 3], [2, 3, 4]).__round__(3)
+    >>> import stfmkit as sk
+    >>> sk.metrics.dice([1, 2, 3], [2, 3, 4]).__round__(3)
     0.667
     """
     first, second = item_pair(a, b)
@@ -117,7 +119,8 @@ def overlap_coefficient(a: Iterable[Any], b: Iterable[Any]) -> float:
 
     Examples
     --------
-    >>> overlap_coefficient(["CD3E"], ["CD3E", "CD8A", "EPCAM"])
+    >>> import stfmkit as sk
+    >>> sk.metrics.overlap_coefficient(["CD3E"], ["CD3E", "CD8A", "EPCAM"])
     1.0
     """
     first, second = item_pair(a, b)
@@ -157,7 +160,11 @@ def expected_jaccard(n_a: int, n_b: int, *, n_genes: int) -> float:
 
     Examples
     --------
-    >>> round(expected_jaccard(50, 50, n_genes=300), 3), round(expected_jaccard(50, 50, n_genes=18_000), 4)
+    >>> import stfmkit as sk
+    >>> (
+    ...     round(sk.metrics.expected_jaccard(50, 50, n_genes=300), 3),
+    ...     round(sk.metrics.expected_jaccard(50, 50, n_genes=18_000), 4),
+    ... )
     (0.092, 0.0014)
     """
     check_integer(n_genes, name="n_genes", least=1)
@@ -208,7 +215,8 @@ def adjusted_jaccard(a: Iterable[Any], b: Iterable[Any], *, n_genes: int) -> flo
 
     Examples
     --------
-    >>> round(adjusted_jaccard(range(0, 50), range(25, 75), n_genes=300), 3)
+    >>> import stfmkit as sk
+    >>> round(sk.metrics.adjusted_jaccard(range(0, 50), range(25, 75), n_genes=300), 3)
     0.266
     """
     first, second = item_pair(a, b)
@@ -254,7 +262,8 @@ def normalized_jaccard(a: Iterable[Any], b: Iterable[Any], *, n_genes: int, ceil
 
     Examples
     --------
-    >>> round(normalized_jaccard(range(0, 50), range(25, 75), n_genes=300, ceiling=0.6), 3)
+    >>> import stfmkit as sk
+    >>> round(sk.metrics.normalized_jaccard(range(0, 50), range(25, 75), n_genes=300, ceiling=0.6), 3)
     0.475
     """
     first, second = item_pair(a, b)
@@ -304,7 +313,8 @@ def rank_biased_overlap(a: Iterable[Any], b: Iterable[Any], *, p: float = 0.9) -
 
     Examples
     --------
-    >>> round(rank_biased_overlap(["x", "y", "z"], ["y", "x", "z"], p=0.9), 6)
+    >>> import stfmkit as sk
+    >>> round(sk.metrics.rank_biased_overlap(["x", "y", "z"], ["y", "x", "z"], p=0.9), 6)
     0.9
     """
     if not 0 < p < 1:
@@ -355,7 +365,8 @@ def signed_jaccard(a: tuple[Iterable[Any], Iterable[Any]], b: tuple[Iterable[Any
 
     Examples
     --------
-    >>> signed_jaccard((["A", "B"], ["C"]), (["A"], ["B", "C"]))
+    >>> import stfmkit as sk
+    >>> sk.metrics.signed_jaccard((["A", "B"], ["C"]), (["A"], ["B", "C"]))
     0.5
     """
     sides = []
@@ -411,7 +422,8 @@ def signature_specificity(
 
     Examples
     --------
-    >>> signature_specificity({"core": ["A", "B"], "rim": ["C"]}, {"core": ["A", "B"], "rim": ["A"]})
+    >>> import stfmkit as sk
+    >>> sk.metrics.signature_specificity({"core": ["A", "B"], "rim": ["C"]}, {"core": ["A", "B"], "rim": ["A"]})
     {'core': 0.5, 'rim': 0.0}
     """
     absent = [k for k in truth if k not in predicted]

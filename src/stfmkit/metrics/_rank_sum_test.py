@@ -64,7 +64,8 @@ def rank_sum_test(
 
     Examples
     --------
-    >>> table = rank_sum_test([[3.0, 0], [2, 1], [1, 0], [0, 1]], ["core", "core", "rim", "rim"])
+    >>> import stfmkit as sk
+    >>> table = sk.metrics.rank_sum_test([[3.0, 0], [2, 1], [1, 0], [0, 1]], ["core", "core", "rim", "rim"])
     >>> table.loc[0, ["auroc", "pct_in", "pct_out"]].astype(float).tolist()
     [1.0, 1.0, 0.5]
     >>> float(table.loc[0, "p_value"].round(3))

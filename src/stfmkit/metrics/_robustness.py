@@ -71,9 +71,10 @@ def robustness_index(
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> niche, patient = np.repeat(["a", "b"], 20), np.tile(["P1", "P2"], 20)
     >>> sorted_by_niche = (niche == "b")[:, None] + np.random.default_rng(0).normal(0, 0.01, size=(40, 2))
-    >>> robustness_index(sorted_by_niche, niche, patient, n_neighbors=10)
+    >>> sk.metrics.robustness_index(sorted_by_niche, niche, patient, n_neighbors=10)
     1.0
     """
     features = table(embedding, name="embedding")
@@ -116,7 +117,8 @@ def robustness_index_chance(biology: ArrayLike, confounder: ArrayLike, *, exclud
 
     Examples
     --------
-    >>> robustness_index_chance(["a", "a", "b", "b"], ["P1", "P2", "P1", "P2"])
+    >>> import stfmkit as sk
+    >>> sk.metrics.robustness_index_chance(["a", "a", "b", "b"], ["P1", "P2", "P1", "P2"])
     0.5
     """
     what = _codes(biology, name="biology", n=None)
@@ -170,7 +172,8 @@ def neighborhood_purity(
 
     Examples
     --------
-    >>> neighborhood_purity([[0.0], [0.1], [5.0], [5.1]], ["a", "a", "b", "b"], n_neighbors=1)
+    >>> import stfmkit as sk
+    >>> sk.metrics.neighborhood_purity([[0.0], [0.1], [5.0], [5.1]], ["a", "a", "b", "b"], n_neighbors=1)
     1.0
     """
     features = table(embedding, name="embedding")

@@ -65,8 +65,12 @@ def scib_total(scores: Mapping[str, float]) -> float:
 
     Examples
     --------
-    >>> from stfmkit.metrics._scib import BATCH, BIO
-    >>> round(scib_total(dict.fromkeys(BIO, 1.0) | dict.fromkeys(BATCH, 0.5)), 6)
+    >>> import stfmkit as sk
+    >>> batch = dict.fromkeys(["scib_bras", "scib_ilisi", "scib_kbet", "scib_graph_connectivity", "scib_pcr"], 0.5)
+    >>> biology = dict.fromkeys(
+    ...     ["scib_isolated_labels", "scib_kmeans_nmi", "scib_kmeans_ari", "scib_silhouette_label", "scib_clisi"], 1.0
+    ... )
+    >>> round(sk.metrics.scib_total(biology | batch), 6)
     0.8
     """
     missing = [name for name in (*BIO, *BATCH) if name not in scores]

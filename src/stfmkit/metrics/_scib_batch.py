@@ -53,9 +53,10 @@ def scib_bras(embedding: ArrayLike, labels: ArrayLike, batches: ArrayLike) -> fl
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> embedding = np.repeat([[0.0], [9.0]], 20, axis=0) + np.random.default_rng(0).normal(size=(40, 2))
     >>> celltype, patient = np.repeat(["B", "T"], 20), np.tile(["P1", "P2"], 20)
-    >>> scib_bras(embedding, celltype, patient) > 0.8
+    >>> sk.metrics.scib_bras(embedding, celltype, patient) > 0.8
     True
     """
     features, (what, who) = read_inputs(embedding, labels=labels, batches=batches)
@@ -103,9 +104,10 @@ def scib_ilisi(embedding: ArrayLike, batches: ArrayLike, *, neighbors: Neighbors
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> embedding = np.repeat([[0.0], [9.0]], 50, axis=0) + np.random.default_rng(0).normal(size=(100, 2))
     >>> celltype, patient = np.repeat(["B", "T"], 50), np.tile(["P1", "P2"], 50)
-    >>> scib_ilisi(embedding, patient) > 0.8
+    >>> sk.metrics.scib_ilisi(embedding, patient) > 0.8
     True
     """
     features, (who,) = read_inputs(embedding, batches=batches)
@@ -158,8 +160,11 @@ def scib_kbet(
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> celltype, patient = np.repeat(["B", "T"], 30), np.repeat(["P1", "P2"], 30)
-    >>> scib_kbet(np.random.default_rng(0).normal(size=(60, 2)), celltype, patient)  # no label has two batches
+    >>> sk.metrics.scib_kbet(
+    ...     np.random.default_rng(0).normal(size=(60, 2)), celltype, patient
+    ... )  # no label has two batches
     nan
     """
     features, (what, who) = read_inputs(embedding, labels=labels, batches=batches)
@@ -209,9 +214,10 @@ def scib_graph_connectivity(embedding: ArrayLike, labels: ArrayLike, *, neighbor
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> embedding = np.repeat([[0.0], [9.0]], 20, axis=0) + np.random.default_rng(0).normal(size=(40, 2))
     >>> celltype, patient = np.repeat(["B", "T"], 20), np.tile(["P1", "P2"], 20)
-    >>> 0 < scib_graph_connectivity(embedding, celltype) <= 1
+    >>> 0 < sk.metrics.scib_graph_connectivity(embedding, celltype) <= 1
     True
     """
     features, (what,) = read_inputs(embedding, labels=labels)
@@ -256,9 +262,10 @@ def scib_pcr(embedding: ArrayLike, reference: ArrayLike, batches: ArrayLike) -> 
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> patient, noise = np.tile(["P1", "P2"], 20), np.random.default_rng(0).normal(size=(40, 2))
     >>> shifted = noise + 5.0 * (patient == "P2")[:, None]
-    >>> scib_pcr(noise, shifted, patient) > 0.8, scib_pcr(shifted, noise, patient)
+    >>> sk.metrics.scib_pcr(noise, shifted, patient) > 0.8, sk.metrics.scib_pcr(shifted, noise, patient)
     (True, 0.0)
     """
     features, (who,) = read_inputs(embedding, batches=batches)

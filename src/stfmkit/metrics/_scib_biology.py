@@ -43,9 +43,10 @@ def scib_isolated_labels(embedding: ArrayLike, labels: ArrayLike, batches: Array
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> embedding = np.repeat([[0.0], [9.0]], 20, axis=0) + np.random.default_rng(0).normal(size=(40, 2))
     >>> celltype, patient = np.repeat(["B", "T"], 20), np.tile(["P1", "P2"], 20)
-    >>> scib_isolated_labels(embedding, celltype, patient) > 0.8
+    >>> sk.metrics.scib_isolated_labels(embedding, celltype, patient) > 0.8
     True
     """
     features, (what, who) = read_inputs(embedding, labels=labels, batches=batches)
@@ -87,9 +88,10 @@ def scib_kmeans_nmi(embedding: ArrayLike, labels: ArrayLike) -> float:
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> embedding = np.repeat([[0.0], [9.0]], 20, axis=0) + np.random.default_rng(0).normal(size=(40, 2))
     >>> celltype, patient = np.repeat(["B", "T"], 20), np.tile(["P1", "P2"], 20)
-    >>> round(scib_kmeans_nmi(embedding, celltype), 6)
+    >>> round(sk.metrics.scib_kmeans_nmi(embedding, celltype), 6)
     1.0
     """
     return kmeans_scores(embedding, labels)["nmi"]
@@ -129,9 +131,10 @@ def scib_kmeans_ari(embedding: ArrayLike, labels: ArrayLike) -> float:
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> embedding = np.repeat([[0.0], [9.0]], 20, axis=0) + np.random.default_rng(0).normal(size=(40, 2))
     >>> celltype, patient = np.repeat(["B", "T"], 20), np.tile(["P1", "P2"], 20)
-    >>> scib_kmeans_ari(embedding, celltype)
+    >>> sk.metrics.scib_kmeans_ari(embedding, celltype)
     1.0
     """
     return kmeans_scores(embedding, labels)["ari"]
@@ -171,9 +174,10 @@ def scib_silhouette_label(embedding: ArrayLike, labels: ArrayLike) -> float:
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> embedding = np.repeat([[0.0], [9.0]], 20, axis=0) + np.random.default_rng(0).normal(size=(40, 2))
     >>> celltype, patient = np.repeat(["B", "T"], 20), np.tile(["P1", "P2"], 20)
-    >>> scib_silhouette_label(embedding, celltype) > 0.8
+    >>> sk.metrics.scib_silhouette_label(embedding, celltype) > 0.8
     True
     """
     features, (what,) = read_inputs(embedding, labels=labels)
@@ -219,9 +223,10 @@ def scib_clisi(embedding: ArrayLike, labels: ArrayLike, *, neighbors: Neighbors 
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> embedding = np.repeat([[0.0], [9.0]], 50, axis=0) + np.random.default_rng(0).normal(size=(100, 2))
     >>> celltype, patient = np.repeat(["B", "T"], 50), np.tile(["P1", "P2"], 50)
-    >>> scib_clisi(embedding, celltype) > 0.8
+    >>> sk.metrics.scib_clisi(embedding, celltype) > 0.8
     True
     """
     features, (what,) = read_inputs(embedding, labels=labels)

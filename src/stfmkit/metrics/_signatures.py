@@ -56,8 +56,9 @@ def signature_statistics(
 
     Examples
     --------
+    >>> import stfmkit as sk
     >>> X = [[3.0, 0], [2, 1], [1, 0], [0, 1]]
-    >>> table = signature_statistics(X, ["core", "core", "rim", "rim"], ["P1"] * 4)
+    >>> table = sk.metrics.signature_statistics(X, ["core", "core", "rim", "rim"], ["P1"] * 4)
     >>> table[["niche", "gene", "auroc", "pct_in"]].head(2).values.tolist()
     [['core', 0, 1.0, 1.0], ['core', 1, 0.5, 0.5]]
     """
@@ -112,9 +113,10 @@ def signature_sets(
 
     Examples
     --------
+    >>> import stfmkit as sk
     >>> X = [[3.0, 0], [2, 1], [1, 0], [0, 1]]
-    >>> table = signature_statistics(X, ["core", "core", "rim", "rim"], ["P1"] * 4)
-    >>> signature_sets(table, n_genes=10)
+    >>> table = sk.metrics.signature_statistics(X, ["core", "core", "rim", "rim"], ["P1"] * 4)
+    >>> sk.metrics.signature_sets(table, n_genes=10)
     {'core': array([0]), 'rim': array([], dtype=int64)}
     """
     check_integer(n_genes, name="n_genes", least=1)
@@ -190,8 +192,9 @@ def signature_truth(
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> X = [[3.0, 0], [2, 1], [1, 0], [0, 1]]
-    >>> signature_truth(X, np.array([True, True, False, False]), n_genes=10)
+    >>> sk.metrics.signature_truth(X, np.array([True, True, False, False]), n_genes=10)
     array([0])
     """
     values = matrix(X, name="X")
@@ -240,7 +243,8 @@ def signature_top(scores: ArrayLike, n_genes: int) -> np.ndarray:
 
     Examples
     --------
-    >>> signature_top([0.5, 0.9, float("nan"), 0.7], 2)
+    >>> import stfmkit as sk
+    >>> sk.metrics.signature_top([0.5, 0.9, float("nan"), 0.7], 2)
     array([1, 3])
     """
     check_integer(n_genes, name="n_genes", least=1)
@@ -288,7 +292,8 @@ def signature_size(truth: Iterable[Any]) -> int:
 
     Examples
     --------
-    >>> signature_size(["CD3E", "CD8A"])
+    >>> import stfmkit as sk
+    >>> sk.metrics.signature_size(["CD3E", "CD8A"])
     2
     """
     return len(items(truth, name="truth"))
@@ -328,7 +333,8 @@ def signature_ranking_auroc(truth: Iterable[int], scores: ArrayLike) -> float:
 
     Examples
     --------
-    >>> signature_ranking_auroc([0, 2], [0.9, 0.8, 0.7, 0.1])
+    >>> import stfmkit as sk
+    >>> sk.metrics.signature_ranking_auroc([0, 2], [0.9, 0.8, 0.7, 0.1])
     0.75
     """
     known = vector(scores, name="scores")
@@ -375,7 +381,8 @@ def signature_fold_change_correlation(truth: ArrayLike, predicted: ArrayLike) ->
 
     Examples
     --------
-    >>> round(signature_fold_change_correlation([2.0, 1, 0, -1], [0.4, 0.5, 0.1, 0.0]), 3)
+    >>> import stfmkit as sk
+    >>> round(sk.metrics.signature_fold_change_correlation([2.0, 1, 0, -1], [0.4, 0.5, 0.1, 0.0]), 3)
     0.8
     """
     first = vector(truth, name="truth")

@@ -57,9 +57,10 @@ def sparkx_test(X: ArrayLike | sparse.sparray, coords: ArrayLike, *, adjust: Adj
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> xy = np.stack(np.meshgrid(np.arange(12.0), np.arange(12.0)), axis=-1).reshape(-1, 2)
     >>> X = np.column_stack([np.where(xy[:, 0] < 6, 5, 1), np.random.default_rng(0).poisson(2, 144), np.ones(144)])
-    >>> found = sparkx_test(X, xy)
+    >>> found = sk.metrics.sparkx_test(X, xy)
     >>> found["p"].lt(0.01).tolist(), found["p"].isna().tolist()
     ([True, False, False], [False, False, True])
     """

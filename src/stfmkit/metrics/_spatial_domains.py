@@ -55,8 +55,9 @@ def chaos(coords: ArrayLike, labels: ArrayLike) -> float:
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> line = np.column_stack([np.arange(6.0), np.zeros(6)])
-    >>> bool(chaos(line, [0, 0, 0, 1, 1, 1]) < chaos(line, [0, 1, 0, 1, 0, 1]))
+    >>> bool(sk.metrics.chaos(line, [0, 0, 0, 1, 1, 1]) < sk.metrics.chaos(line, [0, 1, 0, 1, 0, 1]))
     True
     """
     xy, codes = _placed(coords, labels)
@@ -109,8 +110,9 @@ def pas(coords: ArrayLike, labels: ArrayLike, *, n_neighbors: int = 10) -> float
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> line = np.column_stack([np.arange(6.0), np.zeros(6)])
-    >>> pas(line, ["a", "a", "a", "b", "b", "b"], n_neighbors=2)
+    >>> sk.metrics.pas(line, ["a", "a", "a", "b", "b", "b"], n_neighbors=2)
     0.0
     """
     check_integer(n_neighbors, name="n_neighbors", least=1)
@@ -167,8 +169,12 @@ def spatial_asw(coords: ArrayLike, labels: ArrayLike, *, n_sampled: int | None =
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> line = np.column_stack([[0.0, 1, 10, 11], np.zeros(4)])
-    >>> round(spatial_asw(line, ["a", "a", "b", "b"]), 3), round(spatial_asw(line, ["a", "b", "a", "b"]), 3)
+    >>> (
+    ...     round(sk.metrics.spatial_asw(line, ["a", "a", "b", "b"]), 3),
+    ...     round(sk.metrics.spatial_asw(line, ["a", "b", "a", "b"]), 3),
+    ... )
     (0.9, -0.45)
     """
     from stfmkit._kernels._silhouette import silhouettes
@@ -227,8 +233,9 @@ def fide(labels: ArrayLike, graph: Any, *, n_classes: int | None = None) -> floa
     --------
     >>> import numpy as np
     >>> from scipy import sparse
+    >>> import stfmkit as sk
     >>> chain = sparse.csr_array(np.eye(4, k=1) + np.eye(4, k=-1))
-    >>> round(fide(["a", "a", "b", "b"], chain), 3), round(fide(["a", "b", "a", "b"], chain), 3)
+    >>> round(sk.metrics.fide(["a", "a", "b", "b"], chain), 3), round(sk.metrics.fide(["a", "b", "a", "b"], chain), 3)
     (0.667, 0.0)
     """
     codes, names = pd.factorize(check_labels(labels, name="labels"), sort=True)
@@ -284,7 +291,11 @@ def domain_jsd(labels: ArrayLike, samples: ArrayLike) -> float:
 
     Examples
     --------
-    >>> domain_jsd(["a", "b", "a", "b"], ["S1", "S1", "S2", "S2"]), domain_jsd(["a", "a", "b"], ["S1", "S1", "S2"])
+    >>> import stfmkit as sk
+    >>> (
+    ...     sk.metrics.domain_jsd(["a", "b", "a", "b"], ["S1", "S1", "S2", "S2"]),
+    ...     sk.metrics.domain_jsd(["a", "a", "b"], ["S1", "S1", "S2"]),
+    ... )
     (0.0, 1.0)
     """
     codes, names = pd.factorize(check_labels(labels, name="labels"), sort=True)

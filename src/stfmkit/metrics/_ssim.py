@@ -75,8 +75,9 @@ def ssim(a: ArrayLike, b: ArrayLike, *, window: int = 7, data_range: float) -> f
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> image = np.arange(64.0).reshape(8, 8) / 64
-    >>> ssim(image, image, data_range=1.0)
+    >>> sk.metrics.ssim(image, image, data_range=1.0)
     1.0
     """
     check_window(window)
@@ -118,7 +119,8 @@ def coexpression_order(truth: ArrayLike) -> np.ndarray:
 
     Examples
     --------
-    >>> order = coexpression_order([[1.0, 0.0, 0.9], [0.0, 1.0, 0.1], [0.9, 0.1, 1.0]])
+    >>> import stfmkit as sk
+    >>> order = sk.metrics.coexpression_order([[1.0, 0.0, 0.9], [0.0, 1.0, 0.1], [0.9, 0.1, 1.0]])
     >>> order[1]  # the gene that both others are closest to
     np.int64(2)
     """
@@ -170,8 +172,9 @@ def ssim_ordered(truth: ArrayLike, predicted: ArrayLike, *, order: ArrayLike, wi
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> same = np.corrcoef(np.random.default_rng(0).normal(size=(9, 50)))
-    >>> ssim_ordered(same, same, order=coexpression_order(same))
+    >>> sk.metrics.ssim_ordered(same, same, order=sk.metrics.coexpression_order(same))
     1.0
     """
     common = _checked(truth, predicted, window=window)
@@ -226,8 +229,9 @@ def ssim_permuted(
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> same = np.corrcoef(np.random.default_rng(0).normal(size=(9, 50)))
-    >>> ssim_permuted(same, same, n_orders=5, rng=0)
+    >>> sk.metrics.ssim_permuted(same, same, n_orders=5, rng=0)
     PermutedSSIM(mean=1.0, sd=0.0)
     """
     check_integer(n_orders, name="n_orders", least=2)
@@ -273,8 +277,9 @@ def ssim_permuted_sd(
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> same = np.corrcoef(np.random.default_rng(0).normal(size=(9, 50)))
-    >>> ssim_permuted_sd(same, same, n_orders=5)
+    >>> sk.metrics.ssim_permuted_sd(same, same, n_orders=5)
     0.0
     """
     return ssim_permuted(truth, predicted, n_orders=n_orders, window=window, rng=rng).sd
@@ -312,8 +317,9 @@ def ssim_global(truth: ArrayLike, predicted: ArrayLike) -> float:
     Examples
     --------
     >>> import numpy as np
+    >>> import stfmkit as sk
     >>> same = np.corrcoef(np.random.default_rng(0).normal(size=(9, 50)))
-    >>> ssim_global(same, same)
+    >>> sk.metrics.ssim_global(same, same)
     1.0
     """
     common = drop_undefined(truth, predicted)

@@ -74,9 +74,10 @@ def benchmark(
     Examples
     --------
     >>> import pandas as pd
+    >>> import stfmkit as sk
     >>> columns = ["task", "metric", "contender", "patient", "sample", "value"]
     >>> rows = [("niche_probe", "macro_f1", c, f"P{p}", f"S{p}", 0.1 * p) for c in "ab" for p in range(3)]
-    >>> ax = benchmark(pd.DataFrame(rows, columns=columns), task="niche_probe")
+    >>> ax = sk.pl.benchmark(pd.DataFrame(rows, columns=columns), task="niche_probe")
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['a', 'b']
     """

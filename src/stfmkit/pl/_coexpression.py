@@ -73,9 +73,10 @@ def coexpression(
     --------
     >>> import numpy as np
     >>> from anndata import AnnData
+    >>> import stfmkit as sk
     >>> adata = AnnData(np.ones((3, 2)), varp={"coexpression": np.array([[1.0, 0.5], [0.5, 1.0]])})
     >>> adata.uns["coexpression"] = {"order": np.array(["1", "0"], dtype=object)}
-    >>> [label.get_text() for label in coexpression(adata).get_yticklabels()]
+    >>> [label.get_text() for label in sk.pl.coexpression(adata).get_yticklabels()]
     ['1', '0']
     """
     check_integer(max_labels, name="max_labels", least=0)

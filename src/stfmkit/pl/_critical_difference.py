@@ -50,8 +50,9 @@ def critical_difference(results: Any, *, ax: "Axes | None" = None, show: bool = 
     Examples
     --------
     >>> import pandas as pd
+    >>> import stfmkit as sk
     >>> columns = ["contender", "mean_rank", "critical_difference", "n_patients", "n_tasks"]
-    >>> ax = critical_difference(pd.DataFrame([("a", 1.2, 0.9, 8, 3), ("b", 1.8, 0.9, 8, 3)], columns=columns))
+    >>> ax = sk.pl.critical_difference(pd.DataFrame([("a", 1.2, 0.9, 8, 3), ("b", 1.8, 0.9, 8, 3)], columns=columns))
     >>> [text.get_text() for text in ax.texts][-2:]
     ['a  1.20', '1.80  b']
     """

@@ -77,8 +77,9 @@ def gene_sparsity(
     --------
     >>> import numpy as np, pandas as pd
     >>> from anndata import AnnData
+    >>> import stfmkit as sk
     >>> var = pd.DataFrame({"detect_frac": [0.9, 0.2], "morans_i": [0.4, 0.1]}, index=["A", "B"])
-    >>> ax = gene_sparsity(AnnData(np.ones((3, 2)), var=var), n_labels=1)
+    >>> ax = sk.pl.gene_sparsity(AnnData(np.ones((3, 2)), var=var), n_labels=1)
     >>> [text.get_text() for text in ax.texts]
     ['A']
     """

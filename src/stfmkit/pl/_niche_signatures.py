@@ -80,10 +80,11 @@ def niche_signatures(
     --------
     >>> import numpy as np, pandas as pd
     >>> from anndata import AnnData
+    >>> import stfmkit as sk
     >>> genes = pd.DataFrame({"niche": ["core", "core"], "gene": ["A", "B"], "auroc": [0.9, 0.4]})
     >>> genes = genes.assign(pct_in=[0.8, 0.1], rank=[1, 0])
     >>> adata = AnnData(np.ones((2, 2)), uns={"niche_signatures": {"genes": genes}})
-    >>> ax = niche_signatures(adata)
+    >>> ax = sk.pl.niche_signatures(adata)
     >>> [label.get_text() for label in ax.get_xticklabels()]
     ['A']
     """

@@ -83,9 +83,10 @@ def spatial_bins(
     --------
     >>> import numpy as np
     >>> from anndata import AnnData
+    >>> import stfmkit as sk
     >>> adata = AnnData(np.ones((3, 1)), obsm={"spatial": np.array([[0.0, 0], [100, 0], [50, 87]])})
     >>> adata.obs["total_counts"] = [5, 7, 9]
-    >>> ax = spatial_bins(adata)
+    >>> ax = sk.pl.spatial_bins(adata)
     >>> ax.get_title(loc="left")
     'total_counts'
     """

@@ -73,11 +73,12 @@ def tissue_maps(
     Examples
     --------
     >>> import pandas as pd
+    >>> import stfmkit as sk
     >>> spots = pd.DataFrame(
     ...     {"task": "niche_probe", "contender": "hvg_pca", "patient": "P1", "sample": "S1"}, index=range(4)
     ... )
     >>> spots = spots.assign(x=[0, 1, 0, 1], y=[0, 0, 1, 1], truth=list("aabb"), predicted=list("abbb"))
-    >>> axes = tissue_maps(spots.assign(score=[1.0, 0.0, 1.0, 1.0]))
+    >>> axes = sk.pl.tissue_maps(spots.assign(score=[1.0, 0.0, 1.0, 1.0]))
     >>> axes.shape, axes[1, 0].get_title()
     ((2, 1), '75 % right')
     """

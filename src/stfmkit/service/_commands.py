@@ -7,10 +7,12 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from types import MappingProxyType
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
-from stfmkit.service._request import Request
 from stfmkit.service._response import Failure, Response, Stopped
+
+if TYPE_CHECKING:  # a request is made by its command, so that file imports this one
+    from stfmkit.service._request import Request
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Command:
     """One command: the types of its request and response, and the function that does the work."""
 
     name: str
-    request: type[Request]
+    request: "type[Request]"
     response: type[Response]
     run: Callable[[Any], Response]
 
@@ -29,8 +31,8 @@ def commands() -> Mapping[str, Command]:
 
     Examples
     --------
-    >>> from stfmkit import service
-    >>> list(service.commands())
+    >>> import stfmkit as sk
+    >>> list(sk.service.commands())
     ['audit', 'bench', 'bin', 'demo', 'embed', 'models', 'report']
     """
     found: dict[str, Command] = {}
@@ -47,8 +49,8 @@ def schemas() -> dict[str, dict[str, Any]]:
 
     Examples
     --------
-    >>> from stfmkit import service
-    >>> service.schemas()["report"]["request"]["required"]
+    >>> import stfmkit as sk
+    >>> sk.service.schemas()["report"]["request"]["required"]
     ['results']
     """
     from pydantic import TypeAdapter

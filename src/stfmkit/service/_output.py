@@ -1,14 +1,16 @@
 """New files only, and whole or not there."""
 
-import errno
+import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from stfmkit._core.errors import InputError
-from stfmkit._core.files import keep, remove_leftovers, unfinished_folder
+from stfmkit._core.files import full_disk_told, keep, remove_leftovers, unfinished_folder
 from stfmkit._core.writable import check_writable
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 
 def check_new_file(path: Path, *, suffix: str, n_bytes: int = 0) -> None:
@@ -46,20 +48,61 @@ def write_all(writers: Mapping[Path, Callable[[Path], object]]) -> None:
         The disk is full; nothing is written.
     """
     beside = next(iter(writers)).parent
-    beside.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(beside)
-    try:
+    with full_disk_told(beside):
+        beside.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(beside)
         with unfinished_folder(beside) as folder:
             for path, writer in writers.items():
                 writer(folder / path.name)
                 keep(folder / path.name)
             for path in writers:
                 (folder / path.name).replace(path)
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise InputError(
-            f"{str(beside)!r} is full; nothing was written.",
-            allowed="enough space for the result",
-            remedy="make space, or pass a place on another disk, and run again.",
-        ) from error
+
+
+def write_table(table: "AnnData") -> Callable[[Path], None]:
+    """Return a writer of a table as h5ad.
+
+    HDF5 brings the interpreter down where the disk is full, so that it is never told: what cannot be written is passed
+    over, and the error of the system is raised when the file is closed.
+    """
+
+    def write(path: Path) -> None:
+        import anndata as ad
+        import h5py
+
+        with _Steady(path) as steady:
+            with h5py.File(steady, "w") as file:
+                ad.io.write_elem(file, "/", table)
+            if steady.error is not None:
+                raise steady.error
+
+    return write
+
+
+_raw_write = io.FileIO.write
+
+
+class _Steady(io.FileIO):
+    """A file whose writing never fails; the first error of the system is kept."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "x+b")
+        self.error: OSError | None = None
+
+    def write(self, content: Any, /) -> int:
+        left = memoryview(content).cast("B")
+        while len(left) and self.error is None:
+            try:
+                left = left[_raw_write(self, left) :]
+            except OSError as error:
+                self.error = error
+        if self.error is not None:  # keep the place that HDF5 expects
+            self.seek(len(left), io.SEEK_CUR)
+        return memoryview(content).nbytes
+
+    def truncate(self, size: int | None = None, /) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return self.tell() if size is None else size

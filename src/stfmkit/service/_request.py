@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from stfmkit._core.arguments import check_known
 from stfmkit._core.errors import InputError, InputTypeError, MissingFileError, MissingKeyError
 from stfmkit._core.limits import check_limit, most
+from stfmkit.service._commands import commands
 from stfmkit.service._problems import RequestError, problems_of, text_of
 
 Spell: TypeAlias = Callable[[str], str]
@@ -72,12 +73,10 @@ def make_request(values: Mapping[str, Any], *, folder: Path | None = None) -> Re
 
     Examples
     --------
-    >>> from stfmkit import service
-    >>> service.make_request({"models": {"family": "baseline"}})
+    >>> import stfmkit as sk
+    >>> sk.service.make_request({"models": {"family": "baseline"}})
     ModelsRequest(command='models', name=None, family='baseline', runnable=None)
     """
-    from stfmkit.service._commands import commands
-
     if not isinstance(values, Mapping):
         raise InputTypeError(
             f"a request of type {type(values).__name__}.", allowed="fields by name", remedy="pass a mapping."
@@ -91,8 +90,6 @@ def make_request(values: Mapping[str, Any], *, folder: Path | None = None) -> Re
 
 def stated_command(values: object) -> str:
     """Return the command that plain values name, or nothing where they name none that exists."""
-    from stfmkit.service._commands import commands
-
     stated = values.get("command", next(iter(values), "")) if isinstance(values, Mapping) else ""
     return stated if isinstance(stated, str) and stated in commands() else ""
 
@@ -120,11 +117,11 @@ def read_request(path: str | Path) -> Request:
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from stfmkit import service
+    >>> import stfmkit as sk
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder) / "request.yaml"
     ...     _ = file.write_text("command: report\nresults: stfmkit-demo\n")
-    ...     service.read_request(file).results == Path(folder) / "stfmkit-demo"
+    ...     sk.service.read_request(file).results == Path(folder) / "stfmkit-demo"
     True
     """
     return make_request(read_fields(path), folder=None if str(path) == "-" else Path(path).parent)

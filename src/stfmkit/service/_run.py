@@ -37,11 +37,11 @@ def run(request: Request | Mapping[str, Any], *, progress: Progress | None = Non
 
     Examples
     --------
-    >>> from stfmkit import service
-    >>> response = service.run({"command": "models", "family": "baseline"})
+    >>> import stfmkit as sk
+    >>> response = sk.service.run({"command": "models", "family": "baseline"})
     >>> sorted(model["name"] for model in response.models)[:2]
     ['celltype_composition', 'coordinates']
-    >>> service.run({"command": "models", "familly": "baseline"}).remedy
+    >>> sk.service.run({"command": "models", "familly": "baseline"}).remedy
     "rename or remove it. Did you mean 'family'?"
     """
     start = perf_counter()

@@ -19,7 +19,7 @@ from stfmkit.service._fields import (
     TableKey,
     Text,
 )
-from stfmkit.service._output import check_new_file, write_all, write_with
+from stfmkit.service._output import check_new_file, write_all, write_table, write_with
 from stfmkit.service._request import Request
 from stfmkit.service._response import Response
 
@@ -201,7 +201,7 @@ def run(request: BinRequest) -> BinResponse:
         write_with(request.out, molecules.subset(added).write)
         return BinResponse(files=[BinnedFile(path=request.out, elements=added)])
     tables = spots if isinstance(spots, list) else [spots]
-    write_all({file: table.write_h5ad for file, table in zip(files, tables, strict=True)})
+    write_all({file: write_table(table) for file, table in zip(files, tables, strict=True)})
     return BinResponse(
         files=[
             BinnedFile(path=file, n_obs=table.n_obs, n_vars=table.n_vars)

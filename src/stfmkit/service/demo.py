@@ -9,7 +9,7 @@ from pydantic import Field
 from stfmkit._core.errors import StfmkitWarning
 from stfmkit._core.progress import step
 from stfmkit.service._fields import AnyPath, NJobs, Rng
-from stfmkit.service._output import write_with
+from stfmkit.service._output import write_table, write_with
 from stfmkit.service._request import Request
 from stfmkit.service._response import Response, Verdict
 from stfmkit.service.bench import compare, kept_in
@@ -79,7 +79,7 @@ def run(request: DemoRequest) -> DemoResponse:
         n_jobs=request.n_jobs,
     )
     file = request.out / "spots.h5ad"
-    write_with(file, spots.write_h5ad)
+    write_with(file, write_table(spots))
     return DemoResponse(**compared, spots=file)
 
 

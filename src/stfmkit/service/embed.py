@@ -25,7 +25,7 @@ from stfmkit.service._fields import (
     Text,
     located_weights,
 )
-from stfmkit.service._output import check_new_file, write_with
+from stfmkit.service._output import check_new_file, write_table, write_with
 from stfmkit.service._request import Request
 from stfmkit.service._response import Response
 
@@ -122,7 +122,7 @@ def run(request: EmbedRequest) -> EmbedResponse:
         **chosen,
         **dict[str, Any](request.options),
     )
-    write_with(request.out, view.table.write_h5ad)
+    write_with(request.out, write_table(view.table))
     slot: Literal["obsm", "varm"] = "varm" if request.options.get("output") == "genes" else "obsm"
     found = getattr(view.table, slot)[key]
     return EmbedResponse(file=request.out, slot=slot, key=key, n_obs=view.table.n_obs, dimension=found.shape[1])

@@ -18,7 +18,7 @@ from stfmkit.methods._declared import declared
 from stfmkit.methods._load_method import load_method, method_class, option_fields
 from stfmkit.methods._run_method import run_method
 from stfmkit.methods.catalogue import catalogue, check_card, find
-from stfmkit.methods.contract import Method, MethodCard, Output
+from stfmkit.methods.contract import Method, MethodCard, Output, Requirements
 
 if TYPE_CHECKING:
     from stfmkit._data.view import Container
@@ -78,7 +78,9 @@ def check_method(
     alone; the output is of the kind of its task, with a row for every observation; two runs with one seed give the
     same bits, and so do two seeds where the card says that nothing is drawn; the global random state and the tables
     stay as they are; the order of observations, reference cells and genes makes no difference (up to the names of
-    labels, for a method without a reference); and, for a method that is not transductive, other observations make none.
+    labels, for a method without a reference); for a method that is not transductive, other observations make none; and
+    a method that gives expression and reads that of a reference gives all genes that the reference has and the data
+    lack, as in a comparison, where the data lack the target genes.
 
     Parameters
     ----------
@@ -86,7 +88,8 @@ def check_method(
         A name of `stfmkit.methods.list_methods`, or a class.
     data, reference
         Tables to check with, where the method reads something that a small table of three groups does not have:
-        counts, ``obsm["X_example"]``, ``obsm["spatial"]``, and the columns "label", "sample" and "patient" of ``obs``.
+        counts (of 30 genes; the data of 20, where the reference teaches the others), ``obsm["X_example"]``,
+        ``obsm["spatial"]``, and the columns "label", "sample" and "patient" of ``obs``.
         Their keys are passed to the method where it takes them and `options` do not say otherwise.
     rng
         Seed.
@@ -115,6 +118,8 @@ def check_method(
     _check_constructor(make(), all_options)
     _check_declared(make())
     requirements = make().requirements()
+    if _learns_genes(requirements, kind.card):
+        example = example[:, :20].copy()
     trial = _Trial(
         make=make,
         view=declared(View.of(example if data is None else data), requirements.data),
@@ -124,11 +129,20 @@ def check_method(
         rng=rng,
     )
     whole = _check_first_run(trial)
+    if _learns_genes(requirements, kind.card):
+        _check_unseen_genes(trial, whole)
     _check_orders(trial, whole)
     if not trial.card.transductive and trial.card.output in _BY_OBSERVATION:
         _check_part(trial, whole)
     if trial.card.reads_expression:
         _check_genes(trial, whole)
+
+
+def _learns_genes(requirements: Requirements, card: MethodCard) -> bool:
+    """Tell whether a method gives expression that it learns from that of a reference."""
+    return (
+        card.output == "expression" and requirements.reference is not None and requirements.reference.reads_expression
+    )
 
 
 def _example_tables() -> tuple[AnnData, AnnData]:
@@ -360,6 +374,18 @@ def _check_orders(trial: _Trial, whole: Output) -> None:
             "a result that does not depend on the order of the reference",
             found=f"{trial.card.full_name!r} gives another result when the reference is shuffled.",
             remedy="break ties by content, not by position.",
+        )
+
+
+def _check_unseen_genes(trial: _Trial, whole: Output) -> None:
+    reference = trial.data if trial.reference is None else trial.reference
+    unseen = reference.var_names.difference(trial.data.var_names)
+    missing = unseen.difference(_frame(whole).columns)
+    if len(missing):
+        raise _broken(
+            "expression of all genes of the reference that the data lack",
+            found=f"{trial.card.full_name!r} gives none of {len(missing)} of {len(unseen)} such genes.",
+            remedy="predict the genes of the reference, not those of the data.",
         )
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from stfmkit.bm.check_scores import raised_in
 from stfmkit.bm.finding import Finding, by_severity
 from stfmkit.bm.report.appendix import (
     calibration_grid,
@@ -169,7 +170,10 @@ def _over_tasks(results: Any, titles: Mapping[str, str]) -> OverTasks | None:
 def _own_section(results: Any, task: str) -> Section:
     """Return what the task adds; nothing where its package is not installed here."""
     known = catalogue.entries()
-    return known[task].section(results) if task in known else Section()
+    if task not in known:
+        return Section()
+    with raised_in(known[task]):
+        return known[task].section(results)
 
 
 def _evidence(finding: Finding) -> Grid:

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
+from stfmkit._kernels._compiled import compiled
 from stfmkit._kernels._threads import over_spans
 from stfmkit.models.genes.alignment import GeneMatch, align_counts
 from stfmkit.models.nets.tokens import Tokens
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _SMALL = 64
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _count_known(
     span: tuple[int, int], csr: tuple[np.ndarray, np.ndarray, np.ndarray], tokens: np.ndarray, out: np.ndarray
 ) -> None:
@@ -29,7 +29,7 @@ def _count_known(
         out[row] = n_known
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _log_rows(
     span: tuple[int, int],
     csr: tuple[np.ndarray, np.ndarray, np.ndarray],

@@ -1,12 +1,12 @@
 """The columns with the largest values of every row, zeros among them."""
 
 import numpy as np
-from numba import njit
 
+from stfmkit._kernels._compiled import compiled
 from stfmkit._kernels._threads import over_spans
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _fill_rows(
     span: tuple[int, int], indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, out: np.ndarray
 ) -> None:

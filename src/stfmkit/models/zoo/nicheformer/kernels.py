@@ -1,13 +1,13 @@
 """Genes ranked by their share of an observation over a mean of the gene, in one pass."""
 
 import numpy as np
-from numba import njit
 
+from stfmkit._kernels._compiled import compiled
 from stfmkit._kernels._radix import N_DIGITS, sort_descending
 from stfmkit._kernels._threads import over_spans
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _rank_shares(
     span: tuple[int, int],
     csr: tuple[np.ndarray, np.ndarray, np.ndarray],

@@ -1,8 +1,8 @@
 """Quantile bins within every observation, and a choice of genes by keyed random numbers (scGPT)."""
 
 import numpy as np
-from numba import njit
 
+from stfmkit._kernels._compiled import compiled
 from stfmkit._kernels._threads import over_spans
 
 _MOST_COUNTED = 1024
@@ -10,7 +10,7 @@ _PLACE = np.uint64(0xFFFFFFFF)
 _TIES, _CHOICE = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(nogil=True, inline="always")
 def _mixed(state: np.uint64) -> np.uint64:
     """Return the finaliser of SplitMix64 (Steele et al. 2014)."""
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -18,12 +18,12 @@ def _mixed(state: np.uint64) -> np.uint64:
     return state ^ (state >> np.uint64(31))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(nogil=True, inline="always")
 def _uniform(key: np.uint64, token: int) -> float:
     return np.float64(_mixed(_mixed(key + np.uint64(token) * _TIES)) >> np.uint64(11)) * 2.0**-53
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _by_counting(values: np.ndarray, tally: np.ndarray, out: np.ndarray) -> bool:
     """Write the values in ascending order, if they are small whole numbers, as counts are."""
     top = np.int64(values.max())
@@ -42,7 +42,7 @@ def _by_counting(values: np.ndarray, tally: np.ndarray, out: np.ndarray) -> bool
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _by_digits(values: np.ndarray, keys: np.ndarray, digits: np.ndarray, out: np.ndarray) -> np.ndarray:
     """Write the values in ascending order, and return their keys: the bits of each above its place in the row."""
     bits = values.view(np.uint32)
@@ -72,7 +72,7 @@ def _by_digits(values: np.ndarray, keys: np.ndarray, digits: np.ndarray, out: np
     return keys[side]
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _find_edges(values: np.ndarray, edges: np.ndarray, keys: np.ndarray, out: np.ndarray) -> None:
     """Write the number of edges below each value: in one walk along the keys, where values have been sorted by them."""
     low = 0
@@ -94,7 +94,7 @@ def _find_edges(values: np.ndarray, edges: np.ndarray, keys: np.ndarray, out: np
         out[i] = low
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _fill_edges(held: np.ndarray, levels: np.ndarray, edges: np.ndarray, above: np.ndarray) -> None:
     """Write the quantiles of sorted values, and how many of them are not above each."""
     last = len(held) - 1
@@ -113,7 +113,7 @@ def _fill_edges(held: np.ndarray, levels: np.ndarray, edges: np.ndarray, above: 
         above[k] = reach
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _mark_chosen(tokens: np.ndarray, key: np.uint64, limit: int, keep: np.ndarray) -> None:
     """Mark `limit` of the tokens of a row, those with the smallest hashes."""
     hashes = np.empty(len(tokens), dtype=np.uint64)
@@ -128,7 +128,7 @@ def _mark_chosen(tokens: np.ndarray, key: np.uint64, limit: int, keep: np.ndarra
         equal -= hashes[i] == most
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _bin_rows(
     span: tuple[int, int],
     csr: tuple[np.ndarray, np.ndarray, np.ndarray],

@@ -1,15 +1,15 @@
 """Genes drawn by their expression, written chromosome by chromosome."""
 
 import numpy as np
-from numba import njit
 
+from stfmkit._kernels._compiled import compiled
 from stfmkit._kernels._threads import over_spans
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _uniform(key: np.uint64, number: int) -> float:
     """Return the uniform number of that place in the SplitMix64 sequence of a key."""
     state = key + _STEP * np.uint64(number + 1)
@@ -19,7 +19,7 @@ def _uniform(key: np.uint64, number: int) -> float:
     return float(state >> np.uint64(11)) * 2.0**-53
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _draw_rows(
     span: tuple[int, int],
     csr: tuple[np.ndarray, np.ndarray, np.ndarray],
