@@ -323,7 +323,10 @@ def longer_vocabulary(folder: Path) -> None:
         (facts("sentence_bert_config.json", max_seq_length=10**6), "max_seq_length=1000000"),
         (piece_numbers(2**40), r"under numbers outside 0 … 118"),
         (piece_numbers(-5), r"under numbers outside 0 … 118"),
-        (facts("tokenizer.json", post_processor={"type": "TemplateProcessing", "single": 3}), "does not read"),
+        (
+            facts("tokenizer.json", post_processor={"type": "TemplateProcessing", "single": 3}),
+            r"tokenizer\.json, which the tokenizers library does not read",
+        ),
         (facts("config.json", num_hidden_layers=100_000), "100,000 layers[\\s\\S]*the limit 'network_layers'"),
         (facts("config.json", hidden_size=10**7), "10,000,000 wide[\\s\\S]*the limit 'network_values'"),
         (longer_vocabulary, "120 word pieces, and a checkpoint of 119"),

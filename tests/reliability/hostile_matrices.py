@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy import sparse
+from tests.bm.conftest import make_cohort, make_protocol
+from tests.metrics.calls import CALLS, score
 
 import stfmkit as sk
 from stfmkit._core.identity import exact
 from stfmkit.errors import InputError
-from tests.bm.conftest import make_cohort, make_protocol
-from tests.metrics.calls import CALLS, score
 
 DRAW = np.random.default_rng(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
 HOW_MANY = int(sys.argv[2]) if len(sys.argv) > 2 else 4
@@ -287,7 +287,7 @@ def main() -> None:
     faults = list(BROKEN)
     for name, kind, call, make in [*calls_of_verbs(cohort()), *calls_of_metrics()]:
         for form in ("csr", "csc"):
-            for fault in DRAW.permutation(faults)[:HOW_MANY]:
+            for fault in np.resize(DRAW.permutation(faults), HOW_MANY):
                 damaged = make(form, BROKEN[str(fault)])
                 say(f"{name}, {form}, {fault}", lambda damaged=damaged, call=call: call(damaged))
                 if kind == "table" and "obsm" not in name:

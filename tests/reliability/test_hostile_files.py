@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("torch")
-HERE = Path(__file__).parents[1]
+HERE = Path(__file__).parents[2]
 HARMLESS = {"start", "header of many tensors"}
 
 
@@ -16,7 +16,7 @@ HARMLESS = {"start", "header of many tensors"}
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is limited by the system")
 def test_small_files_that_ask_for_more_than_there_is():
     where = os.pathsep.join([str(HERE), str(HERE / "src"), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-W", "ignore", "-m", "tests.hostile_files"]
+    command = [sys.executable, "-W", "ignore", "-m", "tests.reliability.hostile_files"]
     done = subprocess.run(
         command, cwd=HERE, env=os.environ | {"PYTHONPATH": where}, capture_output=True, text=True, check=False
     )
