@@ -34,9 +34,38 @@ def given(cells, values, **options):
 @pytest.mark.parametrize("label", ["niche", "cell_type"])
 def test_labels_among_the_columns(cells, label, scale):
     values = mixed(np.hstack([components(cells), scale * one_hot(cells.obs[label])]))
-    found = given(cells, values, label_key=label)["labels in the embedding"]
-    assert found.severity == ("warning" if scale == 0.5 else "error")
-    assert found.columns[0] == "read off linearly"
+    assert given(cells, values, label_key=label)["labels in the embedding"].severity == "error"
+
+
+@pytest.mark.parametrize("beside", [0, 30])
+def test_a_column_of_label_codes(cells, beside):
+    code = cells.obs["niche"].cat.codes.to_numpy(dtype=float)[:, None]
+    values = np.hstack([components(cells)[:, :beside], code])
+    found = given(cells, values)["labels in the embedding"]
+    assert found.severity == "error"
+    assert "where labels change" in found.evidence
+
+
+@pytest.mark.parametrize("noise", [0.2, 0.25, 0.3])
+def test_labels_under_noise(cells, noise, rng):
+    values = components(cells, 20)
+    values = values / values.std(axis=0) + rng.normal(0, 0.3, values.shape)
+    labels = one_hot(cells.obs["niche"])
+    found = given(cells, np.hstack([values, labels + rng.normal(0, noise, labels.shape)]))["labels in the embedding"]
+    assert found.severity in ("warning", "error")
+    assert found.rows[0][1] < 0.25 * found.rows[0][2]
+
+
+@pytest.mark.parametrize("label", ["niche", "cell_type"])
+@pytest.mark.parametrize("options", [{}, {"n_niches": 2, "n_cell_types": 2}, {"n_patients": 1, "size": 800.0}], ids=str)
+def test_honest_embeddings_of_clear_labels_are_silent(options, label):
+    """Components know clear cell types, and averages over neighbours know niches: neither holds them."""
+    cells = simulate(**options)
+    sk.tl.embed(cells, "neighbor_pca", sample_key="sample")
+    one = "n_patients" in options
+    split = sk.pp.SpatialBlockKFold(block=250, buffer=60, n_splits=3) if one else sk.pp.PatientKFold(4)
+    for values in (components(cells), components(cells, 60), cells.obsm["X_neighbor_pca"]):
+        assert "labels in the embedding" not in given(cells, values, label_key=label, split=split)
 
 
 def test_patients_among_the_columns(cells):

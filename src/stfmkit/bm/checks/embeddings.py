@@ -9,9 +9,10 @@ from sklearn.model_selection import GroupKFold, KFold
 
 from stfmkit._core.random import int_seed, stream
 from stfmkit.bm.checks.expression_space import expression_space
+from stfmkit.bm.checks.label_borders import Mistakes, mistakes, stand_in, stand_there_exactly
 from stfmkit.bm.checks.reach import torn_samples
 from stfmkit.bm.contenders import Contender, GivenContender
-from stfmkit.bm.finding import Finding, Row
+from stfmkit.bm.finding import Finding, Row, by_severity
 from stfmkit.bm.study import Study
 
 _ROWS = 4000
@@ -60,10 +61,12 @@ def what_it_holds(study: Study, contender: Contender) -> Iterator[Finding]:
     rng = stream(study.protocol.rng, "audit", "embedding")
     rows = np.sort(rng.choice(len(study.depth), min(_ROWS, len(study.depth)), replace=False))
     values = contender.values[rows].astype(np.float64)
-    found = measured(study, rows, values)
-    base = measured(study, rows, expression_space(study.counts[rows], n_components=30).values)
+    components = expression_space(study.counts[rows], n_components=30).values
+    found, base = measured(study, rows, values), measured(study, rows, components)
     table = _table(found, base)
-    yield from _labels(contender, found, base, table)
+    by_line = list(_labels(contender, found, base, table))
+    by_class = list(_classified(contender, mistakes(study, rows, values), mistakes(study, rows, components)))
+    yield from by_severity([*by_line, *by_class])[:1]
     if _written(found.patients, base.patients, _PATIENTS):
         yield _finding(contender, "patients", "the patient", r2=(found.patients, base.patients), table=table)
     coords = _written(found.coords, base.coords, _COORDS)
@@ -126,6 +129,20 @@ def _labels(contender: Contender, found: Holds, base: Holds, table: tuple[Row, .
         finding = _finding(contender, "labels", "the label", r2=(found.labels, base.labels), table=table)
         sure = found.labels is not None and found.labels >= _SURELY
         yield Finding(**{**vars(finding), "severity": "error" if sure else "warning"})
+
+
+def _classified(contender: Contender, found: Mistakes | None, base: Mistakes | None) -> Iterator[Finding]:
+    if found is not None and base is not None and stand_in(found, base):
+        yield Finding(
+            severity="error" if stand_there_exactly(found, base) else "warning",
+            check="labels in the embedding",
+            evidence=f"where labels change in the tissue, {found.border:.1%} of {found.n_border} labels of held-out "
+            f"observations are read wrong off {contender.label!r} ({base.border:.1%} off 30 components of the same "
+            "counts): labels stand in the columns.",
+            remedy="compute the embedding without the label, or pass the model itself.",
+            columns=("read off", "wrong here", "wrong, 30 components of the counts"),
+            rows=(("labels at borders", round(found.border, 4), round(base.border, 4)),),
+        )
 
 
 def _finding(
