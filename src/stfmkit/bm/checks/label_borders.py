@@ -61,7 +61,8 @@ def mistakes(study: Study, rows: np.ndarray, values: np.ndarray) -> Mistakes | N
     scaled = values - values.mean(axis=0)
     scaled = scaled[:, scaled.std(axis=0) > 0] / scaled[:, scaled.std(axis=0) > 0].std(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):  # a column that is the label has no variance within labels
-        telling = np.argsort(-np.nan_to_num(f_classif(scaled, label)[0], nan=0), kind="stable")[:_TELLING]
+        apart = np.abs(f_classif(scaled, label)[0])  # rounding can leave less than none
+    telling = np.argsort(-np.nan_to_num(apart, nan=0), kind="stable")[:_TELLING]
     given = np.full((3, len(rows)), -1)
     learnt = np.zeros(len(rows), dtype=bool)  # nobody can know a label that no other patient has
     for train, test in GroupKFold(min(_FOLDS, len(np.unique(groups)))).split(scaled, groups=groups):
