@@ -25,7 +25,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 import stfmkit as sk
-from stfmkit.bm.checks import alike, counts, duplicates, embeddings, label_borders, made_labels
+from stfmkit.bm.checks import alike, counts, duplicates, embeddings, label_borders, made_labels, seen_targets
 from stfmkit.bm.checks.expression_space import expression_space
 from stfmkit.bm.study import Study, load_study
 
@@ -268,6 +268,30 @@ def _coded(study: Study, *, rng: np.random.Generator) -> dict[str, np.ndarray]:
     return {name: np.asarray(values, dtype=np.float64) for name, values in made.items()}
 
 
+def targets(folder: Path) -> None:
+    """Target genes that can be read off components linearly, and single columns that resemble them."""
+    rng, rows = np.random.default_rng(0), []
+    for name, study in {**_studies(folder), **_cohorts()}.items():
+        here = np.sort(rng.choice(len(study.depth), min(4000, len(study.depth)), replace=False))
+        part, order = study.counts[here], duplicates.most_counted(study.counts)
+        chosen = order[: min(50, len(study.genes) // 3)]
+        others = np.setdiff1d(np.arange(len(study.genes)), chosen)
+        logged = np.log1p(part[:, chosen].toarray() / study.depth[here, None] * 1e4)
+        turn = np.linalg.qr(rng.normal(size=(len(chosen), len(chosen))))[0]
+        several = [n for n in (30, 100) if n < len(study.genes)]
+        made = {f"{n} components": expression_space(part, n_components=n) for n in several}
+        made |= {f"{n} components of other genes": expression_space(part[:, others], n_components=n) for n in several}
+        values = {k: space.values for k, space in made.items()}  # noqa: PD011
+        for k, v in (values | {"targets, turned": logged @ turn, "targets": logged}).items():
+            found, base = seen_targets.turned_targets(study, here, v, chosen)
+            close = seen_targets.columns_of_genes(part, study.depth[here], v, least=0)
+            most = max(r for _, _, r in close)
+            rows.append({"data": name, "embedding": k, "R²": found, "R² of others": base, "correlation": most})
+            print(*rows[-1].values(), flush=True)
+    table = pd.DataFrame(rows).set_index(["data", "embedding"]).astype(float)
+    print(table.groupby("embedding", sort=False).agg(["min", "max"]).round(4).to_string())
+
+
 def smoothed(folder: Path) -> None:
     """The share of observations most of whose six neighbours have another label, before and after a majority filter."""
     for name, data, label in _labelled(folder):
@@ -388,7 +412,7 @@ def _labelled(folder: Path) -> Iterator[tuple[str, ad.AnnData, pd.Series]]:
 
 
 if __name__ == "__main__":
-    known = (copies, profiles, labels, clusters, held, borders, smoothed, normalised, alarms, scale)
+    known = (copies, profiles, labels, clusters, held, borders, targets, smoothed, normalised, alarms, scale)
     parts = {part.__name__: part for part in known}
     for chosen in sys.argv[2:] or parts:
         print(f"\n== {chosen}")
