@@ -25,7 +25,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 import stfmkit as sk
-from stfmkit.bm.checks import alike, counts, duplicates, embeddings, made_labels
+from stfmkit.bm.checks import alike, counts, duplicates, embeddings, label_borders, made_labels, seen_targets
 from stfmkit.bm.checks.expression_space import expression_space
 from stfmkit.bm.study import Study, load_study
 
@@ -218,6 +218,80 @@ def _held(study: Study, *, rng: np.random.Generator) -> Iterator[tuple[str, dict
         yield name, vars(embeddings.measured(study, rows, np.asarray(values, dtype=np.float64)[rows]))
 
 
+def borders(folder: Path) -> None:
+    """Labels that are read wrong where they change in the tissue, off honest embeddings and off planted columns."""
+    rng, rows = np.random.default_rng(0), []
+    studies = _studies(folder)
+    for label in ("niche", "cell_type"):
+        for given in ({}, CLEAR[0], CLEAR[4], {"counts_per_cell": 500.0}, COHORTS["2000 genes"]):
+            studies[f"synthetic {label} {given}"] = _cohort(label_key=label, **given)
+    for name, study in studies.items():
+        here = np.sort(rng.choice(len(study.depth), min(4000, len(study.depth)), replace=False))
+        looks = {k: label_borders.mistakes(study, here, v[here]) for k, v in _coded(study, rng=rng).items()}
+        base = looks["30 components"]
+        for embedding, found in looks.items():
+            if found is not None and base is not None:
+                warned = label_borders.stand_in(found, base) + label_borders.stand_there_exactly(found, base)
+                row = {"wrong": found.border, "share of components": found.border / max(base.border, 1e-9)}
+                said = ("nothing", "warning", "error")[warned]
+                rows.append({"data": name, "embedding": embedding, "n": found.n_border, **row, "said": said})
+    table = pd.DataFrame(rows)
+    print(table.round(4).to_string(index=False))
+    print(table.groupby("embedding", sort=False)["wrong"].agg(["min", "max"]).round(4).to_string())
+    print(table.groupby(["embedding", "said"], sort=False).size().to_string())
+
+
+def _coded(study: Study, *, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    protocol, codes = study.protocol, np.asarray(study.labels.codes, dtype=np.int64)
+    spaces = [expression_space(study.counts, n_components=n) for n in (30, 100)]
+    few, many = (space.values for space in spaces)  # noqa: PD011
+    keys = {"sample_key": protocol.sample_key, "spatial_key": protocol.spatial_key}
+    scaled, label = few / few.std(axis=0), pd.get_dummies(codes).to_numpy(float)[:, int((codes < 0).any()) :]
+    blurred = {k: np.empty_like(few) for k in (7, 19)}
+    for here in _sections(study):
+        near = cKDTree(study.coords[here]).query(study.coords[here], k=min(19, len(here)))[1]
+        for k, values in blurred.items():
+            values[here] = few[here][near[:, :k]].mean(axis=1)
+    made = {
+        "30 components": few,
+        "100 components": many,
+        "neighbor_pca": sk.tl.embed(study.adata, "neighbor_pca", copy=True, show_progress=False, **keys),
+        "components, mean of 7": blurred[7],
+        "components, mean of 19": blurred[19],
+        "components, alone and mean of 7": np.hstack([few, blurred[7]]),
+        "code of the label": codes[:, None],
+        "components beside the code": np.column_stack([scaled, codes]),
+    }
+    for noise in (0.2, 0.25, 0.3, 0.4):
+        rough = scaled[:, :20] + rng.normal(0, 0.3, scaled[:, :20].shape)
+        made[f"labels, noise {noise}"] = np.hstack([rough, label + rng.normal(0, noise, label.shape)])
+    return {name: np.asarray(values, dtype=np.float64) for name, values in made.items()}
+
+
+def targets(folder: Path) -> None:
+    """Target genes that can be read off components linearly, and single columns that resemble them."""
+    rng, rows = np.random.default_rng(0), []
+    for name, study in {**_studies(folder), **_cohorts()}.items():
+        here = np.sort(rng.choice(len(study.depth), min(4000, len(study.depth)), replace=False))
+        part, order = study.counts[here], duplicates.most_counted(study.counts)
+        chosen = order[: min(50, len(study.genes) // 3)]
+        others = np.setdiff1d(np.arange(len(study.genes)), chosen)
+        logged = np.log1p(part[:, chosen].toarray() / study.depth[here, None] * 1e4)
+        turn = np.linalg.qr(rng.normal(size=(len(chosen), len(chosen))))[0]
+        several = [n for n in (30, 100) if n < len(study.genes)]
+        made = {f"{n} components": expression_space(part, n_components=n) for n in several}
+        made |= {f"{n} components of other genes": expression_space(part[:, others], n_components=n) for n in several}
+        values = {k: space.values for k, space in made.items()}  # noqa: PD011
+        for k, v in (values | {"targets, turned": logged @ turn, "targets": logged}).items():
+            found, base = seen_targets.turned_targets(study, here, v, chosen)
+            close = seen_targets.columns_of_genes(part, study.depth[here], v, least=0)
+            most = max(r for _, _, r in close)
+            rows.append({"data": name, "embedding": k, "R²": found, "R² of others": base, "correlation": most})
+            print(*rows[-1].values(), flush=True)
+    table = pd.DataFrame(rows).set_index(["data", "embedding"]).astype(float)
+    print(table.groupby("embedding", sort=False).agg(["min", "max"]).round(4).to_string())
+
+
 def smoothed(folder: Path) -> None:
     """The share of observations most of whose six neighbours have another label, before and after a majority filter."""
     for name, data, label in _labelled(folder):
@@ -338,7 +412,7 @@ def _labelled(folder: Path) -> Iterator[tuple[str, ad.AnnData, pd.Series]]:
 
 
 if __name__ == "__main__":
-    known = (copies, profiles, labels, clusters, held, smoothed, normalised, alarms, scale)
+    known = (copies, profiles, labels, clusters, held, borders, targets, smoothed, normalised, alarms, scale)
     parts = {part.__name__: part for part in known}
     for chosen in sys.argv[2:] or parts:
         print(f"\n== {chosen}")

@@ -44,6 +44,12 @@ def test_logged_and_rounded():
     assert found["less varied than counts"].severity == "warning"
 
 
+@pytest.mark.parametrize("factor", [10, 100])
+def test_logged_times_a_number_and_rounded(cells, factor):
+    changed = with_counts(cells, lambda dense: np.rint(factor * np.log1p(dense)))
+    assert audited(changed)["normalised and rounded counts"].severity == "error"
+
+
 def test_counts_drawn_down_to_one_depth_are_no_fault(cells):
     rng = np.random.default_rng(0)
 
@@ -98,6 +104,14 @@ def test_samples_in_two_units(cells, patients, factor):
         cells.obsm["spatial"][rows_of(cells, patient)] *= factor
     found = audited(cells)["mixed units of coordinates"]
     assert found.severity == "warning"
+
+
+@pytest.mark.parametrize("slope", [0.0, 1.0, -0.3])
+def test_coordinates_on_a_line(cells, slope):
+    here = rows_of(cells, "P02")
+    cells.obsm["spatial"][here, 1] = 7 + slope * cells.obsm["spatial"][here, 0]
+    found = audited(cells)["coordinates on a line"]
+    assert (found.severity, found.rows) == ("warning", (("P02_S1", len(here)),))
 
 
 def test_a_finer_technology_is_no_other_unit():

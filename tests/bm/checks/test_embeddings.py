@@ -34,9 +34,86 @@ def given(cells, values, **options):
 @pytest.mark.parametrize("label", ["niche", "cell_type"])
 def test_labels_among_the_columns(cells, label, scale):
     values = mixed(np.hstack([components(cells), scale * one_hot(cells.obs[label])]))
-    found = given(cells, values, label_key=label)["labels in the embedding"]
-    assert found.severity == ("warning" if scale == 0.5 else "error")
-    assert found.columns[0] == "read off linearly"
+    assert given(cells, values, label_key=label)["labels in the embedding"].severity == "error"
+
+
+@pytest.mark.parametrize("beside", [0, 30])
+def test_a_column_of_label_codes(cells, beside):
+    code = cells.obs["niche"].cat.codes.to_numpy(dtype=float)[:, None]
+    values = np.hstack([components(cells)[:, :beside], code])
+    found = given(cells, values)["labels in the embedding"]
+    assert found.severity == "error"
+    assert "where labels change" in found.evidence
+
+
+@pytest.mark.parametrize("noise", [0.2, 0.25, 0.3])
+def test_labels_under_noise(cells, noise, rng):
+    values = components(cells, 20)
+    values = values / values.std(axis=0) + rng.normal(0, 0.3, values.shape)
+    labels = one_hot(cells.obs["niche"])
+    found = given(cells, np.hstack([values, labels + rng.normal(0, noise, labels.shape)]))["labels in the embedding"]
+    assert found.severity in ("warning", "error")
+    assert found.rows[0][1] < 0.25 * found.rows[0][2]
+
+
+@pytest.mark.parametrize("label", ["niche", "cell_type"])
+@pytest.mark.parametrize("options", [{}, {"n_niches": 2, "n_cell_types": 2}, {"n_patients": 1, "size": 800.0}], ids=str)
+def test_honest_embeddings_of_clear_labels_are_silent(options, label):
+    """Components know clear cell types, and averages over neighbours know niches: neither holds them."""
+    cells = simulate(**options)
+    sk.tl.embed(cells, "neighbor_pca", sample_key="sample")
+    one = "n_patients" in options
+    split = sk.pp.SpatialBlockKFold(block=250, buffer=60, n_splits=3) if one else sk.pp.PatientKFold(4)
+    for values in (components(cells), components(cells, 60), cells.obsm["X_neighbor_pca"]):
+        assert "labels in the embedding" not in given(cells, values, label_key=label, split=split)
+
+
+def split_targets(cells, n=20):
+    """Return log-normalised values of the most counted genes, of the others, and the names of the former."""
+    order = np.argsort(-np.asarray(cells.X.sum(axis=0)).ravel())
+    dense = cells.X.toarray()
+    logged = np.log1p(dense / dense.sum(axis=1, keepdims=True) * 1e4)
+    return logged[:, order[:n]], logged[:, order[n:]], list(cells.var_names[order[:n]])
+
+
+def turned(values, rng):
+    return (values - values.mean(axis=0)) @ np.linalg.qr(rng.normal(size=(values.shape[1],) * 2))[0]
+
+
+@pytest.mark.parametrize(
+    "change", [lambda x: x, np.expm1, np.sqrt, lambda x: 3 - 2 * x], ids=["x", "exp", "sqrt", "-x"]
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_target_genes_among_the_columns(cells, change, named, rng):
+    seen, others, names = split_targets(cells)
+    values = np.hstack([PCA(20).fit_transform(others), change(seen[:, 3:4])])
+    found = given(cells, values, **({"target_genes": names} if named else {}))["gene under two names"]
+    assert found.severity == "error"
+    assert found.rows[0][:2] == (names[3], 20)
+
+
+def test_raw_counts_of_a_target_among_the_columns(cells):
+    _, others, names = split_targets(cells)
+    values = np.hstack([PCA(20).fit_transform(others), np.log1p(cells[:, names[0]].X.toarray())])
+    assert given(cells, values, target_genes=names)["gene under two names"].severity == "error"
+
+
+def test_target_genes_turned_into_each_other(cells, rng):
+    seen, others, names = split_targets(cells)
+    found = given(cells, turned(seen, rng), target_genes=names)
+    assert found["target genes in the embedding"].severity == "warning"
+    assert "gene under two names" not in found
+    beside = np.hstack([PCA(20).fit_transform(others), turned(seen, rng)])
+    assert "target genes in the embedding" in given(cells, beside, target_genes=names)
+
+
+def test_components_and_columns_of_other_genes_are_silent(cells, rng):
+    _, others, names = split_targets(cells)
+    for values in (PCA(60).fit_transform(others), others, turned(others, rng), components(cells, 30)):
+        assert not {"gene under two names", "target genes in the embedding"} & set(
+            given(cells, values, target_genes=names)
+        )
+    assert "gene under two names" not in given(cells, components(cells, 60))
 
 
 def test_patients_among_the_columns(cells):

@@ -108,6 +108,17 @@ def test_a_label_column_that_no_contender_reads_is_no_error(cells):
     assert "celltype_composition" in read.evidence
 
 
+def test_labels_that_no_two_patients_share(cells):
+    cells.obs["own"] = cells.obs["patient"].astype(str) + " " + cells.obs["niche"].astype(str)
+    found = audited(cells, label_key="own")["labels of one patient only"]
+    assert found.severity == "warning"
+    assert "no label" in found.evidence
+    shared = cells.obs["niche"].astype(str).to_numpy()
+    cells.obs["own"] = np.where(cells.obs["niche"] == cells.obs["niche"].iloc[0], shared, cells.obs["own"])
+    assert audited(cells, label_key="own")["labels of one patient only"].severity == "info"
+    assert "labels of one patient only" not in audited(cells)
+
+
 def test_folds_that_train_on_one_patient_cannot_be_tuned():
     cells = simulate(2)
     assert audited(cells)["probes not tuned"].severity == "warning"

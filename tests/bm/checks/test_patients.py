@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.bm.checks.conftest import alarms, audited, simulate
 
 import stfmkit as sk
-from stfmkit.bm.checks.patients import plain_name
+from stfmkit.bm.checks.patients import column_words, plain_name
 
 
 def renamed(cells, names):
@@ -56,6 +56,62 @@ def test_a_column_that_knows_the_patients():
     assert audited(cells)["sections given as patients"].severity == "warning"
     del cells.obs["donor_id"]
     assert "sections given as patients" not in audited(cells)
+
+
+@pytest.fixture(scope="module")
+def by_section():
+    """Three patients, every section of whom is given as one."""
+    cells = simulate(3, n_sections=2, size=300.0, n_genes=40)
+    cells.obs["true"] = cells.obs["patient"].to_numpy()
+    cells.obs["patient"] = cells.obs["sample"].astype(str).to_numpy()
+    return cells
+
+
+NAMES = ["patientID", "PatientID", "Patient.ID", "PATIENT_ID", "donorID", "subjectID", "orig.patient", "sample_donor"]
+NAMES += [
+    "patients",
+    "case",
+    "case_id",
+    "CaseNumber",
+    "person",
+    "Donor IDs",
+    "participant no.",
+    "individualId",
+    "pat_id",
+]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "animalID", "MouseId", "mice"])
+def test_a_column_of_persons_by_any_name(by_section, name):
+    cells = by_section.copy()
+    cells.obs[name] = cells.obs.pop("true")
+    assert audited(cells)["sections given as patients"].severity == ("error" if name in NAMES else "warning")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["patient_age", "donorSex", "case_control", "patientDiagnosis", "block_area", "cases_stage", "casette", "pt1a"],
+)
+def test_a_column_of_something_else_about_persons(by_section, name):
+    cells = by_section.copy()
+    cells.obs[name] = cells.obs.pop("true")
+    assert "sections given as patients" not in audited(cells)
+
+
+def test_a_column_that_has_persons_in_parts_of_sections_is_silent(by_section):
+    cells = by_section.copy()
+    cells.obs["case"] = np.where(np.arange(cells.n_obs) % 2, "a", "b")
+    assert "sections given as patients" not in audited(cells)
+    cells.obs["case"] = np.where(cells.obs["true"] == "P01", "Case", "Control")
+    assert "sections given as patients" not in audited(cells)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("patientID", {"patient", "id"}), ("IDs", {"id"}), ("DonorIDs", {"donor", "id"}), ("PATIENTS", {"patient"})],
+)
+def test_words_of_a_column(name, words):
+    assert column_words(name) == words
 
 
 def test_columns_that_group_patients_without_naming_them_are_silent(cells):

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from stfmkit._core import slots
+from stfmkit._core.arguments import listed
 from stfmkit._data.write_slots import records
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.study import Study
@@ -14,6 +15,8 @@ _FOLD = 3.0
 """Ratio of spacings, and of extents, beyond which two samples are not in one unit; her2st has 1.0 in µm and at most 1.1
 in pixels of its scans."""
 _LEAST = 10
+_FLAT = 1e-6
+"""Extent across the widest direction, over that along it."""
 
 
 def unknown_unit(study: Study) -> Iterator[Finding]:
@@ -29,10 +32,11 @@ def unknown_unit(study: Study) -> Iterator[Finding]:
 
 
 def mixed_units(study: Study) -> Iterator[Finding]:
-    """Find samples whose spacing and extent both differ from those of the others by one factor.
+    """Find samples whose coordinates are not those of the others: on a line, or larger by one factor in all.
 
     A finer technology has a smaller spacing and the same extent; another unit changes both.
     """
+    yield from _on_a_line(study)
     measured = []
     for code, name in enumerate(study.samples.categories):
         coords = study.coords[study.sample_codes == code]
@@ -57,4 +61,25 @@ def mixed_units(study: Study) -> Iterator[Finding]:
             "radius means nothing until then.",
             columns=("sample", "median distance to the nearest", "extent"),
             rows=tuple((name, round(near, 4), round(wide, 2)) for name, near, wide in measured),
+        )
+
+
+def _on_a_line(study: Study) -> Iterator[Finding]:
+    """Find samples all of whose observations lie on one line."""
+    found = []
+    for code, name in enumerate(study.samples.categories):
+        coords = study.coords[study.sample_codes == code].astype(np.float64)
+        if len(coords) >= _LEAST:
+            along = np.linalg.svd(coords - coords.mean(axis=0), compute_uv=False)
+            if along[1] <= _FLAT * along[0]:
+                found.append((str(name), len(coords)))
+    if found:
+        yield Finding(
+            severity="warning",
+            check="coordinates on a line",
+            evidence=f"all observations of {listed([name for name, _ in found], most=4)} lie on one line: one "
+            "coordinate is missing, or stands there twice.",
+            remedy="pass both coordinates (spatial_key), or leave the sample out.",
+            columns=("sample", "observations"),
+            rows=tuple(found),
         )

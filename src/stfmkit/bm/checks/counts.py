@@ -16,6 +16,8 @@ _ON_A_GRID = 0.95
 """Share of the values of an observation that are multiples of one number, up to rounding. Of counts without a 1, at
 most .55 are (numbers between 2 and 3), of scaled ones all."""
 _SCALED_SHARE = 0.05
+_COMMON = 0.02
+"""Share of the smallest value among all; deep counts, too, have values without a 1, but then the smallest is rare."""
 _ERRORS = 3.5
 """Standard errors by which the variance of library sizes must lie below their mean, the variance of counting alone."""
 _LEAST_DEPTH = 20
@@ -45,7 +47,7 @@ def common_divisor(study: Study) -> Iterator[Finding]:
 
 
 def multiples(study: Study) -> Iterator[Finding]:
-    """Find samples whose observations hold multiples of a number of their own: normalised, then rounded."""
+    """Find samples that were normalised, or logged and multiplied, then rounded."""
     found = []
     for name, rows in _samples(study):
         steps = grid_steps(study.counts[rows[np.arange(0, len(rows), max(1, len(rows) // 1000))]])
@@ -61,6 +63,31 @@ def multiples(study: Study) -> Iterator[Finding]:
             "their own, up to rounding: counts that were divided by a size factor.",
             remedy="load the raw counts (a layer, adata.raw, or the file of the platform).",
             columns=("sample", "share of observations", "median step"),
+            rows=tuple(found),
+        )
+    else:
+        yield from _logged(study)
+
+
+def _logged(study: Study) -> Iterator[Finding]:
+    """Find samples whose smallest value is common and whose next one is missing: logs times a number, rounded."""
+    found = []
+    for name, rows in _samples(study):
+        data = _values(study.counts, rows)
+        if len(data) < _ENOUGH or np.gcd.reduce(data) > 1:
+            continue
+        first = int(data.min())
+        if first > 1 and (data == first).mean() >= _COMMON and not (data == first + 1).any():
+            found.append((name, first, round(float((data == first).mean()), 3)))
+    if found:
+        yield Finding(
+            severity="error",
+            check="normalised and rounded counts",
+            evidence=f"the smallest values of {listed([name for name, _, _ in found], most=4)} are "
+            f"{listed(sorted({first for _, first, _ in found}), most=4)}, which are common, and the next whole number "
+            "never occurs: counts on a log scale, times a number and rounded.",
+            remedy="load the raw counts (a layer, adata.raw, or the file of the platform).",
+            columns=("sample", "smallest value", "its share of the values"),
             rows=tuple(found),
         )
 

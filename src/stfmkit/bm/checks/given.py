@@ -22,6 +22,7 @@ def computed_elsewhere(study: Study, contender: Contender) -> Iterator[Finding]:
     yield Finding(
         severity="info",
         check=f"{contender.kind} computed elsewhere",
-        evidence=f"{contender.label!r} may have read target genes or test observations; values cannot tell.",
+        evidence=f"{contender.label!r} may have read target genes or test observations; values tell "
+        "only where they stand there in full.",
         remedy="pass the model itself, or leave its expression scores out.",
     )

@@ -15,7 +15,7 @@ _OF_SAMPLE = 0.05
 
 
 def of_one_patient(study: Study) -> Iterator[Finding]:
-    """Find labels that only one patient has."""
+    """Find labels that only one patient has; where none is shared, nothing can be learnt at all."""
     if study.labels is None:
         return
     codes = study.labels.codes
@@ -24,7 +24,16 @@ def of_one_patient(study: Study) -> Iterator[Finding]:
         for code, name in enumerate(study.labels.categories)
         if len(np.unique(study.patient_codes[codes == code])) == 1 < len(study.patients.categories)
     ]
-    if rare:
+    n_present = len(np.unique(codes[codes >= 0]))
+    if rare and len(rare) == n_present:
+        yield Finding(
+            severity="warning",
+            check="labels of one patient only",
+            evidence=f"no label of obs[{study.protocol.label_key!r}] occurs in two patients ({listed(rare, most=4)}): "
+            "nothing about them can be learnt from other patients, and scores of labels mean nothing.",
+            remedy="pass labels that patients share, such as the region without the name of the sample.",
+        )
+    elif rare:
         yield Finding(
             severity="info",
             check="labels of one patient only",

@@ -12,15 +12,20 @@ from stfmkit._core.arguments import listed
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.study import Study
 
-_PERSONS = ("patient", "donor", "subject", "individual", "participant")
+_PERSONS = frozenset({"patient", "pat", "pt", "donor", "subject", "individual", "participant", "person", "case"})
 """Words that name a person, and nothing else, in the columns of tables of cells."""
-_ANIMALS = ("mouse", "animal", "rat")
+_ANIMALS = frozenset({"mouse", "mice", "animal", "rat"})
 """Words that name an animal or its strain."""
-_OF_IDS = ("", "id", "ids", "name", "key", "no", "nr", "number", "code", "uuid")
+_OF_IDS = frozenset({"id", "identifier", "name", "key", "no", "nr", "num", "number", "code", "uuid", "hash"})
 """Words that may stand beside them in the name of a column of ids."""
+_ORIGINS = frozenset({"orig", "original", "origin", "sample", "obs", "meta", "source", "the", "of"})
+"""Words before them that say where the column comes from."""
+_STATES = frozenset({"case", "control", "ctrl", "healthy", "yes", "no", "true", "false", "0", "1", "y", "n"})
+"""Values of a column that tells patients from controls."""
 _LOOKALIKES = str.maketrans("АВСЕНІКМОРТХУасеіорхуΑΒΕΗΙΚΜΝΟΡΤΧΥο", "ABCEHIKMOPTXYaceiopxyABEHIKMNOPTXYo")
 """Cyrillic and Greek letters that look like Latin ones."""
 _PARTS = re.compile(r"[^\W\d_]+|\d+|[^\w\s.\-/,:;]+")
+_WORDS = re.compile(r"[A-Z]+(?:s(?![a-z]))?(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
 _BREAKS = re.compile(r"[\s_.\-/:]")
 
 
@@ -51,6 +56,23 @@ def plain_name(name: str) -> tuple[str, ...]:
         else:
             parts.append(part)
     return tuple(parts)
+
+
+def column_words(name: str) -> set[str]:
+    """Return the words of the name of a column, in small letters and the singular.
+
+    Words end at whatever is no letter, and before a capital letter that begins one.
+
+    Examples
+    --------
+    >>> sorted(column_words("orig.patientIDs"))
+    ['id', 'orig', 'patient']
+    >>> sorted(column_words("donor_age"))
+    ['age', 'donor']
+    """
+    found = [word.casefold() for word in _WORDS.findall(name)]
+    known = _PERSONS | _ANIMALS | _OF_IDS
+    return {word[:-1] if word.endswith("s") and word[:-1] in known else word for word in found}
 
 
 def two_spellings(study: Study) -> Iterator[Finding]:
@@ -102,10 +124,12 @@ def another_column(study: Study) -> Iterator[Finding]:
     patients = np.asarray(study.patients.astype(str))
     n = len(study.patients.categories)
     for column in obs.columns:
-        words = set(re.split(r"[^a-z]+", str(column).casefold()))
-        person, animal = words & set(_PERSONS), words & set(_ANIMALS)
-        if words - {*_PERSONS, *_ANIMALS, *_OF_IDS}:
+        words = column_words(str(column))
+        person, animal = words & _PERSONS, words & _ANIMALS
+        if words - _PERSONS - _ANIMALS - _OF_IDS - _ORIGINS:
             continue  # the age of a donor, the sex of a mouse
+        if set(obs[column].astype(str).str.casefold()) <= _STATES:
+            continue
         if column in {key, study.protocol.label_key} or not (person or animal) or obs[column].isna().any():
             continue
         pairs = pd.DataFrame({"own": patients, "other": obs[column].astype(str).to_numpy()}).drop_duplicates()
