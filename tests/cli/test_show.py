@@ -32,9 +32,39 @@ def test_a_verdict_that_all_share_is_said_once(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "150")
     row = {"task": "t", "metric": "m", "setting": "", "mean": 0.5, "low": None, "high": None}
-    row |= {"difference_low": -0.3, "difference_high": -0.1}
+    row |= {"difference_low": -0.3, "difference_high": -0.1, "mark": ""}
     ranking = [{**row, "contender": name, "verdict": said} for name, said in zip("ab", verdicts, strict=True)]
-    show_verdict(SimpleNamespace(findings=[], ranking=ranking, protocol_id="id"))
+    show_verdict(SimpleNamespace(findings=[], ranking=ranking, protocol_id="id", allowed=[]))
     shown = capsys.readouterr().out
     assert "-0.300 to -0.100" in shown
     assert [shown.count(said) for said in dict.fromkeys(verdicts)] == [1] * len(set(verdicts))
+
+
+def test_marks_and_allowed_errors_stand_beside_the_ranks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "150")
+    row = {"task": "t", "metric": "m", "setting": "", "mean": 0.5, "low": None, "high": None}
+    ranking = [
+        {**row, "contender": "thief", "verdict": "best", "mark": "above control:truth"},
+        {**row, "contender": "honest", "verdict": "worse than the leader", "mark": ""},
+        {**row, "contender": "poor", "verdict": "worse than the leader", "mark": "not above control:mean"},
+    ]
+    intervals = [(None, None), (-0.4, 0.1), (-0.5, -0.1)]
+    ranking = [
+        {**one, "difference_low": low, "difference_high": high}
+        for one, (low, high) in zip(ranking, intervals, strict=True)
+    ]
+    error = {"severity": "error", "check": "shared patients", "remedy": "", "allowed": True}
+    ranking.append({**ranking[0], "contender": "reader", "mark": ""})
+    error["evidence"] = "'reader' has seen them."
+    show_verdict(SimpleNamespace(findings=[error], ranking=ranking, protocol_id="id", allowed=["shared patients"]))
+    shown = capsys.readouterr().out
+    assert "reader ⚠" in shown
+    assert "⚠ In spite of errors of the audit, which were allowed: shared patients." in shown
+    assert "thief ⚠" in shown
+    assert "honest ⚠" not in shown
+    assert (
+        "⚠ thief: above control:truth. Read the findings before the rank.\n⚠ poor: not above control:mean.\n" in shown
+    )
+    assert "Worse is what the test shows, also where the interval, which is wider, holds 0." in shown
