@@ -49,6 +49,9 @@ def test_who_does_not_take_part_everywhere_is_left_out():
     found = mean_rank_table(tasks, seed=0)
     assert set(found["contender"]) == {"a", "b", "c"}
     assert found["n_tasks"].tolist() == [2, 2, 2]
+    lacks = {"d": ["two", "three"], "x": ["one", "two"], "y": ["one", "two"]}
+    assert found.attrs["left_out"] == lacks
+    assert mean_rank_table({"one": ordered(), "two": ordered()}, seed=0).attrs["left_out"] == {}
 
 
 def test_only_patients_with_all_scores_count():

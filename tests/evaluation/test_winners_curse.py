@@ -43,3 +43,16 @@ def test_most_of_the_bias_is_gone(gap):
         left.append(corrected_mean(scores) - truth[lead])
     assert np.mean(raw) > 0.01
     assert abs(np.mean(left)) < 0.25 * np.mean(raw)
+
+
+def test_it_is_right_over_all_comparisons_and_not_in_each():
+    """Where the same contender leads whoever is left out nothing is corrected, and the mean is still too high."""
+    rng, same, other = np.random.default_rng(3), [], []
+    for _ in range(6000):
+        scores = rng.normal(0, 0.03, size=(6, 8))  # all are equal: the true mean is 0
+        found = corrected_mean(scores)
+        (same if found == pytest.approx(scores.mean(axis=0).max(), abs=1e-9) else other).append(found)
+    assert len(same) / 6000 == pytest.approx(0.22, abs=0.02)
+    assert np.mean(same) == pytest.approx(0.024, abs=0.001)
+    assert np.mean(other) == pytest.approx(-0.007, abs=0.001)
+    assert abs(np.mean(same + other)) < 0.001

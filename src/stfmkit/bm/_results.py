@@ -118,17 +118,19 @@ class Results:
             Bonferroni; from three patients). wins: the patients in which the contender is better than the leader.
         p_value
             Of the pair with the leader, adjusted for all pairs: exact flips of the signs of whole patients
-            (:mod:`stfmkit.evaluation.sign_flips`), from six patients; the smallest is 2 / 2**n_patients.
+            (:mod:`stfmkit.evaluation.sign_flips`), from six patients; the smallest is 2 / 2**n_patients. It
+            decides, also where the interval of the difference, which is often wider, holds 0.
         rank_low, rank_high
             Between these ranks the contender lies, all contenders together with 95 % confidence.
         in_best_set
             Whether it may be the best: nobody was shown to be better.
         detectable
-            The difference to the leader that the test would find with probability .8: what is smaller and "not shown"
-            may well be there.
+            The difference to the leader that the test would find in about 8 of 10 such studies (.68 to .83, as the
+            spread is itself estimated from these patients): what is smaller and "not shown" may well be there.
         mean_corrected
             Of the leader: its mean without what it owes to having been chosen for the highest mean
-            (:mod:`stfmkit.evaluation.winners_curse`).
+            (:mod:`stfmkit.evaluation.winners_curse`). It is right on average over many comparisons, not in each:
+            where it equals the mean, the mean may still be too high.
         verdict
             "best" (all others are worse) or "leader, not shown better than all"; "in the best set" or "worse than the
             leader"; "only contender"; "no score"; or for all, below six patients, "cannot test: n patients".
@@ -250,7 +252,8 @@ class Results:
 
         Within every patient and task the contenders are ranked, and the ranks averaged over tasks: tasks of one patient
         are no independent witnesses. Contenders that do not take part in all of the tasks that are compared are left
-        out, and so are patients without all scores. Tasks weigh alike, also those that ask nearly the same.
+        out, and so are patients without all scores. Tasks weigh alike, also those that ask nearly the same. A leak in
+        one task raises a contender here, too: read its marks in `rank`.
 
         Parameters
         ----------
@@ -260,13 +263,16 @@ class Results:
         Returns
         -------
         One row for every contender, the best first; none with less than two tasks or contenders.
+        ``attrs["left_out"]`` names the contenders that are not compared, each with the tasks that it lacks.
 
         mean_rank
             1 is the best.
         p_value, rank_low, rank_high, in_best_set, verdict
             As in `rank`, of mean ranks; from six patients.
         critical_difference
-            Mean ranks that lie further apart were told apart, others were not.
+            Mean ranks that lie further apart were told apart, others were not. It is the limit of the last step of a
+            step-down test on these scores, below that of a test in one step (Demšar 2006, which must be exceeded by any
+            pair): no yardstick for other contenders.
         friedman_p
             Of the hypothesis that nobody differs from anybody (:mod:`stfmkit.evaluation.mean_ranks`).
         tasks, n_tasks, n_patients

@@ -1,6 +1,6 @@
 """Contenders over all tasks: mean ranks over patients, with one test of all pairs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -33,9 +33,25 @@ def mean_rank_table(tasks: Mapping[str, pd.DataFrame], *, seed: int) -> pd.DataF
 
     Returns
     -------
-    The columns of `COLUMNS`; no row with less than two tasks, two contenders or one patient.
+    The columns of `COLUMNS`; no row with less than two tasks, two contenders or one patient. ``attrs["left_out"]``:
+    the tasks that each contender lacks which is not compared.
     """
     chosen, names = _comparable(tasks)
+    found = _ranked(tasks, chosen, names, seed=seed)
+    found.attrs["left_out"] = _left_out(tasks, names)
+    return found
+
+
+def _left_out(tasks: Mapping[str, pd.DataFrame], names: Sequence[str]) -> dict[str, list[str]]:
+    known = dict.fromkeys(str(name) for scores in tasks.values() for name in scores.columns)
+    return {
+        name: [task for task, scores in tasks.items() if name not in scores.columns]
+        for name in known
+        if name not in names
+    }
+
+
+def _ranked(tasks: Mapping[str, pd.DataFrame], chosen: Sequence[str], names: list[str], *, seed: int) -> pd.DataFrame:
     parts = [tasks[task].reindex(columns=names).dropna() for task in chosen]
     patients = sorted(set.intersection(*(set(part.index) for part in parts))) if parts else []
     if len(chosen) < 2 or len(names) < 2 or not patients:

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-import typer
-
 from stfmkit._core.printable import one_line, printable
 from stfmkit.service._response import Verdict
 
@@ -38,16 +36,21 @@ def show_records(
 
 
 def show_verdict(verdict: Verdict) -> None:
-    """Print findings, and for every task the contenders by the primary metric."""
+    """Print findings, and for every task the contenders by the primary metric, and what stands against their ranks."""
+    from stfmkit.bm.marks import SIGN
+
     for severity in ("error", "warning"):
         for finding in verdict.findings:
             if finding["severity"] == severity:
                 say(f"{severity.capitalize()} · {finding['check']}: {finding['evidence']} → {finding['remedy']}")
+    if verdict.allowed:
+        tell(f"{SIGN} In spite of errors of the audit, which were allowed: {', '.join(verdict.allowed)}.")
+    accusations = [str(finding["evidence"]) for finding in verdict.findings if finding["allowed"]]
     for (task, metric, setting), group in groupby(verdict.ranking, key=_table_of):
         rows: list[Mapping[str, Any]] = list(group)
         shown = [
             {
-                "contender": row["contender"],
+                "contender": f"{row['contender']} {SIGN}" if _is_marked(row, accusations) else row["contender"],
                 "mean": row["mean"],
                 "95 % interval": _interval(row["low"], row["high"]),
                 "difference to the leader": _interval(row["difference_low"], row["difference_high"]),
@@ -64,6 +67,38 @@ def show_verdict(verdict: Verdict) -> None:
         )
         if shared:
             tell(f"{said[0]}\n")
+        for line in _notes(rows):
+            tell(line)
+
+
+def _is_marked(row: Mapping[str, Any], accusations: Sequence[str]) -> bool:
+    """Tell whether a contender has a mark, or is named by an error of the audit that was allowed."""
+    return bool(row["mark"]) or any(repr(row["contender"]) in said for said in accusations)
+
+
+def _notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what must be read before a rank: marks, and intervals that do not say what the test says."""
+    from stfmkit.bm.marks import SIGN
+
+    marks: dict[str, list[str]] = {}
+    for row in rows:
+        for mark in filter(None, row["mark"].split("; ")):
+            marks.setdefault(mark, []).append(row["contender"])
+    notes = []
+    for mark, names in sorted(marks.items(), key=lambda item: item[0].startswith("not ")):
+        read = "" if mark.startswith("not ") else " Read the findings before the rank."
+        notes.append(f"{SIGN} {', '.join(names)}: {mark}.{read}")
+    if any(_holds_zero(row) for row in rows):
+        notes.append("Worse is what the test shows, also where the interval, which is wider, holds 0.")
+    return notes
+
+
+def _holds_zero(row: Mapping[str, Any]) -> bool:
+    """Tell whether a contender was shown to be worse although the interval of its difference holds 0."""
+    from stfmkit.bm.ranking import WORSE
+
+    low, high = row["difference_low"], row["difference_high"]
+    return row["verdict"] == WORSE and low is not None and low <= 0 <= high
 
 
 def _table_of(row: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -72,7 +72,9 @@ def critical_difference(
     """Return the difference of two means beyond which, and only beyond which, pairs are told apart at `alpha`.
 
     It is the quantile of the largest difference among the pairs that are not told apart (of the closest pair, where all
-    are), under the same flips.
+    are), under the same flips: the limit of the last step. Pairs that were told apart before had to pass a higher one,
+    up to that of all pairs in one step, which Demsar (2006, J Mach Learn Res 7:1) calls by this name. So it describes
+    one decision, and is no yardstick for other contenders.
 
     Parameters
     ----------

@@ -8,8 +8,13 @@ def corrected_mean(scores: np.ndarray) -> float:
 
     For every patient the leader is chosen by all other patients, and scored on this one; the mean over patients speaks
     of patients that had no part in the choice. It is never above the mean of the leader, and equal to it where the same
-    contender leads whoever is left out. Where the best are level it has no bias; where they are not, it is a little too
-    low, since n - 1 patients choose a little worse than n.
+    contender leads whoever is left out.
+
+    It is right on average over many comparisons, not in each. Where the best are level it has no bias over all
+    comparisons; but where it changes nothing the mean is still too high on average, and where it changes something it
+    is too low (eight level contenders, six patients, a standard deviation of 0.03 over patients: +.024 in 22 of 100
+    comparisons, -.007 in the others, .000 over all). Where the best are not level it is a little too low, since
+    n - 1 patients choose a little worse than n.
 
     Parameters
     ----------

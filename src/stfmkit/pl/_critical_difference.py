@@ -23,7 +23,8 @@ def critical_difference(results: Any, *, ax: "Axes | None" = None, show: bool = 
     """Plot the mean rank of every contender over all tasks; bars join those that were not told apart.
 
     The picture is that of Demšar 2006 (J Mach Learn Res 7:1), the test that of `Results.rank_over_tasks`: whole
-    patients are flipped, with all their tasks.
+    patients are flipped, with all their tasks, step by step. The bar on top is the limit of the last step: it tells who
+    was told apart here, and is smaller than the critical difference of a test in one step.
 
     Parameters
     ----------

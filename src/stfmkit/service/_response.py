@@ -107,7 +107,10 @@ class Verdict(BaseModel):
     protocol_id
         Twelve digits that stand for every choice and for the data.
     ranking
-        One record for every task and contender, by the primary metric of the task.
+        One record for every task and contender, by the primary metric of the task; ``mark`` says what must be read
+        before the rank.
+    allowed
+        Errors of the audit in spite of which the comparison was run.
     findings
         What the audit and the run found.
     n_scores
@@ -118,6 +121,7 @@ class Verdict(BaseModel):
 
     protocol_id: str
     ranking: list[Record]
+    allowed: list[str] = []
     findings: list[Record]
     n_scores: int
     head: list[Record]
@@ -125,9 +129,11 @@ class Verdict(BaseModel):
 
 def verdict_of(results: "Results") -> dict[str, Any]:
     """Return what results say, as fields of a response."""
+    ranking = results.rank()
     return {
         "protocol_id": results.protocol_id,
-        "ranking": records(results.rank()),
+        "ranking": records(ranking),
+        "allowed": ranking.attrs["allowed"],
         "findings": [finding.as_dict() for finding in results.findings],
         "n_scores": len(results.table),
         "head": records(results.table.head(_HEAD)),

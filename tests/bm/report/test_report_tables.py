@@ -6,6 +6,7 @@ import pytest
 
 from stfmkit.bm._results import Results
 from stfmkit.bm.report.appendix import calibration_grid, cards_grid, metrics_legend, seconds_grid
+from stfmkit.bm.report.narrative import compare_references
 from stfmkit.bm.report.task_tables import (
     gene_grid,
     limits_text,
@@ -13,6 +14,7 @@ from stfmkit.bm.report.task_tables import (
     metrics_grids,
     niche_grids,
     ranking_grid,
+    reference_grid,
 )
 from stfmkit.bm.report.view_models import task_views
 from stfmkit.bm.score_findings import written
@@ -41,7 +43,9 @@ def test_ranking_keeps_the_numbers(plain):
     assert [row[-1].text for row in grid.rows][:2] == ["best", "worse than the leader"]
     assert [row[6].text for row in grid.rows][:3] == ["1", "2", "3"]
     assert [row[6].text for row in grid.rows][7:] == ["–"] * 5
-    assert grid.notes[0].startswith("6 patients with a score of every contender. Mean of the leader, corrected for")
+    assert grid.notes[0] == "6 patients with a score of every contender."
+    assert grid.notes[1].startswith("Corrected for having been chosen as the highest, the mean of the leader is 0.")
+    assert not any("strong" in cell.kind for row in grid.rows for cell in row)  # bold is for the best of a table
 
 
 def test_patients_that_are_left_out_are_counted(plain):
@@ -64,7 +68,11 @@ def test_an_interval_that_disagrees_with_the_test_is_explained(plain):
     ranks = results.rank("niche_probe").set_index("contender")
     assert ranks.loc["twin", "p_value"] == 2 / 64
     assert ranks.loc["twin", "difference_high"] > 0
-    assert "The verdict is that of the test." in ranking_grid(table, _only(results, "niche_probe")).notes[1]
+    facts = _only(results, "niche_probe")
+    assert "The verdict is that of the test." in ranking_grid(table, facts).notes[2]
+    results.meta["references"] = {"coordinates": "hvg_pca"}
+    assert "The verdict is that of the test." in reference_grid(compare_references(results, facts), facts).notes[0]
+    del results.meta["references"]
 
 
 def test_mean_ranks_over_tasks(example_results):

@@ -32,7 +32,11 @@ def test_six_patients_and_two_models_are_tested(example_results):
     assert said.startswith("hvg_pca is the best (macro f1 linear: mean 0.5")
     assert "all others were shown to be worse." in said
     assert "Shown to be worse than the leader: coordinates (−0." in said
-    assert said.endswith("The leader stays the same whichever patient is left out, so its mean needs no correction.")
+    assert re.search(
+        r"Corrected for having been chosen as the highest, the mean of the leader is 0\.5\d\d, the same, and may "
+        r"still be too high \(the correction is right on average over many comparisons, not in each\)\.$",
+        said,
+    )
 
 
 def _with_twin(results, change) -> Results:
@@ -53,7 +57,8 @@ def test_models_that_are_level_are_the_best_set(example_results):
     assert "The best set, any of which may be the best: hvg_pca (rank 1 to 2) and twin" in said
     assert re.search(r"twin \(−0\.001; rank 1 to 2; detectable from 0\.02\d\)", said)
     assert re.search(
-        r"mean of the leader is on average too high, because it was chosen as the highest; corrected: 0\.5", said
+        r"the mean of the leader is 0\.5\d\d \(right on average over many comparisons, not in each\)",
+        said,
     )
     assert "Shown to be worse" not in said
 
@@ -65,7 +70,7 @@ def test_a_low_leader_is_corrected_upwards(example_results):
     facts = _only(twins, "domains")
     said = _words(task_verdict(facts))
     assert "has the lowest mean" in said
-    assert "on average too low, because it was chosen as the lowest" in said
+    assert "Corrected for having been chosen as the lowest, the mean of the leader is 0." in said
     assert facts.ranks["mean_corrected"].iloc[0] > facts.ranks["mean"].iloc[0]
 
 
@@ -87,8 +92,9 @@ def test_patients_that_are_left_out_are_said(example_results):
 
 def test_mean_ranks_over_tasks_in_words(example_results):
     results = example_results(observations=False)
-    said = _words(over_tasks_verdict(results.rank_over_tasks(), {"niche_probe": "Niche probe"}))
-    assert said.startswith("Ranks by the primary metrics of 5 tasks (Niche probe, domains, expression, ")
+    said = _words(over_tasks_verdict(results.rank_over_tasks(), task_views(results, results.rank())))
+    assert said.startswith("Ranks by the primary metrics of 5 tasks (Niche probe, Domains, Expression prediction, ")
+    assert "Left out" not in said
     assert "averaged within each of 6 patients. Contenders differ (p < 0.001 in the permutation test" in said
     assert "neighbor_pca has the best mean rank (1.0" in said
 
@@ -148,3 +154,17 @@ def test_ahead_without_evidence_is_not_shown(example_results):
     assert word == "open"
     assert re.match(r"Not shown: hvg_pca \+0\.\d+ in 2 of 6 patients, p = 0\.\d+ \(detectable from 0\.", _words([said]))
     assert [c.verdict for c in found] == ["not shown"]
+
+
+def test_who_lacks_a_task_is_named(example_results):
+    results = example_results(tasks=("niche_probe", "domains", "coexpression"), observations=False)
+    table = results.table
+    lacks = (table["contender"] == "random") & table["task"].isin(["niche_probe", "domains"])
+    own = table[(table["contender"] == "hvg_pca") & (table["task"] == "coexpression")]
+    table = pd.concat([table[~lacks], own.assign(contender="baseline:train_coexpression")])
+    results = Results(**{**vars(results), "table": table})
+    said = _words(over_tasks_verdict(results.rank_over_tasks(), task_views(results, results.rank())))
+    assert said.endswith(
+        "Left out: random, which takes no part in Niche probe and Domains; "
+        "baseline:train_coexpression, made for one task."
+    )

@@ -1,18 +1,28 @@
 """Tables of the whole comparison: overview, controls, time, contenders, protocol, data."""
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from stfmkit.bm.calibration import MOST_PATIENTS
-from stfmkit.bm.report.formatting import DASH, Cell, Column, Grid, flatten, numeric, plural, seconds, shade, word
+from stfmkit.bm.finding import Finding
+from stfmkit.bm.marks import SIGN
+from stfmkit.bm.report.cautions import cautions_over
+from stfmkit.bm.report.formatting import DASH, MINUS, Cell, Column, Grid, flatten, numeric, plural, seconds, shade, word
 from stfmkit.bm.report.task_tables import head, means_by_contender
 from stfmkit.bm.report.view_models import MetricView, TaskView
 from stfmkit.bm.score_findings import written
 from stfmkit.evaluation.metric_keys import KEY, MetricKey
 
+_MARK = re.compile(
+    r"(?P<contender>.+?) \((?P<mean>[^()]+)\) is (?P<how>not above|above) (?P<reference>.+?) \((?P<limit>[^()]+)\); "
+    r"it is above in (?P<n>\d+) of (?P<all>\d+) patients(?:; |\.$)"
+)
+"""What `Mark.evidence` writes, several of them in a sentence."""
 _CARD = (
     ("role", "Role"),
     ("origin", "From"),
@@ -44,13 +54,13 @@ def overview_grid(table: pd.DataFrame, tasks: Sequence[TaskView]) -> Grid:
             low, high = (flip * column).min(), (flip * column).max()
             top = flip * column[name] == high
             value = column[name]
-            cells.append(numeric(value, shade=shade(flip * value, low=low, high=high), kind="strong" if top else ""))
+            cell = numeric(value, shade=shade(flip * value, low=low, high=high), kind="strong" if top else "")
+            cells.append(replace(cell, text=f"{cell.text} {SIGN}") if name in task.suspect else cell)
         rows.append(cells)
-    columns = [
-        Column(text="Contender"),
-        *(Column(text=f"{t.title}: {t.primary.labelled}", numeric=True, note=t.primary.direction) for t in tasks),
-    ]
-    notes = ["Darker is better within a column. Bold: the best mean; whether it is better than others is said above."]
+    columns = [Column(text="Contender"), *(_of_task(t) for t in tasks)]
+    notes: list[str] = list(cautions_over(tasks, names))
+    notes.append("Darker is better within a column. Bold: the best mean; whether it is better is said above.")
+    notes.append(f"Primary metrics: {'; '.join(f'{t.title}, {t.primary.title}' for t in tasks)}.")
     if any(len(t.ranks) and t.ranks["n_left_out"].max() for t in tasks):
         notes.append("Means over all patients that a contender has scores of; rankings use patients complete for all.")
     return Grid(
@@ -59,6 +69,12 @@ def overview_grid(table: pd.DataFrame, tasks: Sequence[TaskView]) -> Grid:
         rows=rows,
         notes=notes,
     )
+
+
+def _of_task(task: TaskView) -> Column:
+    """Return a short head, which leaves room for all tasks on a small screen."""
+    signs = task.primary.labelled.removeprefix(task.primary.title)
+    return Column(text=f"{task.title}{signs}", numeric=True, note=f"{task.primary.title}, {task.primary.direction}")
 
 
 def _mean_place(tasks: Sequence[TaskView], name: str) -> float:
@@ -118,11 +134,17 @@ def _calibration_row(task: TaskView, metric: MetricView, row: Mapping[Any, Any])
         numeric(row["positive"]),
         numeric(row["negative"]),
         word(str(row["best_negative"]) or DASH),
-        Cell(text=f"> {MOST_PATIENTS:,}", kind="num") if np.isinf(needed) else numeric(needed),
+        _count(needed),
         word(_tried(row["falls_with_noise"])),
         word(_tried(row["falls_with_permuted_genes"])),
         numeric(row["change_with_smoothing"], sign=True),
     ]
+
+
+def _count(patients: float) -> Cell:
+    if np.isinf(patients):
+        return Cell(text=f"> {MOST_PATIENTS:,}", value=float(MOST_PATIENTS + 1), kind="num")
+    return numeric(patients if np.isnan(patients) else round(patients))
 
 
 def _tried(value: object) -> str:
@@ -193,7 +215,9 @@ def pairs_grid(facts: Mapping[str, Any], *, caption: str, first: str = "Choice")
 
 
 def frame_grid(frame: pd.DataFrame, *, caption: str) -> Grid:
-    """Return a table as it is; its index heads the rows."""
+    """Return a table as it is; its index heads the rows, or its first column where rows are only numbered."""
+    if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None and len(frame.columns):
+        frame = frame.set_index(frame.columns[0])
     columns = [Column(text=str(frame.index.name or ""))]
     columns += [Column(text=str(name), numeric=frame[name].dtype.kind in "iuf") for name in frame]
     rows = [
@@ -207,6 +231,39 @@ def frame_grid(frame: pd.DataFrame, *, caption: str) -> Grid:
         for index, values in zip(frame.index, frame.itertuples(index=False), strict=True)
     ]
     return Grid(caption=caption, columns=columns, rows=rows)
+
+
+def evidence_grid(finding: Finding) -> Grid | None:
+    """Return the evidence of a finding as a table: its rows, or its marks where there are several; else None."""
+    if finding.rows:
+        frame = pd.DataFrame(list(finding.rows), columns=list(finding.columns)).set_index(finding.columns[0])
+        return frame_grid(frame, caption=f"Evidence: {finding.check}")
+    metric, _, said = finding.evidence.partition(": ")
+    marks = list(_MARK.finditer(said))
+    if len(marks) < 2 or "".join(mark.group() for mark in marks) != said or len({mark["how"] for mark in marks}) > 1:
+        return None
+    columns = [
+        Column(text="Contender"),
+        Column(text="Mean", numeric=True),
+        Column(text=f"Is {marks[0]['how']}"),
+        Column(text="Its mean", numeric=True),
+        Column(text="Above in", numeric=True, note="patients in which the contender is above"),
+    ]
+    rows = [
+        [
+            word(mark["contender"], kind="model"),
+            _written_number(mark["mean"]),
+            word(mark["reference"]),
+            _written_number(mark["limit"]),
+            Cell(text=f"{mark['n']} of {plural(int(mark['all']), 'patient')}", value=float(mark["n"]), kind="num"),
+        ]
+        for mark in marks
+    ]
+    return Grid(caption=f"Means over patients of {metric}", columns=columns, rows=rows)
+
+
+def _written_number(text: str) -> Cell:
+    return Cell(text=text.replace("-", MINUS), value=text, kind="num")
 
 
 def metrics_legend(tasks: Sequence[TaskView]) -> Grid:

@@ -3,7 +3,7 @@
 import base64
 import io
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
+from stfmkit.bm.marks import SIGN
 from stfmkit.bm.report.formatting import listing, number, plural
 from stfmkit.bm.report.view_models import TaskView
 from stfmkit.evaluation.contender_labels import CONTROL
@@ -61,11 +62,12 @@ def dot_plot(results: Any, task: TaskView) -> Picture:
     return Picture(uri=uri, alt=alt, width=806)
 
 
-def mean_rank_plot(ranks: pd.DataFrame) -> Picture:
-    """Draw mean ranks over tasks, with bars that join contenders that were not told apart."""
+def mean_rank_plot(ranks: pd.DataFrame, suspect: Collection[str] = ()) -> Picture:
+    """Draw mean ranks over tasks, with bars that join contenders that were not told apart, and a sign at suspects."""
+    names = [f"{name} {SIGN}" if name in suspect else name for name in ranks["contender"]]
     with _canvas() as figure:
         figure.set_size_inches(6, 1.2 + 0.28 * len(ranks))
-        critical_difference(ranks, ax=figure.subplots())
+        critical_difference(ranks.assign(contender=names), ax=figure.subplots())
         figure.axes[0].set_title("", loc="left")
         uri = _svg(figure)
     means = [f"{row.contender} {number(row.mean_rank)}" for row in ranks.itertuples()]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 DASH = "–"
 MINUS = "−"
@@ -128,6 +129,19 @@ def plural(n: int, word: str) -> str:
     ('1 patient', '1,200 genes')
     """
     return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
+
+
+def name(text: object) -> Markup:
+    """Return an escaped name that stands out."""
+    return Markup("<b class=name>{}</b>").format(str(text))
+
+
+def phrase(parts: Iterable[Markup | str], *, joint: str = "and") -> Markup:
+    """Join parts as a list in a sentence; strings are escaped."""
+    items = list(parts)
+    if len(items) < 2:
+        return Markup("").join(items)
+    return Markup("{} {} {}").format(Markup(", ").join(items[:-1]), joint, items[-1])
 
 
 def numeric(value: object, *, sign: bool = False, shade: str = "", kind: str = "") -> Cell:

@@ -1,14 +1,16 @@
 """The verdict in words. Names come from data, so they enter text through Markup.format only, which escapes them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from stfmkit.bm.report.formatting import number, p_value, plural
+from stfmkit.bm.report.cautions import cautions, cautions_over, in_spite, signed
+from stfmkit.bm.report.formatting import name, number, p_value, phrase, plural
 from stfmkit.bm.report.view_models import TaskView, expression_baselines, references
+from stfmkit.evaluation.contender_labels import BASELINE
 from stfmkit.evaluation.sign_flips import ALPHA, TEST_FROM
 
 
@@ -35,19 +37,6 @@ class Comparison(NamedTuple):
         return "not shown"
 
 
-def name(text: object) -> Markup:
-    """Return an escaped name that stands out."""
-    return Markup("<b class=name>{}</b>").format(str(text))
-
-
-def phrase(parts: Iterable[Markup | str], *, joint: str = "and") -> Markup:
-    """Join parts as a list in a sentence; strings are escaped."""
-    items = list(parts)
-    if len(items) < 2:
-        return Markup("").join(items)
-    return Markup("{} {} {}").format(Markup(", ").join(items[:-1]), joint, items[-1])
-
-
 def task_verdict(task: TaskView) -> list[Markup]:
     """Return the sentences on one task: who leads, who may be the best, who is worse, and what the mean is worth."""
     rows = task.ranks
@@ -56,12 +45,15 @@ def task_verdict(task: TaskView) -> list[Markup]:
         return [Markup("No contender has a score of every patient that is needed for a ranking.")]
     best = next(scored.itertuples())
     n = int(best.n_patients)
+    chosen = [str(best.contender)]
     if len(scored) == 1:
         text = Markup("{} is the only contender {}; there is nothing to compare.")
-        said = [text.format(name(best.contender), _mean(task, best, n))]
+        said = [text.format(signed(best.contender, task.marked), _mean(task, best, n))]
     else:
         said = _untested(task, scored, n) if n < TEST_FROM else _tested(task, scored, n)
-        said += _winners_curse(task, best)
+        said += winners_curse(task)
+        chosen += [] if n < TEST_FROM else scored.loc[scored["in_best_set"], "contender"].astype(str).tolist()
+    said[1:1] = cautions(task, weak=chosen) + in_spite(task.allowed)
     if best.n_left_out:
         verb = "lacks" if best.n_left_out == 1 else "lack"
         text = Markup("{} {} a score of some contender and {} left out.")
@@ -91,80 +83,104 @@ def _untested(task: TaskView, rows: pd.DataFrame, n: int) -> list[Markup]:
     lead = Markup("{} has the {} mean {}. With {}: cannot test. {} describes {}, nothing more.")
     return [
         lead.format(
-            name(best.contender),
+            signed(best.contender, task.marked),
             _side(task),
             _mean(task, best, n),
             plural(n, "patient"),
             why,
             whose,
         ),
-        Markup("Differences to it: {}.").format(
-            phrase(_with_difference(row.contender, row.difference) for row in rest.itertuples())
-        ),
+        Markup("Differences to it: {}.").format(phrase(_with_difference(task, row) for row in rest.itertuples())),
     ]
 
 
 def _tested(task: TaskView, rows: pd.DataFrame, n: int) -> list[Markup]:
     best, rest = next(rows.itertuples()), rows.iloc[1:]
     open_, worse = rest.loc[rest["in_best_set"]], rest.loc[~rest["in_best_set"]]
-    if not len(open_):
-        lead = Markup("{} is the best {}: all others were shown to be worse.")
-        said = [lead.format(name(best.contender), _mean(task, best, n))]
+    lead, mean = signed(best.contender, task.marked), _mean(task, best, n)
+    if len(open_):
+        text = Markup("{} has the {} mean {}, but was not shown to be better than all.")
+        said = [text.format(lead, _side(task), mean)]
+        shown = [Markup("{} ({})").format(lead, _ranks(best)), *(_not_shown(task, row) for row in open_.itertuples())]
+        said.append(Markup("The best set, any of which may be the best: {}.").format(phrase(shown)))
+    elif best.contender in task.marked:  # a leader that the run itself marks is not called the best
+        text = Markup("{} has the {} mean {}; the means of all others were shown to be worse.")
+        said = [text.format(lead, _side(task), mean)]
     else:
-        lead = Markup("{} has the {} mean {}, but was not shown to be better than all.")
-        said = [lead.format(name(best.contender), _side(task), _mean(task, best, n))]
-        members = [Markup("{} ({})").format(name(best.contender), _ranks(best)), *map(_not_shown, open_.itertuples())]
-        said.append(Markup("The best set, any of which may be the best: {}.").format(phrase(members)))
+        said = [Markup("{} is the best {}: all others were shown to be worse.").format(lead, mean)]
     if len(worse):
-        shown = (_with_difference(row.contender, row.difference, _ranks(row)) for row in worse.itertuples())
+        shown = [_with_difference(task, row, _ranks(row)) for row in worse.itertuples()]
         said.append(Markup("Shown to be worse than the leader: {}.").format(phrase(shown)))
     return said
 
 
-def _winners_curse(task: TaskView, best: Any) -> list[Markup]:
-    """Say by how much the mean of the leader is too high; nothing where too few patients can tell."""
-    if not np.isfinite(best.mean_corrected):
+def winners_curse(task: TaskView) -> list[Markup]:
+    """Say what the mean of the leader, and its correction, are worth; nothing where too few patients can tell."""
+    best = next(task.ranks.itertuples())
+    if (task.ranks["n_patients"] > 0).sum() < 2 or not np.isfinite(best.mean_corrected):
         return []
-    if np.isclose(best.mean_corrected, best.mean, rtol=1e-9, atol=0):
-        return [Markup("The leader stays the same whichever patient is left out, so its mean needs no correction.")]
-    text = Markup("The mean of the leader is on average too {}, because it was chosen as the {}; corrected: {}.")
     wrong = "low" if task.primary.higher is False else "high"
-    return [text.format(wrong, _side(task), number(best.mean_corrected))]
+    same = np.isclose(best.mean_corrected, best.mean, rtol=1e-9, atol=0)
+    text = Markup("Corrected for having been chosen as the {}, the mean of the leader is {}{}.")
+    worth = " (right on average over many comparisons, not in each)"
+    if same:
+        worth = (
+            f", the same, and may still be too {wrong} (the correction is right on average over many comparisons, not "
+            "in each)"
+        )
+    return [text.format(_side(task), number(best.mean_corrected), worth)]
 
 
-def _not_shown(row: Any) -> Markup:
+def _not_shown(task: TaskView, row: Any) -> Markup:
     limit = f"; detectable from {number(row.detectable)}" if np.isfinite(row.detectable) else ""
-    return _with_difference(row.contender, row.difference, f"{_ranks(row)}{limit}")
+    return _with_difference(task, row, f"{_ranks(row)}{limit}")
 
 
 def _ranks(row: Any) -> str:
     return f"rank {row.rank_low}" if row.rank_low == row.rank_high else f"rank {row.rank_low} to {row.rank_high}"
 
 
-def _with_difference(contender: str, difference: float, more: str = "") -> Markup:
-    text = f"{number(difference, sign=True)}; {more}" if more else number(difference, sign=True)
-    return Markup("{} ({})").format(name(contender), text)
+def _with_difference(task: TaskView, row: Any, more: str = "") -> Markup:
+    difference = number(row.difference, sign=True)
+    text = f"{difference}; {more}" if more else difference
+    return Markup("{} ({})").format(signed(row.contender, task.marked), text)
 
 
-def over_tasks_verdict(table: pd.DataFrame, titles: Mapping[str, str]) -> list[Markup]:
+def over_tasks_verdict(table: pd.DataFrame, tasks: Sequence[TaskView]) -> list[Markup]:
     """Return the sentences on mean ranks over all tasks, for what `Results.rank_over_tasks` returned."""
     best, rest = next(table.itertuples()), table.iloc[1:]
-    tasks = phrase(titles.get(task, task) for task in best.tasks.split(", "))
+    titles = {task.name: task.title for task in tasks}
+    compared = [task for task in tasks if task.name in best.tasks.split(", ")]
+    suspect = {who for task in compared for who in task.suspect}
     text = Markup("Ranks by the primary metrics of {} ({}), averaged within each of {}.")
-    said = [text.format(plural(best.n_tasks, "task"), tasks, plural(best.n_patients, "patient"))]
+    listed = phrase(titles.get(task, task) for task in best.tasks.split(", "))
+    said = [text.format(plural(best.n_tasks, "task"), listed, plural(best.n_patients, "patient"))]
+    said += cautions_over(compared, table["contender"]) + in_spite(tasks[0].allowed)
     differ = "Contenders differ" if best.friedman_p < ALPHA else "It is not shown that any contenders differ"
     said.append(Markup("{} (p {} in the permutation test of Friedman).").format(differ, _relation(best.friedman_p)))
     level, worse = rest.loc[rest["in_best_set"]], rest.loc[~rest["in_best_set"]]
-    said.append(Markup("{} has the best mean rank ({}).").format(name(best.contender), f"{best.mean_rank:.2f}"))
-    if len(level):
-        said.append(Markup("Not shown to be worse: {}.").format(phrase(_with_rank(row) for row in level.itertuples())))
-    if len(worse):
-        said.append(Markup("Shown to be worse: {}.").format(phrase(_with_rank(row) for row in worse.itertuples())))
-    return said
+    lead = Markup("{} has the best mean rank ({}).")
+    said.append(lead.format(signed(best.contender, suspect), f"{best.mean_rank:.2f}"))
+    for words, rows in (("Not shown to be worse", level), ("Shown to be worse", worse)):
+        if len(rows):
+            ranks = [(signed(row.contender, suspect), f"{row.mean_rank:.2f}") for row in rows.itertuples()]
+            shown = phrase(Markup("{} ({})").format(*pair) for pair in ranks)
+            said.append(Markup("{}: {}.").format(words, shown))
+    return said + _left_out(table.attrs.get("left_out", {}), titles)
 
 
-def _with_rank(row: Any) -> Markup:
-    return Markup("{} ({})").format(name(row.contender), f"{row.mean_rank:.2f}")
+def _left_out(lacks: Mapping[str, Sequence[str]], titles: Mapping[str, str]) -> list[Markup]:
+    """Name the contenders that are not in the ranking, and the tasks that they lack."""
+    own = [who for who in lacks if who.startswith(BASELINE)]  # these are made for one task, and lack all others
+    text = Markup("{}, which takes no part in {}")
+    said = [
+        text.format(name(who), phrase(titles.get(task, task) for task in tasks))
+        for who, tasks in lacks.items()
+        if who not in own
+    ]
+    if own:
+        said.append(Markup("{}, made for one task").format(phrase(map(name, own))))
+    return [Markup("Left out: {}.").format(Markup("; ").join(said))] if said else []
 
 
 def _relation(p: float) -> str:
@@ -182,7 +198,7 @@ def compare_references(results: Any, task: TaskView) -> list[Comparison]:
     found = []
     for reference, label in references(results.meta).items():
         mine = pairs.loc[pairs["other"] == label].set_index("contender")
-        for contender in (name for name in task.contenders if name in mine.index):
+        for contender in (own for own in task.contenders if own in mine.index):
             row = mine.loc[contender]
             low, high = sorted((flip * row["difference_low"], flip * row["difference_high"]))
             found.append(

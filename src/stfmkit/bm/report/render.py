@@ -9,15 +9,15 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from stfmkit.bm.check_scores import raised_in
-from stfmkit.bm.finding import Finding, by_severity
+from stfmkit.bm.finding import by_severity
 from stfmkit.bm.report.appendix import (
     calibration_grid,
     cards_grid,
+    evidence_grid,
     frame_grid,
     metrics_legend,
     overview_grid,
@@ -114,7 +114,7 @@ def render_report(results: Any, *, title: str = "Comparison of representations")
         split=split_name(results.protocol) or "not stated",
         references=list(references(meta)),
         sections=sections,
-        over_tasks=_over_tasks(results, {task.name: task.title for task in tasks}),
+        over_tasks=_over_tasks(results, tasks),
         overview=overview_grid(results.table, tasks),
         controls=calibration_grid(results.calibration(), tasks),
         times=seconds_grid(results.table, tasks),
@@ -126,7 +126,7 @@ def render_report(results: Any, *, title: str = "Comparison of representations")
         versions=pairs_grid(meta.get("versions", {}), caption="Versions", first="Software"),
         findings=by_severity(results.findings),
         allowed=list(meta.get("allowed", ())),
-        evidence=_evidence,
+        evidence=evidence_grid,
         code=_code(results, tasks),
         cite=_cite(results),
     )
@@ -157,13 +157,17 @@ def _section(results: Any, facts: TaskView, place: int) -> TaskSection:
     )
 
 
-def _over_tasks(results: Any, titles: Mapping[str, str]) -> OverTasks | None:
+def _over_tasks(results: Any, tasks: Sequence[TaskView]) -> OverTasks | None:
     """Return mean ranks over all tasks; None where too few patients, tasks or contenders allow a test."""
     ranks = results.rank_over_tasks()
     if not len(ranks) or ranks["n_patients"].iloc[0] < TEST_FROM:
         return None
+    compared = ranks["tasks"].iloc[0].split(", ")
+    suspect = {name for task in tasks if task.name in compared for name in task.suspect}
     return OverTasks(
-        verdict=over_tasks_verdict(ranks, titles), picture=mean_rank_plot(ranks), ranking=mean_rank_grid(ranks)
+        verdict=over_tasks_verdict(ranks, tasks),
+        picture=mean_rank_plot(ranks, suspect),
+        ranking=mean_rank_grid(ranks, suspect),
     )
 
 
@@ -174,12 +178,6 @@ def _own_section(results: Any, task: str) -> Section:
         return Section()
     with raised_in(known[task]):
         return known[task].section(results)
-
-
-def _evidence(finding: Finding) -> Grid:
-    """Return the small table of a finding."""
-    frame = pd.DataFrame(list(finding.rows), columns=list(finding.columns)).set_index(finding.columns[0])
-    return frame_grid(frame, caption=f"Evidence: {finding.check}")
 
 
 def _map_caption(observations: Any, facts: TaskView) -> str:

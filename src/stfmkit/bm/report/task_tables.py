@@ -1,6 +1,6 @@
 """Tables of one task: ranking, patients, metrics, niches, genes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,8 +8,9 @@ import pandas as pd
 
 from stfmkit.bm.marks import SIGN
 from stfmkit.bm.ranking import BEST, IN_BEST_SET, LEADER, NO_SCORE, WORSE
+from stfmkit.bm.report.cautions import cautions
 from stfmkit.bm.report.formatting import DASH, Cell, Column, Grid, number, numeric, p_value, plural, shade, word
-from stfmkit.bm.report.narrative import Comparison
+from stfmkit.bm.report.narrative import Comparison, winners_curse
 from stfmkit.bm.report.view_models import DAGGER, MetricView, TaskView
 from stfmkit.evaluation.contender_labels import CONTROL
 from stfmkit.evaluation.metric_keys import MetricKey, patient_values, rows_of
@@ -19,9 +20,9 @@ _GENES = 10
 _VERDICTS = {BEST: "good", LEADER: "fair", IN_BEST_SET: "fair", WORSE: "poor"}
 
 
-def head(name: str) -> Cell:
-    """Return the cell that heads a row; controls are greyed."""
-    return word(name, kind="control" if name.startswith(CONTROL) else "model")
+def head(name: str, *, marked: bool = False) -> Cell:
+    """Return the cell that heads a row; controls are greyed, and a sign stands beside contenders with a mark."""
+    return word(f"{name} {SIGN}" if marked else name, kind="control" if name.startswith(CONTROL) else "model")
 
 
 def means_by_contender(table: pd.DataFrame, task: str, key: MetricKey) -> pd.Series:
@@ -39,10 +40,13 @@ def ranking_grid(table: pd.DataFrame, task: TaskView) -> Grid:
         Column(text="Its interval", numeric=True, note="95 % for all pairs together: paired t, Bonferroni"),
         Column(text="p", numeric=True, note="exact flips of whole patients, adjusted for all pairs; from six patients"),
         Column(text="Rank", numeric=True, note="between these ranks, with 95 % confidence for all contenders together"),
-        Column(text="Detectable from", numeric=True, note="difference that the test finds with probability .8"),
+        Column(text="Detectable from", numeric=True, note="difference that the test finds in about 8 of 10 studies"),
         Column(text="Verdict"),
     ]
-    rows = [_rank_row(row, tested=_tested(task)) for row in task.ranks.to_dict("records")]
+    rows = [
+        _rank_row(row, tested=_tested(task), marked=row["contender"] in task.marked)
+        for row in task.ranks.to_dict("records")
+    ]
     values = patient_values(table, task.name, task.primary.key)
     ranked = {str(m) for m in task.ranks["contender"]}
     for name in (n for n in task.rows if n not in ranked):
@@ -66,44 +70,49 @@ def _ranking_notes(task: TaskView) -> list[str]:
     notes = [f"{plural(int(lead['n_patients']), 'patient')} with a score of every contender."]
     if lead["n_left_out"]:
         notes[0] = f"{notes[0][:-1]}; {int(lead['n_left_out'])} left out."
-    if np.isfinite(lead["mean_corrected"]):
-        wrong = "low" if task.primary.higher is False else "high"
-        notes[0] += (
-            f" Mean of the leader, corrected for having been chosen (on average it is too {wrong}): "
-            f"{number(lead['mean_corrected'])}."
-        )
-    apart = (task.ranks["difference_low"] > 0) | (task.ranks["difference_high"] < 0)
-    if _tested(task) and (apart != (task.ranks["p_value"] < ALPHA)).any():
-        notes.append(
-            "An interval of a difference and its p can disagree: the interval takes differences to be normal, and "
-            "each pair alone (Bonferroni), the test does neither. The verdict is that of the test."
-        )
-    return notes + _mark_notes(task)
+    notes += winners_curse(task)
+    ranks = task.ranks
+    if _tested(task):
+        notes += _disagreements(ranks["p_value"], ranks["difference_low"], ranks["difference_high"])
+    return notes + cautions(task)
 
 
-def _mark_notes(task: TaskView) -> list[str]:
-    """Return what the sign beside a contender means, contender by contender."""
-    if "mark" not in task.ranks:
+def _disagreements(p: Iterable[float], low: Iterable[float], high: Iterable[float]) -> list[str]:
+    """Explain rows in which the interval of a difference does not say what the test says."""
+    rows = np.column_stack([np.asarray(list(part), dtype=float) for part in (p, low, high)])
+    rows = rows[np.isfinite(rows).all(axis=1)]
+    if not ((rows[:, 0] < ALPHA) != ((rows[:, 1] > 0) | (rows[:, 2] < 0))).any():
         return []
-    marked = task.ranks[task.ranks["mark"] != ""]
-    said = [f"{SIGN} {row.contender}: {row.mark}." for row in marked.itertuples()]
-    return ["Means over patients that should not be: " + " ".join(said)] if said else []
+    return [
+        (
+            "A difference can be shown (p below .05) although its interval holds 0, or the other way round. The test "
+            "asks whether there is a difference: it tries every flip of whole patients, and sets pairs aside once they "
+            "are decided. The interval asks how large it is: it allows for all pairs at once, takes differences to be "
+            "normal, and is wide with few patients. The verdict is that of the test."
+        )
+    ]
 
 
-def _rank_row(row: Mapping[Any, Any], *, tested: bool) -> list[Cell]:
+def _rank_row(row: Mapping[Any, Any], *, tested: bool, marked: bool) -> list[Cell]:
     verdict, ranked = str(row["verdict"]), tested and row["n_patients"] > 0
     ranks = _rank_cell(row["rank_low"], row["rank_high"]) if ranked else Cell(text=DASH, kind="num")
     return [
-        word(f"{row['contender']} {SIGN}", kind="model") if row.get("mark") else head(str(row["contender"])),
-        numeric(row["mean"], kind="strong"),
+        head(str(row["contender"]), marked=marked),
+        numeric(row["mean"]),
         _interval(row["low"], row["high"]),
         numeric(row["difference"], sign=True),
         _interval(row["difference_low"], row["difference_high"], sign=True),
         Cell(text=p_value(row["p_value"]), value=_sortable(row["p_value"]), kind="num"),
         ranks,
         numeric(row["detectable"]),
-        word(verdict, kind=f"verdict {_VERDICTS.get(verdict, 'open')}"),
+        _verdict_cell(verdict, marked=marked),
     ]
+
+
+def _verdict_cell(verdict: str, *, marked: bool) -> Cell:
+    """Return a verdict in its colour; praise of a contender with a mark has none."""
+    kind = _VERDICTS.get(verdict, "open")
+    return word(verdict, kind=f"verdict {'open' if marked and kind in ('good', 'fair') else kind}")
 
 
 def _rank_cell(low: int, high: int) -> Cell:
@@ -198,7 +207,14 @@ def _limits(table: pd.DataFrame, task: TaskView, shown: Sequence[MetricView]) ->
         said += _counting(table, task)
     here = {(m.of_cohort, m.size) for m in shown}
     known = [m for m in task.metrics if m.about_data and m.key.status != "ceiling" and (m.of_cohort, m.size) in here]
-    return said + [f"{_short(m, arrow=False)}, mean over the data: {_mean(table, task, m):.1f}." for m in known]
+    said += [f"{_short(m, arrow=False)}, mean over the data: {_mean(table, task, m):.1f}." for m in known]
+    sizes = sorted({m.size for m in known if m.size}, key=int)
+    if sizes:
+        said.append(
+            f"@{sizes[0]} is the most that a signature may hold. A true signature holds the genes that pass its test, "
+            "often fewer, and is compared with as many predicted genes."
+        )
+    return said
 
 
 def _sentence(text: str) -> str:
@@ -354,8 +370,8 @@ def limits_text(table: pd.DataFrame, task: TaskView) -> str:
     return ", ".join(parts) or "not known"
 
 
-def mean_rank_grid(ranks: pd.DataFrame) -> Grid:
-    """Return the ranking over all tasks, for what `Results.rank_over_tasks` returned."""
+def mean_rank_grid(ranks: pd.DataFrame, suspect: Collection[str] = ()) -> Grid:
+    """Return the ranking over all tasks, for what `Results.rank_over_tasks` returned, with a sign at suspects."""
     columns = [
         Column(text="Contender"),
         Column(text="Mean rank", numeric=True, note="over tasks and patients; 1 is the best"),
@@ -365,11 +381,11 @@ def mean_rank_grid(ranks: pd.DataFrame) -> Grid:
     ]
     rows = [
         [
-            head(str(row["contender"])),
-            Cell(text=f"{row['mean_rank']:.2f}", value=float(row["mean_rank"]), kind="num strong"),
+            head(str(row["contender"]), marked=row["contender"] in suspect),
+            Cell(text=f"{row['mean_rank']:.2f}", value=float(row["mean_rank"]), kind="num"),
             Cell(text=p_value(row["p_value"]), value=_sortable(row["p_value"]), kind="num"),
             _rank_cell(row["rank_low"], row["rank_high"]),
-            word(row["verdict"], kind=f"verdict {_VERDICTS.get(row['verdict'], 'open')}"),
+            _verdict_cell(str(row["verdict"]), marked=row["contender"] in suspect),
         ]
         for row in ranks.to_dict("records")
     ]
@@ -386,6 +402,7 @@ def reference_grid(comparisons: Sequence[Comparison], task: TaskView) -> Grid:
         "worse": "worse than it",
         "not shown": "no difference shown",
     }
+    kinds = {"beats": "verdict good", "worse": "verdict poor"}
     columns = [
         Column(text="Contender"),
         Column(text="Against"),
@@ -393,22 +410,22 @@ def reference_grid(comparisons: Sequence[Comparison], task: TaskView) -> Grid:
         Column(text="95 % interval", numeric=True, note="for all pairs together: paired t, Bonferroni"),
         Column(text="Patients with the better score", numeric=True),
         Column(text="p", numeric=True, note="exact flips of whole patients, adjusted for all pairs; from six patients"),
-        Column(text="Detectable from", numeric=True, note="difference that the test finds with probability .8"),
+        Column(text="Detectable from", numeric=True, note="difference that the test finds in about 8 of 10 studies"),
         Column(text="Verdict"),
     ]
     rows = [
         [
-            head(c.contender),
+            head(c.contender, marked=c.contender in task.marked),
             word(c.reference),
             numeric(c.difference, sign=True),
             _interval(c.low, c.high, sign=True),
             Cell(text=f"{c.wins} of {c.n_patients}", value=float(c.wins), kind="num"),
             Cell(text=p_value(c.p), value=_sortable(c.p), kind="num"),
             numeric(c.detectable),
-            word(
-                said[c.verdict], kind={"beats": "verdict good", "worse": "verdict poor"}.get(c.verdict, "verdict open")
-            ),
+            word(said[c.verdict], kind=kinds.get("" if c.contender in task.suspect else c.verdict, "verdict open")),
         ]
         for c in comparisons
     ]
-    return Grid(caption=f"Against position and depth alone: {task.primary.title}", columns=columns, rows=rows)
+    notes = _disagreements([c.p for c in comparisons], [c.low for c in comparisons], [c.high for c in comparisons])
+    caption = f"Against position and depth alone: {task.primary.title}"
+    return Grid(caption=caption, columns=columns, rows=rows, notes=notes)

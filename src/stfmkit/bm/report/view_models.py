@@ -1,16 +1,19 @@
 """Facts that the report looks up again and again: tasks, metrics, contenders, controls, the split."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
+from stfmkit.bm.finding import Finding
 from stfmkit.bm.report.formatting import number
 from stfmkit.bm.score_table import primary_of
 from stfmkit.evaluation.contender_labels import CONTROL, JOINT
 from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, keys_of
 
+NOT_ABOVE = "not above "
+"""With it begin the marks of what lacks skill; all others are of what is better than anything honest can be."""
 DAGGER = "†"
 """Beside the name of a metric that is not informative on these data."""
 
@@ -72,6 +75,10 @@ class TaskView:
     ----------
     ceiling_note, ceiling_remark
         What the mean ceiling of the primary metric is called, and what a reader of shares of ceilings must know.
+    accused
+        Errors of the audit that name a contender and were allowed, by contender.
+    allowed
+        All errors of the audit that were allowed.
     """
 
     name: str
@@ -87,6 +94,27 @@ class TaskView:
     ceiling_note: str = ""
     ceiling_remark: str = ""
     positive_note: str = ""
+    accused: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    allowed: Sequence[str] = ()
+
+    @property
+    def marks(self) -> dict[str, list[str]]:
+        """Return what is conspicuous about the mean of a contender, for those where something is."""
+        if "mark" not in self.ranks:
+            return {}
+        rows = self.ranks[["contender", "mark"]].astype(str).to_numpy()
+        return {contender: mark.split("; ") for contender, mark in rows if mark}
+
+    @property
+    def marked(self) -> set[str]:
+        """Return the contenders with any mark, or with an error of the audit."""
+        return set(self.marks) | set(self.accused)
+
+    @property
+    def suspect(self) -> set[str]:
+        """Return those of the marked contenders that may owe their score to a leak."""
+        above = {who for who, said in self.marks.items() if any(not text.startswith(NOT_ABOVE) for text in said)}
+        return above | set(self.accused)
 
     @property
     def rows(self) -> list[str]:
@@ -159,7 +187,18 @@ def _task(results: Any, ranks: pd.DataFrame, calibration: pd.DataFrame, name: st
         ceiling_note=str(about.get("ceiling_note") or ""),
         ceiling_remark=str(about.get("ceiling_remark") or ""),
         positive_note=str(about.get("positive_note") or ""),
+        accused=_accused(results.findings, [*ranked, *others]),
+        allowed=list(meta.get("allowed", ())),
     )
+
+
+def _accused(findings: Sequence[Finding], contenders: Sequence[str]) -> dict[str, list[str]]:
+    """Return the allowed errors whose evidence names a contender; checks write names as Python does."""
+    found: dict[str, list[str]] = {}
+    for finding in (finding for finding in findings if finding.allowed):
+        for contender in (contender for contender in contenders if repr(contender) in finding.evidence):
+            found.setdefault(contender, []).append(finding.check)
+    return found
 
 
 def expression_baselines(meta: Mapping[str, Any], contenders: Sequence[str]) -> list[str]:

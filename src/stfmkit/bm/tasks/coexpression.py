@@ -111,19 +111,20 @@ class Coexpression(TargetTask):
 
     def section(self, results: Any) -> Section:
         """List the genes that have no latent correlation, and are left out for all contenders alike."""
-        rows = [
-            {"sample": sample, "genes": len(genes), "names": ", ".join(genes)}
+        rows = sorted(
+            (str(sample), len(genes), ", ".join(genes))
             for fold in results.meta.get("folds", {}).values()
             for sample, genes in fold.get("without_latent_correlation", {}).items()
             if genes
-        ]
+        )
         if not rows:
             return Section()
         text = (
             "Some target genes vary no more than the noise of counting explains. They have no latent correlation, and "
             "are left out for all contenders alike."
         )
-        return Section(text=(text,), tables={"Genes without a latent correlation": pd.DataFrame(rows)})
+        frame = pd.DataFrame(rows, columns=["Sample", "Genes left out", "Their names"]).set_index("Sample")
+        return Section(text=(text,), tables={"Genes without a latent correlation": frame})
 
 
 def _order(truth: TargetTruth) -> np.ndarray:
