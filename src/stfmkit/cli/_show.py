@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+import typer
+
 from stfmkit._core.printable import one_line, printable
 from stfmkit.service._response import Verdict
 
