@@ -44,18 +44,9 @@ def test_a_verdict_that_all_share_is_said_once(
 
 @pytest.mark.parametrize("bad", ["\x1b]0;owned\x07", "\x9b31m", "\u202eevil", "a\rb", "\x08"])
 def test_names_of_the_data_command_no_terminal(bad: str, capsys: pytest.CaptureFixture[str]) -> None:
-    row = {
-        "task": bad,
-        "metric": bad,
-        "setting": bad,
-        "mean": 0.5,
-        "low": None,
-        "high": None,
-        "contender": bad,
-        "mark": bad,
-    }
+    row = {"task": bad, "metric": bad, "setting": bad, "mean": 0.5, "low": None, "high": None, "contender": bad}
     row |= {"difference_low": -0.3, "difference_high": -0.1, "verdict": f"best {bad}", "mark": bad}
-    finding = {"severity": "error", "check": bad, "evidence": bad, "remedy": bad}
+    finding = {"severity": "error", "check": bad, "evidence": bad, "remedy": bad, "allowed": True}
     show_verdict(SimpleNamespace(findings=[finding], ranking=[row, row], protocol_id=bad, allowed=[bad]))
     show_records([{bad: bad, "many": [bad]}], title=bad)
     say(f"Warning: {bad}")
