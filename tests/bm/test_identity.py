@@ -22,6 +22,7 @@ from stfmkit._core import definition
 from stfmkit.bm.resolve_contenders import resolve_contenders
 from stfmkit.bm.study import load_study
 from stfmkit.bm.task_catalogue import catalogue as tasks
+from stfmkit.bm.task_identity import task_identity
 from stfmkit.methods.catalogue import catalogue as methods
 from stfmkit.models.catalogue import MODELS
 from stfmkit.models.nets.network import Network
@@ -177,13 +178,13 @@ def test_versions_of_libraries_decide(library: str, monkeypatch: pytest.MonkeyPa
         return tuple(contender.identity() for contender in resolve_contenders(many, study))
 
     net, pca = told()
-    task = tasks.find("niche_probe").identity()
+    task = task_identity(tasks.find("niche_probe"))
     assert None not in (net, pca, task)
     real = definition._version
     monkeypatch.setattr(definition, "_version", lambda name: "0.0" if name == library else real(name))
     assert told()[0] != net
     assert (told()[1] == pca) is (library == "torch")
-    assert (tasks.find("niche_probe").identity() == task) is (library == "torch")
+    assert (task_identity(tasks.find("niche_probe")) == task) is (library == "torch")
 
 
 def test_another_library_replaces_the_scores_of_a_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +218,7 @@ def test_the_version_of_a_plug_in_decides(kind: str, monkeypatch: pytest.MonkeyP
 
     def told() -> str | None:
         if kind == "task":
-            return tasks.find("domains").identity()
+            return task_identity(tasks.find("domains"))
         (contender,) = resolve_contenders({"it": what}, study)
         return contender.identity()
 
@@ -252,11 +253,11 @@ def test_another_revision_of_the_hub_decides(home: Path, encoded: list[int], mon
 def test_what_a_task_holds_decides() -> None:
     task = tasks.find("niche_probe")
     other = type(task)()
-    assert other.identity() == task.identity()
+    assert task_identity(other) == task_identity(task)
     vars(other)["depth"] = 3
-    assert other.identity() != task.identity()
+    assert task_identity(other) != task_identity(task)
     vars(other)["depth"] = object()
-    assert other.identity() is None
+    assert task_identity(other) is None
 
 
 def test_a_graph_that_a_method_reads_decides() -> None:

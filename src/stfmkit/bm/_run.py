@@ -28,6 +28,7 @@ from stfmkit.bm.score_table import metric_facts
 from stfmkit.bm.study import Study, check_labels, load_study
 from stfmkit.bm.task import Task
 from stfmkit.bm.task_catalogue import check_sharing, choose_tasks
+from stfmkit.bm.task_identity import task_definition, task_identity
 from stfmkit.bm.work import Work, group_tasks
 from stfmkit.evaluation.contender_labels import BASELINE, CONTROL
 
@@ -240,6 +241,9 @@ def _task_facts(pooled: PooledTask, study: Study) -> dict[str, Any]:
     task = pooled.task
     with raised_in(task):
         facts = {} if pooled.truth is None else task.pooled_facts(pooled.truth)
-        code = task.definition()
-        told = {"identity": _short(task.identity() or code.identity()), "computed_with": {"versions": code.versions}}
+        code = task_definition(task)
+        told = {
+            "identity": _short(task_identity(task) or code.identity()),
+            "computed_with": {"versions": code.versions},
+        }
         return {**task.describe(), **task.ceiling_words(study), "pooled": facts, **told}

@@ -16,6 +16,7 @@ from stfmkit.bm.check_scores import control_of, scored
 from stfmkit.bm.contenders import Contender
 from stfmkit.bm.stage import Stage
 from stfmkit.bm.task import Scores, Task
+from stfmkit.bm.task_identity import task_identity
 from stfmkit.evaluation.averages import sample_means
 from stfmkit.evaluation.contender_labels import BASELINE, CONTROL, JOINT
 from stfmkit.evaluation.scores import concat_scores
@@ -152,7 +153,7 @@ class Job:
 
     def _name(self, task: Task, label: str, contender: str | None) -> str | None:
         """Return the identity of finished scores; None where contender or task cannot be told from others."""
-        made_by = task.identity()
+        made_by = task_identity(task)
         if self.store is None or contender is None or made_by is None:
             return None
         return f"scores {self.identity} {self.stage.data} {label} {contender} {task.name} {made_by} {self.fold.number}"

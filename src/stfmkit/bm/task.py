@@ -14,15 +14,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from stfmkit._core.definition import Definition, definition_of
-from stfmkit._core.identity import exact, with_content
-from stfmkit.bm.contenders import Kind, Output, can_be_told
+from stfmkit.bm.contenders import Kind, Output
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.study import Study
 from stfmkit.evaluation.contender_labels import CONTROL
 from stfmkit.evaluation.metric_keys import MetricKey
 from stfmkit.evaluation.scores import to_table
-from stfmkit.metrics._catalogue import plugged_in
 from stfmkit.splits.folds import Fold
 
 if TYPE_CHECKING:
@@ -283,20 +280,3 @@ class Task(ABC):
             "ceiling_note": self.ceiling_note,
             "ceiling_remark": self.ceiling_remark,
         }
-
-    def definition(self) -> Definition:
-        """Return the code of the task: its class, the plug-in that brings it, and the libraries under it."""
-        from stfmkit.bm.task_catalogue import catalogue  # a catalogue of tasks, which are defined here
-
-        return definition_of(type(self), brought_by=catalogue.brought_by(self.name))
-
-    def identity(self) -> str | None:
-        """Return text that tells the definition of this task from others; None where it cannot be told.
-
-        It follows the class with the versions of what it stands on, the metrics of plug-ins, and what the object
-        holds; finished work of a task that is written in a notebook is never taken from a folder.
-        """
-        code, held = self.definition(), dict(vars(self))
-        if not code.known or not can_be_told(held):
-            return None
-        return exact({"code": code.identity(), "held": with_content(held), "metrics": plugged_in()})
