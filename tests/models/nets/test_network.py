@@ -120,7 +120,7 @@ def test_finished_parts_count_in_the_coverage(folder: Path, cells: AnnData, tmp_
 
 def test_parts_need_a_folder(folder: Path, cells: AnnData, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="where no file can be written"):
+    with pytest.raises(InputError, match="which is no folder"):
         sk.tl.embed(cells, Tiny(weights=folder), resume=tmp_path / "file")
     with pytest.raises(InputError, match="resume= with output='genes'"):
         sk.tl.embed(cells, "scgpt", weights="random", output="genes", resume=tmp_path)
