@@ -1,6 +1,5 @@
 """Where there is no space, one sentence says so, nothing half-written stays, and the same command goes on later."""
 
-import resource
 import subprocess
 from pathlib import Path
 
@@ -8,11 +7,6 @@ import pytest
 from tests.reliability.conftest import BENCH, names, run, times
 
 pytestmark = pytest.mark.slow
-
-
-def limited(size: int):
-    """Let no file grow beyond a size, as a quota does."""
-    return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))}
 
 
 def told(done) -> None:
@@ -28,7 +22,7 @@ def test_bench_goes_on_when_there_is_space(cells, whole, check_same, tmp_path, s
     largest = max(path.stat().st_size for path in whole.rglob("*") if path.name != "report.html")
     assert largest > 60_000
     out = tmp_path / "o"
-    told(run("bench", cells, *BENCH, "--out", out, **limited(size)))
+    told(run("bench", cells, *BENCH, "--out", out, largest_file=size))
     assert not [name for name in names(out) if ".stfmkit-" in name]
     assert run("bench", cells, *BENCH, "--out", out).returncode == 0
     check_same(out)
@@ -38,7 +32,7 @@ def test_bench_goes_on_when_there_is_space(cells, whole, check_same, tmp_path, s
 def test_embed_writes_all_or_nothing(cells, tmp_path, size):
     out = tmp_path / "e.h5ad"
     command = ("embed", cells, "--model", "hvg_pca", "--out", out)
-    told(run(*command, **limited(size)))
+    told(run(*command, largest_file=size))
     assert list(tmp_path.iterdir()) == []
     assert run(*command).returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["e.h5ad"]
