@@ -6,6 +6,7 @@ Ours and the peer's run in turn, so that a busy machine slows both; the medians 
 all cores, and both run once before, so that compilation is not timed. With --memory: the growth of the peak in a
 process of its own, counted from loaded data (Linux). With --sizes, such as `--sizes 20000x500 1000000x500`: the cost
 of our side against the number of spots and genes, and per value. With --profile: the functions that take the time.
+With --check: the cost of checking a sparse matrix, as a share of what follows.
 """
 
 import argparse
@@ -28,6 +29,8 @@ from anndata import AnnData
 from scipy import sparse, stats
 
 import stfmkit as sk
+from stfmkit._core.matrices import check_sparse
+from stfmkit._data.matrices import read_counts
 
 SIZES = [(20_000, 500), (20_000, 2_000), (20_000, 5_000), (20_000, 20_000), (100_000, 2_000), (1_000_000, 500)]
 Pair = tuple[Callable[[], Any], Callable[[], Any], Callable[[Any, Any], None]]
@@ -221,6 +224,29 @@ def scaling(sizes: list[tuple[int, int]], repeats: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def check_cost(size: tuple[int, int, int], repeats: int) -> pd.DataFrame:
+    """Return what the check of a sparse matrix costs, and its share of what follows it."""
+    adata = cohort(*size)
+    counts, values = sparse.csr_array(adata.layers["counts"]), sparse.csr_array(adata.X)
+    graph, niche = sparse.csr_array(adata.obsp["spatial_connectivities"]), adata.obs["niche"].to_numpy()
+    works = {
+        "Moran's I": lambda: sk.metrics.morans_i(values, graph),
+        "reading counts": lambda: read_counts(adata, "counts"),
+        "sk.pp.normalize": lambda: sk.pp.normalize(adata, layer="counts", copy=True),
+        "AUROC of niches": lambda: sk.metrics.auroc_by_group(values, niche),
+        "correlation": lambda: sk.metrics.correlation(values),
+    }
+    took = {name: _median_of(work, repeats) for name, work in works.items()}
+    check = _median_of(lambda: check_sparse(counts, name="X"), 10 * repeats)
+    print(f"check: {check:.5f} s, {1e9 * check / counts.nnz:.2f} ns for each of {counts.nnz / 1e6:.1f} M values")
+    return pd.DataFrame({"seconds": took, "share of the check": {name: check / s for name, s in took.items()}})
+
+
+def _median_of(work: Callable[[], Any], repeats: int) -> float:
+    work()
+    return float(np.median([seconds(work) for _ in range(repeats)]))
+
+
 def profile(size: tuple[int, int, int]) -> None:
     """Print where our side of every task spends its time."""
     adata = cohort(*size)
@@ -243,11 +269,14 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true", help="also measure peak memory, in processes of their own")
     parser.add_argument("--sizes", nargs="*", metavar="SPOTSxGENES", help="show the cost against the size alone")
     parser.add_argument("--profile", action="store_true", help="show where the time goes alone")
+    parser.add_argument("--check", action="store_true", help="show what the check of sparse matrices costs alone")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     size = (given.spots, given.genes, given.niches)
     if given.profile:
         profile(size)
+    elif given.check:
+        print(check_cost(size, given.repeats).round(4).to_string())
     elif given.sizes is not None:
         sizes = [(int(n), int(g)) for n, g in (text.split("x") for text in given.sizes)] or SIZES
         print(scaling(sizes, given.repeats).to_string(index=False))

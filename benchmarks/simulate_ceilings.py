@@ -26,13 +26,14 @@ from stfmkit.bm.task_catalogue import catalogue
 from stfmkit.evaluation import coexpression as structures
 from stfmkit.evaluation import signatures as niches
 from stfmkit.evaluation.averages import per_patient
-from stfmkit.evaluation.bounds import joint_bounds, upper_bound
+from stfmkit.evaluation.bounds import annotation_bound, joint_bounds, upper_bound
 from stfmkit.evaluation.ceilings import relative_scores
 from stfmkit.evaluation.clusters import score_clusters
 from stfmkit.evaluation.controls import shuffled
 from stfmkit.evaluation.degradations import NOISE
 from stfmkit.evaluation.expression import ExpressionTruth
 from stfmkit.evaluation.label_ceilings import label_ceilings, right_labels
+from stfmkit.evaluation.labels import score_labels
 from stfmkit.evaluation.molecules import Molecules, PredictedStructure
 from stfmkit.evaluation.reliability import MIN_RELIABILITY, half_agreement, training_reliability
 from stfmkit.evaluation.scores import concat_scores, score_table
@@ -241,6 +242,36 @@ def truths() -> None:
     print(pd.DataFrame(rows).groupby("prediction", sort=False).mean().round(3).sort_index(axis=1).to_string())
 
 
+def labels() -> None:
+    """What true labels score against one noisy annotation, and the bound from two; agreement of the two beside it."""
+    rows = []
+    for shares in ((0.25, 0.25, 0.25, 0.25), (0.5, 0.3, 0.15, 0.05), (0.7, 0.3)):
+        for wrong in (0.1, 0.2, 0.3):
+            rng, n = np.random.default_rng(0), 20_000
+            truth = rng.choice(len(shares), n, p=shares)
+            first, second = (_annotated(truth, shares, wrong, rng) for _ in range(2))
+            where: dict[str, Any] = {"samples": np.full(n, "S"), "patients": np.full(n, "P")}
+            judged = {}
+            for name, other in (("truth", truth), ("agreement", second)):
+                found = [score_labels(first.astype(str), other.astype(str), **where)]
+                found.append(score_clusters(first, other, **where))
+                judged[name] = pd.concat(found).set_index("metric")["value"]
+            for metric in ("macro_f1", "balanced_accuracy", "ari", "nmi"):
+                told = {name: float(values[metric]) for name, values in judged.items()}
+                bound = float(annotation_bound(told["agreement"]))
+                above = {"truth / agreement": told["truth"] / told["agreement"], "bound - truth": bound - told["truth"]}
+                rows.append({"shares": shares, "wrong": wrong, "metric": metric, **told, "bound": bound, **above})
+    print(pd.DataFrame(rows).round(3).to_string(index=False))
+
+
+def _annotated(truth: np.ndarray, shares: tuple[float, ...], wrong: float, rng: np.random.Generator) -> np.ndarray:
+    """Return labels of which a share is wrong: another label, by frequency."""
+    drawn = rng.choice(len(shares), len(truth), p=shares)
+    while (same := drawn == truth).any():
+        drawn[same] = rng.choice(len(shares), same.sum(), p=shares)
+    return np.where(rng.random(len(truth)) < wrong, drawn, truth)
+
+
 def annotations(folder: Path) -> None:
     """Two published annotations of one STARmap slice, against as many errors at random.
 
@@ -256,7 +287,7 @@ def annotations(folder: Path) -> None:
     drawn = right_labels(own, where["samples"], label_noise=float((own != other).mean()), seed=0)
     codes = np.unique(own, return_inverse=True)[1]
     tables = [score_clusters(codes, np.unique(part, return_inverse=True)[1], **where) for part in drawn]
-    print("as many errors at random:", label_ceilings(tables, ("ari",))["value"].round(3).tolist())
+    print("as many errors at random:", label_ceilings(tables, ("ari",), annotations=1)["value"].round(3).tolist())
 
 
 def ladder(folder: Path) -> None:
@@ -283,7 +314,9 @@ def ladder(folder: Path) -> None:
     print(wide.loc["expression"].loc["bivariate_morans_i"].T.round(3).to_string())
 
 
-SIMULATED: dict[str, Callable[[], None]] = {p.__name__: p for p in (expression, signatures, coexpression, truths)}
+SIMULATED: dict[str, Callable[[], None]] = {
+    p.__name__: p for p in (expression, signatures, coexpression, truths, labels)
+}
 REAL: dict[str, Callable[[Path], None]] = {p.__name__: p for p in (annotations, ladder)}
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 Usage: python benchmarks/simulate_verdicts.py [--replicates 500] [--minutes 10] [--out docs/certainty]
        python benchmarks/simulate_verdicts.py --detectable
+       python benchmarks/simulate_verdicts.py --words
 
 Scores are drawn as patient (SD .08) + patient x contender (SD .03) + slide (SD .02), with two or three slides in every
 patient, and averaged within patients. In "lognormal" the part of patient x contender is skewed; in "hetero" one
@@ -10,7 +11,9 @@ about one patient in five lacks a score of some contender and is left out. Besid
 that of its first version: exact flips of every contender against the one that was seen to lead, Holm's adjustment, and
 percentile intervals of a bootstrap of patients and slides.
 
-Writes ``verdicts.csv`` and ``verdicts.svg``; ``--detectable`` prints the table of `stfmkit.evaluation.detectable`.
+Writes ``verdicts.csv`` and ``verdicts.svg``; ``--detectable`` prints the table of `stfmkit.evaluation.detectable`;
+``--words`` the figures in the text: what the mean of a leader and its correction are worth, how often a difference as
+large as "detectable" is found where its spread is estimated, and how scores vary over seeds.
 Time is that of the processor, on one core.
 """
 
@@ -24,7 +27,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+import stfmkit as sk
 from stfmkit.evaluation.best_set import best_set, rank_intervals
+from stfmkit.evaluation.detectable import detectable_difference
+from stfmkit.evaluation.metric_keys import MetricKey, patient_values
 from stfmkit.evaluation.sign_flips import ALPHA, TEST_FROM, flipped_pairs
 from stfmkit.evaluation.t_intervals import difference_intervals, mean_interval
 from stfmkit.evaluation.winners_curse import corrected_mean
@@ -261,13 +267,79 @@ def _share_seen(noise: np.ndarray, size: float) -> float:
     return float(np.mean(shares))
 
 
+def leaders(replicates: int) -> Iterator[dict[str, float]]:
+    """Yield how far the mean of a leader among level ones is too high, and where it leads whoever is left out."""
+    for n, k in ((4, 8), (6, 2), (6, 8), (12, 8)):
+        rng = np.random.default_rng([n, k])
+        means, corrected, same = np.empty((3, replicates))
+        for i in range(replicates):
+            scores = rng.normal(0, BOTH, size=(n, k))
+            means[i], corrected[i] = scores.mean(axis=0).max(), corrected_mean(scores)
+            others = (scores.sum(axis=0) - scores).argmax(axis=1)
+            same[i] = (others == scores.mean(axis=0).argmax()).all()
+        stays = same.astype(bool)
+        yield {
+            "patients": n,
+            "contenders": k,
+            "the same leads": float(stays.mean()),
+            "mean there": float(means[stays].mean()),
+            "corrected elsewhere": float(corrected[~stays].mean()),
+            "mean over all": float(means.mean()),
+            "corrected over all": float(corrected.mean()),
+        }
+
+
+def found_at_detectable(replicates: int) -> Iterator[dict[str, float]]:
+    """Yield how often a difference is found that is as large as the detectable one of a typical study without any."""
+    for n, k in ((6, 2), (6, 20), (8, 2), (8, 4), (8, 8), (12, 5)):
+        rng = np.random.default_rng([n, k])
+        sd = [np.diff(rng.normal(0, BOTH, size=(n, 2)), axis=1).std(ddof=1) for _ in range(2000)]
+        size = float(detectable_difference(np.median(sd), n_patients=n, n_contenders=k))
+        seen = []
+        for _ in range(replicates):
+            scores = rng.normal(0, BOTH, size=(n, k)) + size * (np.arange(k) == 0)
+            p = flipped_pairs(scores, rng=np.random.default_rng(1), exact_up_to=11, n_draws=999)
+            ahead = scores[:, 0].mean() > scores[:, 1:].mean(axis=0)
+            seen.append(((p[0, 1:] < ALPHA) & ahead).mean())
+        yield {"patients": n, "contenders": k, "detectable": size, "found": float(np.mean(seen))}
+
+
+def over_seeds(n_seeds: int = 10) -> pd.DataFrame:
+    """Return the standard deviation over seeds of the score of a patient, and of the mean over patients."""
+    rows = []
+    for size in (400.0, 600.0):
+        cells = sk.datasets.synthetic_cohort(6, size=size, n_genes=120, as_="anndata", rng=0)
+        for seed in range(n_seeds):
+            protocol = sk.bm.Protocol(
+                patient_key="patient", sample_key="sample", label_key="niche", split=sk.pp.PatientKFold(6),
+                n_target_genes=40, rng=seed,
+            )  # fmt: skip
+            found = sk.bm.run(
+                cells, ["hvg_pca"], protocol=protocol, tasks=["coexpression", "domains"], show_progress=False
+            )
+            for task in ("coexpression", "domains"):
+                key = MetricKey(**found.meta["tasks"][task]["primary"])
+                values = patient_values(found.table, task, key).loc["hvg_pca"]
+                rows += [{"obs": cells.n_obs // 6, "task": task, "patient": p, "value": v} for p, v in values.items()]
+    table = pd.DataFrame(rows).assign(seed=lambda t: t.groupby(["obs", "task", "patient"]).cumcount())
+    single = table.groupby(["obs", "task", "patient"])["value"].std().groupby(["obs", "task"]).agg(["min", "max"])
+    mean = table.groupby(["obs", "task", "seed"])["value"].mean().groupby(["obs", "task"]).std()
+    return single.add_suffix(" of a patient").assign(**{"of the mean": mean})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replicates", type=int, default=500)
     parser.add_argument("--minutes", type=float, default=10.0, help="stop after the round in which they are over")
     parser.add_argument("--out", type=Path, default=Path("docs/certainty"))
     parser.add_argument("--detectable", action="store_true")
+    parser.add_argument("--words", action="store_true")
     asked = parser.parse_args()
+    if asked.words:
+        print(pd.DataFrame(leaders(4 * asked.replicates)).round(4).to_string(index=False), flush=True)
+        print(pd.DataFrame(found_at_detectable(asked.replicates)).round(3).to_string(index=False), flush=True)
+        print(over_seeds().round(3).to_string())
+        return
     if asked.detectable:
         for k, n, half, most in detectable_rows(asked.replicates):
             print(f"{k:3d} contenders {n:3d} patients {half:.3f} {most:.3f}", flush=True)

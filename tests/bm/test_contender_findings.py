@@ -9,7 +9,7 @@ from tests.bm.conftest import make_cohort, make_protocol
 
 import stfmkit as sk
 from stfmkit._core.errors import InputError
-from stfmkit.bm.contender_findings import findings_of_contenders, findings_of_labels
+from stfmkit.bm.contender_findings import findings_of_labels, what_it_reads
 from stfmkit.bm.method_contenders import from_method
 from stfmkit.bm.prediction_scale import scale_findings
 from stfmkit.bm.resolve_contenders import resolve_contenders
@@ -28,7 +28,8 @@ def study():
 
 
 def checks(study, contenders):
-    return {finding.check for finding in findings_of_contenders(study, resolve_contenders(contenders, study))}
+    found = [what_it_reads(study, contender) for contender in resolve_contenders(contenders, study)]
+    return {finding.check for findings in found for finding in findings}
 
 
 def test_a_method_inherits_what_its_slots_may_have_seen(study):

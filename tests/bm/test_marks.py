@@ -59,8 +59,7 @@ class TestMarks:
         scores = {**CLEAN, "m": [0.2, 0.0, np.nan], "control:shuffled": [0.1, 0.3, 9.0]}
         found = marks(scores)["m", "not above control:shuffled"]
         assert (found.n_above, found.n_patients) == (1, 2)
-        assert "0.100" in found.evidence
-        assert "1 of 2 patients" in found.evidence
+        assert found.mean == pytest.approx(0.1)
 
     def test_a_control_is_not_held_against_itself(self):
         scores = {"coordinates": 0.4, "control:coordinates": 0.4, "control:truth": 0.9}
@@ -110,7 +109,8 @@ def test_a_model_that_knows_nothing_is_told(judged):
             finding = found[f"below controls on {task}"]
             assert finding.severity == "warning"
             assert "noise (" in finding.evidence
-            assert "of 4 patients" in finding.evidence
+            assert "obsm:noise" in finding.contenders
+            assert {row[-1] for row in finding.rows} == {4}
     assert told >= 2
     assert judged.rank("expression").set_index("contender").loc["hvg_pca", "mark"] == ""
 

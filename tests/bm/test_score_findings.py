@@ -172,6 +172,15 @@ class TestMadeUpScores:
         assert finding["coordinates alarm on niche_probe"].severity == "warning"
         assert "hvg_pca" in finding["coordinates alarm on niche_probe"].evidence
 
+    def test_marks_stand_together_and_have_their_numbers_as_rows(self):
+        scores = {("macro_f1", "control:truth"): 0.9, ("macro_f1", "control:mean"): 0.3}
+        scores |= {("macro_f1", "a"): 0.1, ("macro_f1", "b"): 0.2}
+        finding = self.findings("niche_probe", scores, readers=["a", "b"])["below controls on niche_probe"]
+        said = "macro_f1 [probe=linear]: a (0.100), b (0.200) are not above control:mean (0.300)."
+        assert finding.evidence == said
+        assert finding.contenders == ("a", "b")
+        assert finding.rows == (("a", 0.1, "control:mean", 0.3, 0, 1), ("b", 0.2, "control:mean", 0.3, 0, 1))
+
     @pytest.mark.parametrize("holds_out", ["patient", "slide", "panel"])
     def test_position_is_no_error_where_patients_are_held_out(self, holds_out):
         scores = {("macro_f1", "control:coordinates"): 0.4, ("macro_f1", "hvg_pca"): 0.2}

@@ -46,7 +46,7 @@ def test_a_verdict_that_all_share_is_said_once(
 def test_names_of_the_data_command_no_terminal(bad: str, capsys: pytest.CaptureFixture[str]) -> None:
     row = {"task": bad, "metric": bad, "setting": bad, "mean": 0.5, "low": None, "high": None, "contender": bad}
     row |= {"difference_low": -0.3, "difference_high": -0.1, "verdict": f"best {bad}", "mark": bad}
-    finding = {"severity": "error", "check": bad, "evidence": bad, "remedy": bad, "allowed": True}
+    finding = {"severity": "error", "check": bad, "evidence": bad, "remedy": bad, "allowed": True, "contenders": [bad]}
     show_verdict(SimpleNamespace(findings=[finding], ranking=[row, row], protocol_id=bad, allowed=[bad]))
     show_records([{bad: bad, "many": [bad]}], title=bad)
     say(f"Warning: {bad}")
@@ -73,7 +73,7 @@ def test_marks_and_allowed_errors_stand_beside_the_ranks(
     ]
     error = {"severity": "error", "check": "shared patients", "remedy": "", "allowed": True}
     ranking.append({**ranking[0], "contender": "reader", "mark": ""})
-    error["evidence"] = "'reader' has seen them."
+    error |= {"evidence": "somebody has seen them.", "contenders": ["reader"]}
     show_verdict(SimpleNamespace(findings=[error], ranking=ranking, protocol_id="id", allowed=["shared patients"]))
     shown = capsys.readouterr().out
     assert "reader ⚠" in shown

@@ -132,6 +132,15 @@ def test_no_write_that_fails_reaches_hdf5(toy: AnnData, tmp_path: Path, monkeypa
     assert not list(tmp_path.iterdir())
 
 
+def test_what_lies_in_a_file_counts_as_large(toy: AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toy.write_h5ad(tmp_path / "a.h5ad")
+    backed = ad.read_h5ad(tmp_path / "a.h5ad", backed="r")
+    monkeypatch.setattr("stfmkit.service._output._IN_MEMORY", backed.__sizeof__() + 1)
+    monkeypatch.setattr("stfmkit.service._output.write_through", None)  # not called
+    write_with(tmp_path / "b.h5ad", write_table(backed))
+    assert ad.read_h5ad(tmp_path / "b.h5ad").shape == toy.shape
+
+
 def test_a_large_table_needs_its_space(toy: AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stfmkit.service._output._IN_MEMORY", 0)
     write_with(tmp_path / "a.h5ad", write_table(toy))

@@ -55,7 +55,7 @@ def check_sparse(matrix: Any, *, name: str) -> Any:
 
 
 def sound_rows(matrix: Any, *, name: str) -> sparse.csr_array:
-    """Return a sparse matrix as a CSR array whose rows hold every column once, in order; it is checked before.
+    """Return a matrix as a CSR array whose rows hold every column once, in order; a sparse one is checked before.
 
     Entries that are there twice are added, integers in at least 64 bits. The matrix of the caller stays as it is.
 
@@ -64,6 +64,8 @@ def sound_rows(matrix: Any, *, name: str) -> sparse.csr_array:
     InputError
         Its parts do not fit each other; see `check_sparse`.
     """
+    if not sparse.issparse(matrix):
+        return sparse.csr_array(matrix)
     check_sparse(matrix, name=name)
     rows = check_sparse(sparse.csr_array(matrix), name=name) if matrix.format == "lil" else sparse.csr_array(matrix)
     if not rows.has_canonical_format:

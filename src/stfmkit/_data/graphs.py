@@ -55,8 +55,7 @@ def read_graph(
         )
     if table_of(adata) is not adata:
         check_sparse(table_of(adata).obsp[key], name=f"obsp[{key!r}]")
-    held = in_memory(adata.obsp[key])
-    graph = sound_rows(held, name=f"obsp[{key!r}]") if sparse.issparse(held) else sparse.csr_array(held)
+    graph = sound_rows(in_memory(adata.obsp[key]), name=f"obsp[{key!r}]")
     if graph.dtype.kind not in "biuf":
         raise InputTypeError(f"obsp[{key!r}] of dtype {graph.dtype}.", allowed="numbers", remedy="store weights there.")
     if not np.isfinite(graph.data).all():

@@ -23,7 +23,7 @@ from stfmkit.bm.checks import (
     samples,
     splits,
 )
-from stfmkit.bm.contender_findings import findings_of_contenders
+from stfmkit.bm.contender_findings import what_it_reads
 from stfmkit.bm.contenders import Contender
 from stfmkit.bm.finding import Finding, by_severity
 from stfmkit.bm.resolve_contenders import resolve_contenders
@@ -49,6 +49,7 @@ OF_DATA: tuple[_OfData, ...] = (
     samples.one_in_several,
     counts.common_divisor,
     counts.multiples,
+    counts.multiples_of_logs,
     counts.equal_library_sizes,
     counts.too_even,
     genes.controls_left,
@@ -58,6 +59,7 @@ OF_DATA: tuple[_OfData, ...] = (
     labels.of_the_sample,
     made_labels.clusters_of_the_counts,
     made_labels.named_smoothed,
+    coordinates.on_a_line,
     coordinates.mixed_units,
     coordinates.unknown_unit,
     splits.few_patients,
@@ -68,6 +70,7 @@ OF_CONTENDER: tuple[_OfContender, ...] = (
     reach.patches_overlap,
     reach.neighbours_read,
     embeddings.what_it_holds,
+    what_it_reads,
 )
 OF_ALL: tuple[_OfAll, ...] = (labels.read_by_a_model, corpus.overlap)
 REFUSED = (
@@ -82,6 +85,7 @@ REFUSED = (
     "patient under two spellings",
     "scaled counts",
     "sections given as patients",
+    "target genes in the embedding",
 )
 """Checks whose findings can be errors, which a comparison does not start with unless they are allowed by name."""
 
@@ -130,8 +134,9 @@ def audit_study(study: Study, contenders: Sequence[Contender]) -> list[Finding]:
     """Return the findings of a study that is already read."""
     found = [finding for check in OF_DATA for finding in check(study)]
     found += [finding for check in OF_ALL for finding in check(study, contenders)]
-    found += [finding for contender in contenders for check in OF_CONTENDER for finding in check(study, contender)]
-    found += findings_of_contenders(study, contenders)
+    for contender in contenders:
+        own = [finding for check in OF_CONTENDER for finding in check(study, contender)]
+        found += [replace(finding, contenders=(contender.label,)) for finding in own]
     return by_severity(found)
 
 

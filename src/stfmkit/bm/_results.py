@@ -125,7 +125,7 @@ class Results:
         in_best_set
             Whether it may be the best: nobody was shown to be better.
         detectable
-            The difference to the leader that the test would find in about 8 of 10 such studies (.68 to .83, as the
+            The difference to the leader that the test would find in about 3 of 4 such studies (.72 to .77, as the
             spread is itself estimated from these patients): what is smaller and "not shown" may well be there.
         mean_corrected
             Of the leader: its mean without what it owes to having been chosen for the highest mean

@@ -11,11 +11,6 @@ from stfmkit.bm.prediction_scale import scale_findings
 from stfmkit.bm.study import Study
 
 
-def findings_of_contenders(study: Study, contenders: Sequence[Contender]) -> list[Finding]:
-    """Return what must be known of contenders before any of their scores is read."""
-    return [finding for contender in contenders for finding in _of_one(study, contender)]
-
-
 def findings_of_labels(study: Study, observations: pd.DataFrame, contenders: Sequence[Contender]) -> Iterator[Finding]:
     """Yield the contenders whose predicted labels are none of the labels of the truth, in any observation."""
     known = [] if study.labels is None else study.labels.categories.tolist()
@@ -27,11 +22,13 @@ def findings_of_labels(study: Study, observations: pd.DataFrame, contenders: Seq
                 check="no predicted label is one of the truth",
                 evidence=f"{contender.label!r} predicts no label that obs[{study.protocol.label_key!r}] has: "
                 f"{listed(known, most=6)}.",
+                contenders=(contender.label,),
                 remedy="bring the labels that it learns from to these names; its score of 0 says nothing.",
             )
 
 
-def _of_one(study: Study, contender: Contender) -> Iterator[Finding]:
+def what_it_reads(study: Study, contender: Contender) -> Iterator[Finding]:
+    """Say what a contender may have seen, and whether its values can be what they are taken for."""
     if contender.reads_fitted:
         yield Finding(
             severity="warning",

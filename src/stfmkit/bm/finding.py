@@ -25,6 +25,8 @@ class Finding:
         What to do about it.
     columns, rows
         A small table of the evidence, such as one row for every pair of sections; empty where a sentence will do.
+    contenders
+        Labels of those whom it is about; empty for data and split.
     allowed
         Whether the caller let a comparison go on in spite of it.
     """
@@ -35,11 +37,17 @@ class Finding:
     remedy: str
     columns: tuple[str, ...] = ()
     rows: tuple[Row, ...] = field(default=(), repr=False)
+    contenders: tuple[str, ...] = ()
     allowed: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the finding, ready for JSON."""
-        return {**asdict(self), "columns": list(self.columns), "rows": [list(row) for row in self.rows]}
+        return {
+            **asdict(self),
+            "columns": list(self.columns),
+            "rows": [list(row) for row in self.rows],
+            "contenders": list(self.contenders),
+        }
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> Self:
@@ -48,6 +56,7 @@ class Finding:
             **{name: str(facts[name]) for name in ("severity", "check", "evidence", "remedy")},  # type: ignore[arg-type]
             columns=tuple(map(str, facts.get("columns", ()))),
             rows=tuple(tuple(row) for row in facts.get("rows", ())),
+            contenders=tuple(map(str, facts.get("contenders", ()))),
             allowed=bool(facts.get("allowed", False)),
         )
 

@@ -1,6 +1,6 @@
 """Marks beside a score: which controls a contender does not beat, or beats where nothing honest can."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -13,6 +13,9 @@ from stfmkit.evaluation.t_intervals import INTERVAL_FROM, mean_interval
 CEILING = "its ceiling"
 NEAR = 0.1
 """Share of the range between the controls that an honest model may lack where a task is called easy."""
+NOT_ABOVE = "not above "
+"""How the marks of what lacks skill begin; all others are of what is better than anything honest can be."""
+_JOINT = "; "
 SIGN = "⚠"
 """Stands in reports beside a contender with a mark."""
 
@@ -45,15 +48,7 @@ class Mark(NamedTuple):
     @property
     def text(self) -> str:
         """The mark in words."""
-        return f"{'above' if self.above else 'not above'} {self.reference}"
-
-    @property
-    def evidence(self) -> str:
-        """The mark with its numbers."""
-        return (
-            f"{self.contender} ({self.mean:.3f}) is {self.text} ({self.limit:.3f}); it is above in {self.n_above} of "
-            f"{self.n_patients} patients"
-        )
+        return f"{'above ' if self.above else NOT_ABOVE}{self.reference}"
 
 
 def marks_of(
@@ -117,7 +112,12 @@ def is_easy(values: pd.DataFrame, about: Mapping[str, Any]) -> bool:
 def with_marks(ranks: pd.DataFrame, marks: Sequence[Mark]) -> pd.DataFrame:
     """Return a ranking with the column ``mark``: the marks of every contender in words, empty where there is none."""
     said = {name: [mark.text for mark in marks if mark.contender == name] for name in ranks["contender"]}
-    return ranks.assign(mark=["; ".join(said[name]) for name in ranks["contender"]])
+    return ranks.assign(mark=[_JOINT.join(said[name]) for name in ranks["contender"]])
+
+
+def marks_in(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return the marks of a ranking, by contender, for those that have some."""
+    return {str(row["contender"]): row["mark"].split(_JOINT) for row in rows if row["mark"]}
 
 
 def _mark(

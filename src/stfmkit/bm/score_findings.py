@@ -9,7 +9,7 @@ import pandas as pd
 from stfmkit.bm.calibration import UNCHECKED, calibrate
 from stfmkit.bm.contenders import Contender
 from stfmkit.bm.finding import Finding
-from stfmkit.bm.marks import CEILING, is_easy, marks_of
+from stfmkit.bm.marks import CEILING, Mark, is_easy, marks_of
 from stfmkit.bm.task import Task
 from stfmkit.evaluation.contender_labels import BASELINE, CONTROL
 from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, patient_values, rows_of
@@ -123,9 +123,23 @@ def _marked(
             yield Finding(
                 severity=severity,
                 check=f"{kind} on {task.name}",
-                evidence=f"{written(task.primary)}: {'; '.join(mark.evidence for mark in found)}.",
+                evidence=f"{written(task.primary)}: {_in_words(found)}.",
                 remedy=_REMEDIES[kind],
+                contenders=tuple(dict.fromkeys(mark.contender for mark in found)),
+                columns=("contender", "mean", "reference", "its mean", "patients above", "patients"),
+                rows=tuple(
+                    (m.contender, round(m.mean, 4), m.reference, round(m.limit, 4), m.n_above, m.n_patients)
+                    for m in found
+                ),
             )
+
+
+def _in_words(marks: Sequence[Mark]) -> str:
+    """Return marks as a list in which contenders with the same mark stand together."""
+    said: dict[str, list[str]] = {}
+    for mark in marks:
+        said.setdefault(f"{mark.text} ({mark.limit:.3f})", []).append(f"{mark.contender} ({mark.mean:.3f})")
+    return "; ".join(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {text}" for text, names in said.items())
 
 
 def _easy(rows: pd.DataFrame, task: Task, facts: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:

@@ -25,9 +25,13 @@ def main() -> None:
         signal.signal(signal.SIGTERM, before)
 
 
+STOPPED, TERMINATED = 130, 143
+"""Exit codes of work that Ctrl-C or SIGTERM has stopped: 128 and the number of the signal, as shells do."""
+
+
 def exit_code(stopped: KeyboardInterrupt) -> int:
-    """Return 128 and the number of the signal that stopped the work, as shells do."""
-    return 128 + (signal.SIGTERM if isinstance(stopped, _Terminated) else signal.SIGINT)
+    """Return the exit code of what stopped the work."""
+    return TERMINATED if isinstance(stopped, _Terminated) else STOPPED
 
 
 class _Terminated(KeyboardInterrupt):

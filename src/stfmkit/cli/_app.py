@@ -9,7 +9,7 @@ import typer
 
 from stfmkit._core.arguments import check_known
 from stfmkit._core.errors import InputError, StfmkitError
-from stfmkit.cli import exit_code
+from stfmkit.cli import STOPPED
 from stfmkit.cli._command import AsJson, examples_of, shown_by, terminal_command
 from stfmkit.cli._finish import WRONG_INPUT, finish
 from stfmkit.cli._show import say, tell
@@ -97,7 +97,7 @@ def main() -> None:
     try:
         code = build()(prog_name="stfmkit", standalone_mode=False)
     except typer.Abort:
-        sys.exit(exit_code(KeyboardInterrupt()))
+        sys.exit(STOPPED)
     except _FLAG_ERROR as error:
         named = arguments[0] if arguments and arguments[0] in commands() else ""
         tell(_failure_of(error.format_message(), command=named).model_dump_json(indent=2))

@@ -9,7 +9,7 @@ from time import perf_counter
 import typer
 
 from stfmkit._core.errors import StfmkitError, StfmkitWarning
-from stfmkit.cli import exit_code
+from stfmkit.cli import STOPPED, exit_code
 from stfmkit.cli._show import say, tell
 from stfmkit.service import Failure, Request, Response, Stopped, run
 from stfmkit.service.audit import AuditResponse
@@ -60,7 +60,7 @@ def _response(make: Callable[[], Request], command: Callable[[], str]) -> tuple[
             failure = Failure.of(error, command=command())
             return failure.model_copy(update={"seconds": perf_counter() - start}), WRONG_INPUT
         try:
-            return run(request), exit_code(KeyboardInterrupt())
+            return run(request), STOPPED
         except KeyboardInterrupt as stopped:
             kept = Stopped(command=request.command, kept=request.kept(), seconds=perf_counter() - start)
             return kept, exit_code(stopped)

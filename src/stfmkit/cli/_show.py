@@ -47,12 +47,13 @@ def show_verdict(verdict: Verdict) -> None:
                 say(f"{severity.capitalize()} · {finding['check']}: {finding['evidence']} → {finding['remedy']}")
     if verdict.allowed:
         tell(f"{SIGN} In spite of errors of the audit, which were allowed: {', '.join(verdict.allowed)}.")
-    accusations = [str(finding["evidence"]) for finding in verdict.findings if finding["allowed"]]
+    allowed: list[Any] = [finding["contenders"] for finding in verdict.findings if finding["allowed"]]
+    accused = {label for labels in allowed for label in labels}
     for (task, metric, setting), group in groupby(verdict.ranking, key=_table_of):
         rows: list[Mapping[str, Any]] = list(group)
         shown = [
             {
-                "contender": f"{row['contender']} {SIGN}" if _is_marked(row, accusations) else row["contender"],
+                "contender": row["contender"] + (f" {SIGN}" if row["mark"] or row["contender"] in accused else ""),
                 "mean": row["mean"],
                 "95 % interval": _interval(row["low"], row["high"]),
                 "difference to the leader": _interval(row["difference_low"], row["difference_high"]),
@@ -73,22 +74,17 @@ def show_verdict(verdict: Verdict) -> None:
             tell(line)
 
 
-def _is_marked(row: Mapping[str, Any], accusations: Sequence[str]) -> bool:
-    """Tell whether a contender has a mark, or is named by an error of the audit that was allowed."""
-    return bool(row["mark"]) or any(repr(row["contender"]) in said for said in accusations)
-
-
 def _notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return what must be read before a rank: marks, and intervals that do not say what the test says."""
-    from stfmkit.bm.marks import SIGN
+    from stfmkit.bm.marks import NOT_ABOVE, SIGN, marks_in
 
     marks: dict[str, list[str]] = {}
-    for row in rows:
-        for mark in filter(None, row["mark"].split("; ")):
-            marks.setdefault(mark, []).append(row["contender"])
+    for contender, texts in marks_in(rows).items():
+        for mark in texts:
+            marks.setdefault(mark, []).append(contender)
     notes = []
-    for mark, names in sorted(marks.items(), key=lambda item: item[0].startswith("not ")):
-        read = "" if mark.startswith("not ") else " Read the findings before the rank."
+    for mark, names in sorted(marks.items(), key=lambda item: item[0].startswith(NOT_ABOVE)):
+        read = "" if mark.startswith(NOT_ABOVE) else " Read the findings before the rank."
         notes.append(f"{SIGN} {', '.join(names)}: {mark}.{read}")
     if any(_holds_zero(row) for row in rows):
         notes.append("Worse is what the test shows, also where the interval, which is wider, holds 0.")

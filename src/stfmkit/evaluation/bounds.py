@@ -29,6 +29,21 @@ def upper_bound(agreement: ArrayLike) -> np.ndarray:
     return np.asarray(np.sqrt(spearman_brown(np.asarray(agreement, dtype=np.float64))))
 
 
+def annotation_bound(agreement: ArrayLike) -> np.ndarray:
+    """Return about the most that right labels can agree with an annotation, from the agreement of two annotations.
+
+    What two annotations agree on holds the errors of both, right labels meet those of one: with errors that know
+    nothing of each other their score is about the root of the agreement, as √ρ bounds a correlation (docs, "Ceilings").
+    0 where the annotations agree no better than by chance.
+
+    Parameters
+    ----------
+    agreement
+        Scores of one annotation against the other; NaN stays NaN.
+    """
+    return np.asarray(np.sqrt(np.maximum(np.asarray(agreement, dtype=np.float64), 0.0)))
+
+
 def overlap_bound(agreement: ArrayLike) -> np.ndarray:
     """Return the most that a prediction can overlap with the truth, from the overlap of two halves of the counts.
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from stfmkit import metrics
 from stfmkit._core.errors import StfmkitError
+from stfmkit.evaluation.bounds import annotation_bound
 from stfmkit.evaluation.embedding_study import EmbeddingStudy
 from stfmkit.evaluation.samples import SampleRows
 from stfmkit.evaluation.scores import Score, to_table
@@ -39,7 +40,7 @@ def _clustered(study: EmbeddingStudy, name: str) -> Rows:
     if second is not None:
         both = second != ""
         agreement = function(labels[both], second[both]) if both.any() else np.nan
-        value = np.sqrt(max(agreement, 0.0)) if np.isfinite(agreement) else np.nan  # as in `label_ceilings`
+        value = float(annotation_bound(agreement))
         yield _row(name, value, setting=_k(study), status="ceiling", contender=SECOND)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from stfmkit._core.random import stream
+from stfmkit.evaluation.bounds import annotation_bound
 from stfmkit.evaluation.samples import sample_rows
 
 N_DRAWS = 20
@@ -52,11 +53,8 @@ def right_labels(labels: np.ndarray, samples: np.ndarray, *, label_noise: float,
 def label_ceilings(tables: Sequence[pd.DataFrame], metrics: Sequence[str], *, annotations: int) -> pd.DataFrame:
     """Return the mean of several tables of scores, of the same rows, as ceilings of some metrics.
 
-    What two annotations agree on holds the errors of both, a right prediction meets those of one only: with errors that
-    know nothing of each other its score is about the root of the agreement, as √ρ bounds a correlation. Simulated (two
-    and four labels, 10 to 30 % of them wrong) the root lies 0 to .04 above that score, for macro F1 of two labels up to
-    .08, and for ARI at most .01 below it. Draws of right labels are held against the labels themselves, and need no
-    root.
+    Two annotations hold the errors of both (`annotation_bound`); draws of right labels are held against the labels
+    themselves.
 
     Parameters
     ----------
@@ -70,5 +68,5 @@ def label_ceilings(tables: Sequence[pd.DataFrame], metrics: Sequence[str], *, an
     """
     own = [part[part["metric"].isin(list(metrics))].reset_index(drop=True) for part in tables]
     agreement = np.mean([part["value"].to_numpy() for part in own], axis=0)
-    value = np.sqrt(np.maximum(agreement, 0.0)) if annotations == 2 else agreement
+    value = annotation_bound(agreement) if annotations == 2 else agreement
     return own[0].assign(value=value, status="ceiling")

@@ -13,7 +13,7 @@ def corrected_mean(scores: np.ndarray) -> float:
     It is right on average over many comparisons, not in each. Where the best are level it has no bias over all
     comparisons; but where it changes nothing the mean is still too high on average, and where it changes something it
     is too low (eight level contenders, six patients, a standard deviation of 0.03 over patients: +.024 in 22 of 100
-    comparisons, -.007 in the others, .000 over all). Where the best are not level it is a little too low, since
+    comparisons, -.006 in the others, .000 over all). Where the best are not level it is a little too low, since
     n - 1 patients choose a little worse than n.
 
     Parameters

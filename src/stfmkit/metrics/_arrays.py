@@ -130,9 +130,7 @@ def read_values(X: Any) -> np.ndarray | sparse.csr_array:
 
 def read_weights(graph: sparse.sparray, *, n: int) -> sparse.csr_array:
     """Return the weights as float64 CSR, or refuse what is not a graph of `n` observations."""
-    held = in_memory(graph)
-    rows = sound_rows(held, name="graph") if sparse.issparse(held) else sparse.csr_array(held)
-    weights = rows.astype(np.float64)
+    weights = sound_rows(in_memory(graph), name="graph").astype(np.float64)
     if weights.shape != (n, n):
         raise InputError(
             f"a graph of shape {weights.shape} for {n} observations.",

@@ -150,9 +150,7 @@ def _pairs(pairs: ArrayLike, *, n_genes: int) -> np.ndarray:
 def _ring(graph: sparse.sparray, codes: np.ndarray) -> sparse.csr_array:
     """Return row-stochastic weights, or refuse a graph that is no ring within groups."""
     n = len(codes)
-    held = in_memory(graph)
-    rows = sound_rows(held, name="graph") if sparse.issparse(held) else sparse.csr_array(held)
-    weights = rows.astype(np.float64, copy=True)
+    weights = sound_rows(in_memory(graph), name="graph").astype(np.float64, copy=True)
     weights.eliminate_zeros()
     if weights.shape != (n, n):
         raise InputError(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _IN_MEMORY, _BLOCK = 2**31, 2**24
 _MARGIN = 1.2
-"""Size of the file over that in memory, at most: text takes less there, and small parts take more."""
+"""What is asked for over the size in memory: text takes less in a file, and small parts take more."""
 
 
 def check_new_file(path: Path, *, suffix: str, n_bytes: int = 0) -> None:
@@ -73,7 +73,7 @@ def write_table(table: "AnnData") -> Callable[[Path], None]:
         import anndata as ad
         import h5py
 
-        size = table.__sizeof__()
+        size = table.__sizeof__(with_disk=True)
         if size > _IN_MEMORY:
             check_writable(path, role="out", kind="file", n_bytes=int(_MARGIN * size))
             table.write_h5ad(path)

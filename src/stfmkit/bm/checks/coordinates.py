@@ -32,11 +32,10 @@ def unknown_unit(study: Study) -> Iterator[Finding]:
 
 
 def mixed_units(study: Study) -> Iterator[Finding]:
-    """Find samples whose coordinates are not those of the others: on a line, or larger by one factor in all.
+    """Find samples whose spacing and extent both differ from those of the others by one factor.
 
     A finer technology has a smaller spacing and the same extent; another unit changes both.
     """
-    yield from _on_a_line(study)
     measured = []
     for code, name in enumerate(study.samples.categories):
         coords = study.coords[study.sample_codes == code]
@@ -64,7 +63,7 @@ def mixed_units(study: Study) -> Iterator[Finding]:
         )
 
 
-def _on_a_line(study: Study) -> Iterator[Finding]:
+def on_a_line(study: Study) -> Iterator[Finding]:
     """Find samples all of whose observations lie on one line."""
     found = []
     for code, name in enumerate(study.samples.categories):

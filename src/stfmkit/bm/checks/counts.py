@@ -1,20 +1,19 @@
 """Whether the numbers are counts: values that were scaled, equalised or logged, and rounded, pass as integers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy import sparse
 
 from stfmkit._core.arguments import listed
-from stfmkit.bm.finding import Finding
+from stfmkit.bm.finding import Finding, Row
 from stfmkit.bm.study import Study
 
 _ENOUGH = 200
 """Non-zero values of a sample from which their common divisor says anything."""
 _LEAST_GENES = 10
 _ON_A_GRID = 0.95
-"""Share of the values of an observation that are multiples of one number, up to rounding. Of counts without a 1, at
-most .55 are (numbers between 2 and 3), of scaled ones all."""
+"""Share of the values of an observation that are multiples of one number, up to rounding: of scaled ones all."""
 _SCALED_SHARE = 0.05
 _COMMON = 0.02
 """Share of the smallest value among all; deep counts, too, have values without a 1, but then the smallest is rare."""
@@ -47,7 +46,7 @@ def common_divisor(study: Study) -> Iterator[Finding]:
 
 
 def multiples(study: Study) -> Iterator[Finding]:
-    """Find samples that were normalised, or logged and multiplied, then rounded."""
+    """Find samples whose observations hold multiples of a number of their own: normalised, then rounded."""
     found = []
     for name, rows in _samples(study):
         steps = grid_steps(study.counts[rows[np.arange(0, len(rows), max(1, len(rows) // 1000))]])
@@ -55,21 +54,16 @@ def multiples(study: Study) -> Iterator[Finding]:
         if len(factors) >= max(5, _SCALED_SHARE * len(steps)) and len(np.unique(np.round(factors, 2))) > 1:
             found.append((name, round(len(factors) / len(steps), 3), round(float(np.median(factors)), 2)))
     if found:
-        yield Finding(
-            severity="error",
-            check="normalised and rounded counts",
-            evidence=f"in {listed([name for name, _, _ in found], most=4)} up to "
-            f"{max(share for _, share, _ in found):.0%} of the observations hold nothing but multiples of a number of "
-            "their own, up to rounding: counts that were divided by a size factor.",
-            remedy="load the raw counts (a layer, adata.raw, or the file of the platform).",
+        yield _not_raw(
+            f"in {listed([name for name, _, _ in found], most=4)} up to {max(share for _, share, _ in found):.0%} of "
+            "the observations hold nothing but multiples of a number of their own, up to rounding: counts that were "
+            "divided by a size factor.",
             columns=("sample", "share of observations", "median step"),
-            rows=tuple(found),
+            rows=found,
         )
-    else:
-        yield from _logged(study)
 
 
-def _logged(study: Study) -> Iterator[Finding]:
+def multiples_of_logs(study: Study) -> Iterator[Finding]:
     """Find samples whose smallest value is common and whose next one is missing: logs times a number, rounded."""
     found = []
     for name, rows in _samples(study):
@@ -80,16 +74,24 @@ def _logged(study: Study) -> Iterator[Finding]:
         if first > 1 and (data == first).mean() >= _COMMON and not (data == first + 1).any():
             found.append((name, first, round(float((data == first).mean()), 3)))
     if found:
-        yield Finding(
-            severity="error",
-            check="normalised and rounded counts",
-            evidence=f"the smallest values of {listed([name for name, _, _ in found], most=4)} are "
+        yield _not_raw(
+            f"the smallest values of {listed([name for name, _, _ in found], most=4)} are "
             f"{listed(sorted({first for _, first, _ in found}), most=4)}, which are common, and the next whole number "
             "never occurs: counts on a log scale, times a number and rounded.",
-            remedy="load the raw counts (a layer, adata.raw, or the file of the platform).",
             columns=("sample", "smallest value", "its share of the values"),
-            rows=tuple(found),
+            rows=found,
         )
+
+
+def _not_raw(evidence: str, *, columns: tuple[str, ...], rows: Sequence[Row]) -> Finding:
+    return Finding(
+        severity="error",
+        check="normalised and rounded counts",
+        evidence=evidence,
+        remedy="load the raw counts (a layer, adata.raw, or the file of the platform).",
+        columns=columns,
+        rows=tuple(rows),
+    )
 
 
 def equal_library_sizes(study: Study) -> Iterator[Finding]:

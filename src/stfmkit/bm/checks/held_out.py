@@ -17,11 +17,16 @@ def explained(values: np.ndarray, target: np.ndarray, groups: np.ndarray | None,
         folds = KFold(_FOLDS, shuffle=True, random_state=seed).split(values)
     left, whole = 0.0, 0.0
     for train, test in folds:
-        x, y = values[train], target[train]
-        center, mean = x.mean(axis=0), y.mean(axis=0)
-        gram = (x - center).T @ (x - center)
-        gram[np.diag_indices_from(gram)] += 1e-6 * len(train)
-        weights = np.linalg.solve(gram, (x - center).T @ (y - mean))
-        left += float(((target[test] - mean - (values[test] - center) @ weights) ** 2).sum())
-        whole += float(((target[test] - mean) ** 2).sum())
+        predicted = predict_linearly(values[train], target[train], values[test])
+        left += float(((target[test] - predicted) ** 2).sum())
+        whole += float(((target[test] - target[train].mean(axis=0)) ** 2).sum())
     return 1 - left / whole if whole > 0 else None
+
+
+def predict_linearly(train: np.ndarray, target: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Return what ridge regression with a slight penalty predicts for test rows."""
+    center, mean = train.mean(axis=0), target.mean(axis=0)
+    gram = (train - center).T @ (train - center)
+    gram[np.diag_indices_from(gram)] += 1e-6 * len(train)
+    weights = np.linalg.solve(gram, (train - center).T @ (target - mean))
+    return np.asarray(mean + (test - center) @ weights)

@@ -13,6 +13,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
+from stfmkit.bm.checks.held_out import predict_linearly
 from stfmkit.bm.study import Study
 
 _FOLDS, _VOTES, _NEAREST = 4, 15, 6
@@ -124,8 +125,5 @@ def _held_out_together(study: Study, rows: np.ndarray) -> np.ndarray:
 def _linear(train: np.ndarray, label: np.ndarray, test: np.ndarray) -> np.ndarray:
     """Return the label of every test row whose indicator a ridge regression predicts highest."""
     names = np.unique(label)
-    center, wanted = train.mean(axis=0), (label[:, None] == names).astype(np.float64)
-    gram = (train - center).T @ (train - center)
-    gram[np.diag_indices_from(gram)] += 1e-6 * len(train)
-    weights = np.linalg.solve(gram, (train - center).T @ (wanted - wanted.mean(axis=0)))
-    return np.asarray(names[(wanted.mean(axis=0) + (test - center) @ weights).argmax(axis=1)])
+    indicators = (label[:, None] == names).astype(np.float64)
+    return np.asarray(names[predict_linearly(train, indicators, test).argmax(axis=1)])

@@ -11,7 +11,7 @@ from stfmkit.bm.model_contenders import reads_composition
 from stfmkit.bm.study import Study
 
 _OF_SAMPLE = 0.05
-"""Entropy of labels within samples over their entropy; .31 to .86 on her2st, DLPFC, STARmap and MERFISH."""
+"""Entropy of labels within samples over their entropy: next to nothing where the sample tells the label."""
 
 
 def of_one_patient(study: Study) -> Iterator[Finding]:
@@ -76,6 +76,7 @@ def read_by_a_model(study: Study, contenders: Sequence[Contender]) -> Iterator[F
         evidence=f"celltype_key and label_key are both {key!r}"
         + (f", and {listed(readers)} reads cell types." if readers else "."),
         remedy="pass different columns.",
+        contenders=tuple(readers),
     )
 
 

@@ -18,7 +18,7 @@ _PARTS = re.compile(
 """Columns that name a piece of tissue, or what was read at once."""
 _MIXED = 0.25
 """Share of observations whose nearest neighbours are as often of another part as of their own: frames that lie on each
-other. Parts that lie side by side have less (two squares that touch, 100 cells each: .06)."""
+other. Parts that lie side by side have such neighbours along their border only."""
 _NEAREST = 6
 
 

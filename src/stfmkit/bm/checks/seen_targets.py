@@ -39,7 +39,7 @@ def targets_in_columns(study: Study, contender: Contender, rows: np.ndarray, val
         names = [(str(study.genes[gene]), column, round(r, 4)) for column, gene, r in shown]
         yield Finding(
             severity="error",
-            check="gene under two names",
+            check="target genes in the embedding",
             evidence=f"columns of {contender.label!r} are target genes, which models must not see: "
             f"{listed([f'column {column} is {gene}' for gene, column, _ in names], most=4)} (correlation above "
             f"{_ALIKE}, of values or of ranks).",

@@ -1,6 +1,5 @@
 """Tables of the whole comparison: overview, controls, time, contenders, protocol, data."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,17 +11,12 @@ from stfmkit.bm.calibration import MOST_PATIENTS
 from stfmkit.bm.finding import Finding
 from stfmkit.bm.marks import SIGN
 from stfmkit.bm.report.cautions import cautions_over
-from stfmkit.bm.report.formatting import DASH, MINUS, Cell, Column, Grid, flatten, numeric, plural, seconds, shade, word
+from stfmkit.bm.report.formatting import DASH, Cell, Column, Grid, flatten, numeric, plural, seconds, shade, word
 from stfmkit.bm.report.task_tables import head, means_by_contender
 from stfmkit.bm.report.view_models import MetricView, TaskView
 from stfmkit.bm.score_findings import written
 from stfmkit.evaluation.metric_keys import KEY, MetricKey
 
-_MARK = re.compile(
-    r"(?P<contender>.+?) \((?P<mean>[^()]+)\) is (?P<how>not above|above) (?P<reference>.+?) \((?P<limit>[^()]+)\); "
-    r"it is above in (?P<n>\d+) of (?P<all>\d+) patients(?:; |\.$)"
-)
-"""What `Mark.evidence` writes, several of them in a sentence."""
 _CARD = (
     ("role", "Role"),
     ("origin", "From"),
@@ -233,37 +227,10 @@ def frame_grid(frame: pd.DataFrame, *, caption: str) -> Grid:
     return Grid(caption=caption, columns=columns, rows=rows)
 
 
-def evidence_grid(finding: Finding) -> Grid | None:
-    """Return the evidence of a finding as a table: its rows, or its marks where there are several; else None."""
-    if finding.rows:
-        frame = pd.DataFrame(list(finding.rows), columns=list(finding.columns)).set_index(finding.columns[0])
-        return frame_grid(frame, caption=f"Evidence: {finding.check}")
-    metric, _, said = finding.evidence.partition(": ")
-    marks = list(_MARK.finditer(said))
-    if len(marks) < 2 or "".join(mark.group() for mark in marks) != said or len({mark["how"] for mark in marks}) > 1:
-        return None
-    columns = [
-        Column(text="Contender"),
-        Column(text="Mean", numeric=True),
-        Column(text=f"Is {marks[0]['how']}"),
-        Column(text="Its mean", numeric=True),
-        Column(text="Above in", numeric=True, note="patients in which the contender is above"),
-    ]
-    rows = [
-        [
-            word(mark["contender"], kind="model"),
-            _written_number(mark["mean"]),
-            word(mark["reference"]),
-            _written_number(mark["limit"]),
-            Cell(text=f"{mark['n']} of {plural(int(mark['all']), 'patient')}", value=float(mark["n"]), kind="num"),
-        ]
-        for mark in marks
-    ]
-    return Grid(caption=f"Means over patients of {metric}", columns=columns, rows=rows)
-
-
-def _written_number(text: str) -> Cell:
-    return Cell(text=text.replace("-", MINUS), value=text, kind="num")
+def evidence_grid(finding: Finding) -> Grid:
+    """Return the rows of the evidence of a finding as a table."""
+    frame = pd.DataFrame(list(finding.rows), columns=list(finding.columns)).set_index(finding.columns[0])
+    return frame_grid(frame, caption=f"Evidence: {finding.check}")
 
 
 def metrics_legend(tasks: Sequence[TaskView]) -> Grid:

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
-from stfmkit.bm.marks import CEILING, SIGN
+from stfmkit.bm.marks import CEILING, NOT_ABOVE, SIGN
 from stfmkit.bm.report.formatting import name, phrase
-from stfmkit.bm.report.view_models import NOT_ABOVE, TaskView
+from stfmkit.bm.report.view_models import TaskView
 
 _THEIRS = "their ceilings"
 

@@ -40,7 +40,7 @@ def ranking_grid(table: pd.DataFrame, task: TaskView) -> Grid:
         Column(text="Its interval", numeric=True, note="95 % for all pairs together: paired t, Bonferroni"),
         Column(text="p", numeric=True, note="exact flips of whole patients, adjusted for all pairs; from six patients"),
         Column(text="Rank", numeric=True, note="between these ranks, with 95 % confidence for all contenders together"),
-        Column(text="Detectable from", numeric=True, note="difference that the test finds in about 8 of 10 studies"),
+        Column(text="Detectable from", numeric=True, note="difference that the test finds in about 3 of 4 studies"),
         Column(text="Verdict"),
     ]
     rows = [
@@ -410,7 +410,7 @@ def reference_grid(comparisons: Sequence[Comparison], task: TaskView) -> Grid:
         Column(text="95 % interval", numeric=True, note="for all pairs together: paired t, Bonferroni"),
         Column(text="Patients with the better score", numeric=True),
         Column(text="p", numeric=True, note="exact flips of whole patients, adjusted for all pairs; from six patients"),
-        Column(text="Detectable from", numeric=True, note="difference that the test finds in about 8 of 10 studies"),
+        Column(text="Detectable from", numeric=True, note="difference that the test finds in about 3 of 4 studies"),
         Column(text="Verdict"),
     ]
     rows = [

@@ -7,13 +7,12 @@ from typing import Any
 import pandas as pd
 
 from stfmkit.bm.finding import Finding
+from stfmkit.bm.marks import NOT_ABOVE, marks_in
 from stfmkit.bm.report.formatting import number
 from stfmkit.bm.score_table import primary_of
 from stfmkit.evaluation.contender_labels import CONTROL, JOINT
 from stfmkit.evaluation.metric_keys import KEY, MetricKey, facts_of, keys_of
 
-NOT_ABOVE = "not above "
-"""With it begin the marks of what lacks skill; all others are of what is better than anything honest can be."""
 DAGGER = "†"
 """Beside the name of a metric that is not informative on these data."""
 
@@ -102,8 +101,7 @@ class TaskView:
         """Return what is conspicuous about the mean of a contender, for those where something is."""
         if "mark" not in self.ranks:
             return {}
-        rows = self.ranks[["contender", "mark"]].astype(str).to_numpy()
-        return {contender: mark.split("; ") for contender, mark in rows if mark}
+        return marks_in(self.ranks.to_dict("records"))
 
     @property
     def marked(self) -> set[str]:
@@ -187,16 +185,16 @@ def _task(results: Any, ranks: pd.DataFrame, calibration: pd.DataFrame, name: st
         ceiling_note=str(about.get("ceiling_note") or ""),
         ceiling_remark=str(about.get("ceiling_remark") or ""),
         positive_note=str(about.get("positive_note") or ""),
-        accused=_accused(results.findings, [*ranked, *others]),
+        accused=_accused(results.findings),
         allowed=list(meta.get("allowed", ())),
     )
 
 
-def _accused(findings: Sequence[Finding], contenders: Sequence[str]) -> dict[str, list[str]]:
-    """Return the allowed errors whose evidence names a contender; checks write names as Python does."""
+def _accused(findings: Sequence[Finding]) -> dict[str, list[str]]:
+    """Return the errors that were allowed, by the contenders that they are about."""
     found: dict[str, list[str]] = {}
     for finding in (finding for finding in findings if finding.allowed):
-        for contender in (contender for contender in contenders if repr(contender) in finding.evidence):
+        for contender in finding.contenders:
             found.setdefault(contender, []).append(finding.check)
     return found
 
